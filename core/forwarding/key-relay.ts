@@ -1,0 +1,97 @@
+import type { Digest } from "../collections/digest.js";
+import { NEVER, SECOND_US } from "../time/instant.js";
+
+/**
+ * End-to-end key requests, as every hop sees them. A request carries no return address: each hop remembers for five
+ * seconds which link asked for which NAC (one entry per NAC), and any hop that holds the key answers. Keys hash to
+ * their NAC, so a cache can be wrong about nothing but being full.
+ *
+ * Bounds: 1,024 requests under way (beyond: refused), 1,024 keys cached (beyond: the oldest makes room), 8 askers per NAC.
+ */
+const PENDING_MAX = 1024;
+const PENDING_US = 5 * SECOND_US;
+const CACHED_MAX = 1024;
+const ASKERS_MAX = 8;
+/** A hop asks again on behalf of others at most this often. */
+const REPEAT_US = SECOND_US / 5;
+
+/** Asked by this node itself. */
+export const ASKED_BY_US = -1;
+
+interface PendingKey {
+  readonly askers: { link: number; nonce: Uint8Array }[];
+  expiresUs: number;
+  forwardedUs: number;
+  attempts: number;
+}
+
+export class KeyRelay {
+  private readonly pending = new Map<number, PendingKey>();
+  private readonly cache = new Map<number, Uint8Array>();
+  private nextExpiryUs = NEVER;
+
+  /** The KEYRESP packet cached for NAC number `destination`. */
+  cached(destination: number): Uint8Array | undefined {
+    return this.cache.get(destination);
+  }
+
+  /** Keeps a verified KEYRESP packet (copied). */
+  store(destination: number, response: Uint8Array): void {
+    this.cache.delete(destination);
+    if (this.cache.size >= CACHED_MAX) {
+      const oldest = this.cache.keys().next().value;
+      if (oldest !== undefined) this.cache.delete(oldest);
+    }
+    this.cache.set(destination, response.slice());
+  }
+
+  /**
+   * `link` (or ASKED_BY_US) asks for the key of `destination`.
+   *
+   * @returns which attempt to pass on (0 the best route, 1 the next backup, ...), or "wait" when one is under way, or
+   *          "full" when no more requests are remembered
+   */
+  ask(nowUs: number, destination: number, link: number, nonce: Uint8Array): number | "wait" | "full" {
+    this.expire(nowUs);
+    let entry = this.pending.get(destination);
+    if (entry === undefined) {
+      if (this.pending.size >= PENDING_MAX) return "full";
+      entry = { askers: [], expiresUs: 0, forwardedUs: 0, attempts: 0 };
+      this.pending.set(destination, entry);
+    }
+    const known = entry.askers.find((asker) => asker.link === link);
+    if (known !== undefined) known.nonce = nonce.slice();
+    else if (entry.askers.length >= ASKERS_MAX) return "full";
+    else entry.askers.push({ link, nonce: nonce.slice() });
+    entry.expiresUs = nowUs + PENDING_US;
+    this.nextExpiryUs = Math.min(this.nextExpiryUs, entry.expiresUs);
+    if (entry.attempts > 0 && nowUs - entry.forwardedUs < REPEAT_US) return "wait";
+    entry.forwardedUs = nowUs;
+    entry.attempts += 1;
+    return entry.attempts - 1;
+  }
+
+  isAsked(destination: number): boolean {
+    return this.pending.has(destination);
+  }
+
+  /** Everybody who waits for the key, and forgets the request. */
+  answer(destination: number): readonly { readonly link: number; readonly nonce: Uint8Array }[] {
+    const entry = this.pending.get(destination);
+    this.pending.delete(destination);
+    return entry?.askers ?? [];
+  }
+
+  digest(into: Digest): void {
+    into.number(this.pending.size).number(this.cache.size);
+  }
+
+  private expire(nowUs: number): void {
+    if (nowUs < this.nextExpiryUs) return;
+    this.nextExpiryUs = NEVER;
+    for (const [destination, entry] of this.pending) {
+      if (entry.expiresUs <= nowUs) this.pending.delete(destination);
+      else this.nextExpiryUs = Math.min(this.nextExpiryUs, entry.expiresUs);
+    }
+  }
+}

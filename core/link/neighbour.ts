@@ -1,0 +1,156 @@
+import type { Digest } from "../collections/digest.js";
+import { MILLISECOND_US, SECOND_US } from "../time/instant.js";
+import type { Hello } from "../wire/hello.js";
+import { costClass } from "./cost.js";
+
+// Protocol constants: both ends must hold them.
+export const HELLO_INTERVAL_US = 2 * SECOND_US;
+export const LINK_DEAD_US = 6 * SECOND_US;
+
+// Tuning constants.
+/** A hello that is this late counts as missed; then three quick probes ask before anybody is blamed. */
+const MISSED_AFTER_US = HELLO_INTERVAL_US + 500 * MILLISECOND_US;
+const PROBE_INTERVAL_US = 250 * MILLISECOND_US;
+const PROBES_MAX = 3;
+/** While no echo came yet, hellos go out quicker, so that a link is up within a round trip or two. */
+const GREETING_INTERVAL_US = 250 * MILLISECOND_US;
+/** Hellos of many links are spread by up to this much. */
+const JITTER_US = 200 * MILLISECOND_US;
+
+const SENT_TIMES = 32;
+const RTT_SHIFT = 3; // smoothed over 8 samples, as RFC 6298
+const LOSS_SHIFT = 4;
+
+export type NeighbourState = { kind: "greeting" } | { kind: "up"; sinceUs: number } | { kind: "dead" };
+
+export interface HelloFields {
+  readonly routerId: Uint8Array;
+  readonly networkTimeMs: number;
+  readonly controlSent: number;
+  readonly controlProcessed: number;
+}
+
+const NO_TABLE_DIGEST = new Uint8Array(8);
+
+/**
+ * One neighbour, as its hellos show it: is the link up both ways, how far is it, how much does it lose.
+ *
+ *   greeting --(a hello that echoes one of ours)--> up --(no new echo for 6 s)--> dead
+ *
+ * A link is up only when both directions are echoed, so a one-way link never carries traffic.
+ */
+export class Neighbour {
+  state: NeighbourState = { kind: "greeting" };
+  rttUs = 0;
+  lossPerMille = 0;
+  cost = 0;
+
+  private readonly random32: () => number;
+  private seqno = 0;
+  private readonly sentUs = new Float64Array(SENT_TIMES);
+  private heardSeqno = 0;
+  private heardUs = 0;
+  private echoedSeqno = 0;
+  private echoedUs: number;
+  private helloDueUs: number;
+  private probes = 0;
+
+  constructor(nowUs: number, random32: () => number) {
+    this.random32 = random32;
+    this.echoedUs = nowUs;
+    this.helloDueUs = nowUs;
+  }
+
+  /** Absolute time at which handleTimeout wants to be called. */
+  get nextTimeoutUs(): number {
+    return Math.min(this.helloDueUs, this.echoedUs + LINK_DEAD_US);
+  }
+
+  /** "hello": send one now (writeHello); "dead": no new echo for six seconds. */
+  handleTimeout(nowUs: number): "hello" | "dead" | undefined {
+    if (nowUs >= this.echoedUs + LINK_DEAD_US) {
+      this.state = { kind: "dead" };
+      return "dead";
+    }
+    return nowUs >= this.helloDueUs ? "hello" : undefined;
+  }
+
+  /** The fields of the next HELLO; it must leave now. */
+  nextHello(nowUs: number, fields: HelloFields): Hello {
+    this.seqno += 1;
+    this.sentUs[this.seqno % SENT_TIMES] = nowUs;
+    const missed = this.state.kind === "up" && nowUs - this.heardUs >= MISSED_AFTER_US;
+    const probe = this.state.kind === "greeting" || (missed && this.probes < PROBES_MAX);
+    this.helloDueUs = nowUs + this.intervalAfter(missed);
+    return {
+      seqno: this.seqno,
+      echoSeqno: this.heardSeqno,
+      echoDelayUs: this.heardSeqno === 0 ? 0 : Math.min(0xffff_ffff, nowUs - this.heardUs),
+      intervalMs: HELLO_INTERVAL_US / MILLISECOND_US,
+      probe,
+      routerId: fields.routerId,
+      networkTimeMs: fields.networkTimeMs,
+      queueDelayMs: 0,
+      controlSent: fields.controlSent,
+      controlProcessed: fields.controlProcessed,
+      tableDigest: NO_TABLE_DIGEST,
+      load: 0,
+    };
+  }
+
+  /** Whether the link came up by it, and whether it asks for an answer at once. A repeated or late hello changes nothing. */
+  handleHello(nowUs: number, hello: Hello): { readonly cameUp: boolean; readonly answer: boolean } {
+    if (hello.seqno <= this.heardSeqno) return { cameUp: false, answer: false };
+    this.countLoss(hello.seqno - this.heardSeqno - 1);
+    const first = this.heardSeqno === 0;
+    this.heardSeqno = hello.seqno;
+    this.heardUs = nowUs;
+    this.probes = 0;
+    const cameUp = this.handleEcho(nowUs, hello);
+    return { cameUp, answer: hello.probe || first };
+  }
+
+  /** True when the cost class changed. */
+  settleCost(): boolean {
+    const cost = costClass(this.rttUs, this.lossPerMille, this.cost);
+    const changed = cost !== this.cost;
+    this.cost = cost;
+    return changed;
+  }
+
+  digest(into: Digest): void {
+    into.number(this.state.kind === "up" ? 1 : 0).number(this.seqno).number(this.heardSeqno).number(this.cost);
+  }
+
+  private handleEcho(nowUs: number, hello: Hello): boolean {
+    const echo = hello.echoSeqno;
+    if (echo <= this.echoedSeqno || echo > this.seqno) return false;
+    this.echoedSeqno = echo;
+    this.echoedUs = nowUs;
+    if (this.seqno - echo < SENT_TIMES) this.measure(nowUs - this.sentUs[echo % SENT_TIMES]! - hello.echoDelayUs);
+    if (this.state.kind !== "greeting") return false;
+    this.state = { kind: "up", sinceUs: nowUs };
+    this.cost = costClass(this.rttUs, this.lossPerMille, 0);
+    this.helloDueUs = Math.max(this.helloDueUs, nowUs + HELLO_INTERVAL_US - (this.random32() % JITTER_US));
+    return true;
+  }
+
+  private measure(sampleUs: number): void {
+    const sample = Math.max(1, sampleUs);
+    this.rttUs = this.rttUs === 0 ? sample : this.rttUs + ((sample - this.rttUs) >> RTT_SHIFT);
+  }
+
+  private countLoss(missed: number): void {
+    for (let i = 0; i < Math.min(missed, 1 << LOSS_SHIFT); i += 1) this.lossPerMille += (1000 - this.lossPerMille) >> LOSS_SHIFT;
+    this.lossPerMille -= this.lossPerMille >> LOSS_SHIFT;
+  }
+
+  private intervalAfter(missed: boolean): number {
+    if (this.state.kind === "greeting") return GREETING_INTERVAL_US;
+    if (missed && this.probes < PROBES_MAX) {
+      this.probes += 1;
+      return PROBE_INTERVAL_US;
+    }
+    return HELLO_INTERVAL_US - (this.random32() % JITTER_US);
+  }
+}

@@ -1,0 +1,115 @@
+import type { NacDictionary } from "../address/dictionary.js";
+import type { TableAllocator } from "../collections/tables.js";
+import type { Identity } from "../crypto/identity.js";
+import type { CryptoSuite, Entropy, KemKeys } from "../crypto/suite.js";
+import type { DropReason } from "../trace/drops.js";
+import type { TraceSink } from "../trace/trace.js";
+
+/**
+ * The contract between the stack and its shells (a UDP daemon, a simulator): DESIGN.md section 3.
+ *
+ * One input, all its outputs pushed into the Sink during the call, then the next input. The return value of an input is
+ * the next deadline. A Sink must not call back into the stack: it keeps what it learns until the call has returned.
+ */
+export interface Sink {
+  /** Send `bytes[at, at + length)` on `path`. Valid until return. */
+  transmit(path: number, bytes: Uint8Array, at: number, length: number): void;
+  event(event: StackEvent): void;
+  /** In-order bytes of a stream. Valid until return; tell the stack with `consume` when the application took them. */
+  deliver(stream: number, bytes: Uint8Array, at: number, length: number): void;
+  /** To be on disk before this call returns: an epoch must never be used twice. */
+  persist(record: { readonly kind: "epoch"; readonly epoch: number }): void;
+}
+
+/** Everything that would otherwise be ambient. */
+export interface StackPorts {
+  readonly suite: CryptoSuite;
+  readonly entropy: Entropy;
+  /** A stream of u32 for jitter and tie-breaking; not for secrets. */
+  readonly random32: () => number;
+  readonly sink: Sink;
+  readonly trace: TraceSink;
+  readonly allocate: TableAllocator;
+  readonly dictionary: NacDictionary;
+}
+
+export interface StackConfig {
+  readonly networkName: string;
+  /** The identity that others reach: its NAC is announced from the start. */
+  readonly service: Identity;
+  readonly linkKeys: KemKeys;
+  /** The last epoch that was persisted; 0 when none was. */
+  readonly storedEpoch: number;
+  /** The shell's wall clock at start, whole seconds since 1970. */
+  readonly wallClockSeconds: number;
+}
+
+/** Why a stream, a ping or a session came to nothing. The first eight travel on the wire (wire/stream-frame.ts). */
+export const StreamCode = {
+  noError: 0,
+  refused: 1,
+  targetDown: 2,
+  cancelled: 3,
+  protocol: 4,
+  timeout: 5,
+  overload: 6,
+  sessionLost: 7,
+  /** No route to the NAC within ten seconds. Local. */
+  unreachable: 8,
+  /** Nobody gave the key of the NAC. Local. */
+  noKey: 9,
+  /** The handshake came to nothing. Local. */
+  handshakeFailed: 10,
+} as const;
+
+export type LinkDownReason = "dead" | "bye" | "replaced" | "shutdown" | "sealed out" | "never up";
+
+export type PingFailure = "noRoute" | "noKey" | "handshake" | "timeout";
+
+export type StackEvent =
+  | { readonly kind: "linkUp"; readonly link: number; readonly path: number; readonly pinned: boolean; readonly incoming: boolean }
+  | { readonly kind: "linkDown"; readonly link: number; readonly path: number; readonly reason: LinkDownReason }
+  /** A peer wants `port`: answer with acceptStream or reset. */
+  | { readonly kind: "streamOpened"; readonly stream: number; readonly port: number }
+  | { readonly kind: "streamAccepted"; readonly stream: number }
+  /** `bytes` more may be written now. */
+  | { readonly kind: "streamWritable"; readonly stream: number; readonly bytes: number }
+  /** The peer will send no more. */
+  | { readonly kind: "streamFinished"; readonly stream: number }
+  | { readonly kind: "streamReset"; readonly stream: number; readonly code: number }
+  /** The peer wants no more of what we send. */
+  | { readonly kind: "streamStopped"; readonly stream: number; readonly code: number }
+  | { readonly kind: "pong"; readonly id: number; readonly rttUs: number }
+  | { readonly kind: "pingFailed"; readonly id: number; readonly reason: PingFailure };
+
+export interface PeerStatus {
+  readonly link: number;
+  readonly path: number;
+  readonly pinned: boolean;
+  readonly incoming: boolean;
+  readonly found: "config" | "incoming";
+  readonly rttUs: number;
+  readonly lossPerMille: number;
+  readonly cost: number;
+  readonly upUs: number;
+}
+
+export interface RouteStatus {
+  /** 16 bytes. */
+  readonly nac: Uint8Array;
+  readonly metric: number;
+  readonly nextHop: number;
+  readonly backups: readonly number[];
+}
+
+export interface StackStatus {
+  readonly epoch: number;
+  readonly suite: string;
+  readonly neighbours: number;
+  readonly routes: number;
+  readonly sessions: number;
+  readonly streams: number;
+  readonly drops: Record<DropReason, number>;
+  readonly handshakes: { readonly started: number; readonly done: number; readonly failed: number };
+  readonly replays: number;
+}

@@ -1,0 +1,23 @@
+import type { Reader, Writer } from "./cursor.js";
+
+/**
+ * BYE: "I leave; take my routes out at once." The receiver drops the link without waiting for its death.
+ *
+ *   offset  size  field
+ *        0     1  reason   1 shutdown, 2 replaced by another session
+ */
+export interface Bye {
+  readonly reason: number;
+}
+
+export const ByeReason = { shutdown: 1, replaced: 2 } as const;
+export const BYE_BYTES = 1;
+
+export function encodeBye(out: Writer, bye: Bye): void {
+  out.u8(bye.reason);
+}
+
+export function decodeBye(input: Reader): Bye | undefined {
+  const bye = { reason: input.u8() };
+  return input.ok ? bye : undefined;
+}

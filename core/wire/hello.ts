@@ -1,0 +1,66 @@
+import type { Reader, Writer } from "./cursor.js";
+
+/**
+ * HELLO: "I am here, this is the last I heard of you, and I will say so again within `intervalMs`."
+ *
+ *   offset  size  field
+ *        0     4  seqno             grows by one per HELLO of this link session, from 1
+ *        4     4  echoSeqno         newest seqno heard from the neighbour; 0 when none was
+ *        8     4  echoDelayUs       how long ago that was, microseconds
+ *       12     2  intervalMs        promise to the neighbour, milliseconds; never 0
+ *       14     1  flags             bit 0: probe, answer at once
+ *       15     8  routerId          random, one per node and start; breaks ties of the feasibility condition
+ *       23     6  networkTimeMs     sender's idea of network time, milliseconds since 1970
+ *       29     2  queueDelayMs      how long a record waits before it leaves
+ *       31     4  controlSent       newest control message number sent on this link
+ *       35     4  controlProcessed  all control messages up to this number were processed
+ *       39     8  tableDigest       zero until table digests are built
+ *       47     1  load              0 idle .. 255 full; zero until relays measure it
+ */
+export interface Hello {
+  readonly seqno: number;
+  readonly echoSeqno: number;
+  readonly echoDelayUs: number;
+  readonly intervalMs: number;
+  readonly probe: boolean;
+  readonly routerId: Uint8Array;
+  readonly networkTimeMs: number;
+  readonly queueDelayMs: number;
+  readonly controlSent: number;
+  readonly controlProcessed: number;
+  readonly tableDigest: Uint8Array;
+  readonly load: number;
+}
+
+export const HELLO_BYTES = 48;
+export const ROUTER_ID_BYTES = 8;
+export const TABLE_DIGEST_BYTES = 8;
+
+const PROBE = 0x01;
+
+export function encodeHello(out: Writer, hello: Hello): void {
+  out.u32(hello.seqno).u32(hello.echoSeqno).u32(hello.echoDelayUs).u16(hello.intervalMs);
+  out.u8(hello.probe ? PROBE : 0).raw(hello.routerId).u48(hello.networkTimeMs).u16(hello.queueDelayMs);
+  out.u32(hello.controlSent).u32(hello.controlProcessed).raw(hello.tableDigest).u8(hello.load);
+}
+
+/** Undefined when the bytes are not a HELLO. `routerId` and `tableDigest` are views of the input. */
+export function decodeHello(input: Reader): Hello | undefined {
+  const hello = {
+    seqno: input.u32(),
+    echoSeqno: input.u32(),
+    echoDelayUs: input.u32(),
+    intervalMs: input.u16(),
+    probe: (input.u8() & PROBE) !== 0,
+    routerId: input.raw(ROUTER_ID_BYTES),
+    networkTimeMs: input.u48(),
+    queueDelayMs: input.u16(),
+    controlSent: input.u32(),
+    controlProcessed: input.u32(),
+    tableDigest: input.raw(TABLE_DIGEST_BYTES),
+    load: input.u8(),
+  };
+  if (!input.ok) return undefined;
+  if (hello.seqno === 0 || hello.intervalMs === 0) return undefined; // a promise of "never" is no promise
+  return hello;
+}
