@@ -1,0 +1,77 @@
+import { isIP } from "node:net";
+
+/** host:port. `host` is an IP address without brackets, or a name where names are allowed. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `127.0.0.1:4000`, `[::1]:4000`, `relay.example:4000`; undefined when the text is none of these. Port 0 is allowed. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^[\]:]+)):(\d{1,5})$/.exec(text);
+  if (match === null) return undefined;
+  const [, bracketed, plain, digits] = match;
+  const port = Number(digits);
+  if (port > 65_535) return undefined;
+  if (bracketed !== undefined) return isIP(bracketed) === 6 ? { host: bracketed, port } : undefined;
+  if (plain === undefined || !isHost(plain)) return undefined;
+  return { host: plain, port };
+}
+
+/** An address to listen on: IP only, and `localhost` for 127.0.0.1, so that no resolver decides where we are reachable. */
+export function parseListen(text: string): Endpoint | undefined {
+  const endpoint = parseEndpoint(text);
+  if (endpoint === undefined) return undefined;
+  if (endpoint.host.toLowerCase() === "localhost") return { host: "127.0.0.1", port: endpoint.port };
+  return isIP(endpoint.host) === 0 ? undefined : endpoint;
+}
+
+export function printEndpoint(endpoint: Endpoint): string {
+  return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+}
+
+/** A peer to keep a link to: where it is, and the hash of its link key if it must be that one and no other. */
+export interface PeerAddress extends Endpoint {
+  /** 32 bytes, from 64 hexadecimal digits behind `#`. */
+  readonly pin?: Uint8Array;
+}
+
+/** `HOST:PORT` or `HOST:PORT#LINKKEYHASH`. */
+export function parsePeer(text: string): PeerAddress | undefined {
+  const [where, hash, ...rest] = text.split("#");
+  if (rest.length > 0) return undefined;
+  const endpoint = parseEndpoint(where!);
+  if (endpoint === undefined || endpoint.port === 0) return undefined;
+  if (hash === undefined) return endpoint;
+  if (!/^[0-9a-f]{64}$/i.test(hash)) return undefined;
+  return { ...endpoint, pin: new Uint8Array(Buffer.from(hash, "hex")) };
+}
+
+/** A port of the overlay, and the TCP server that answers there. */
+export interface HostedPort {
+  readonly port: number;
+  readonly host: string;
+  readonly targetPort: number;
+}
+
+/** `80=127.0.0.1:8080`. */
+export function parseHosted(text: string): HostedPort | undefined {
+  const match = /^(\d{1,5})=(.+)$/.exec(text);
+  return match === null ? undefined : hostedPort(match[1]!, match[2]!);
+}
+
+/** The two halves of a hosted port, as config.json holds them. */
+export function hostedPort(port: string, target: string): HostedPort | undefined {
+  const number = Number(port);
+  const endpoint = parseEndpoint(target);
+  if (!/^\d{1,5}$/.test(port) || number < 1 || number > 65_535) return undefined;
+  if (endpoint === undefined || endpoint.port === 0) return undefined;
+  return { port: number, host: endpoint.host, targetPort: endpoint.port };
+}
+
+/** An IPv4 address, or a DNS name; a text of digits and dots that is no address is neither. */
+function isHost(text: string): boolean {
+  if (isIP(text) === 4) return true;
+  if (/^[\d.]+$/.test(text) || text.length > 253) return false;
+  return text.split(".").every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
+}

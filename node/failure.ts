@@ -1,0 +1,60 @@
+/**
+ * Exit codes are a promise to scripts: they are listed in OPERATING.md and never change their meaning.
+ */
+export const ExitCode = {
+  ok: 0,
+  unexpected: 1,
+  usage: 2,
+  config: 3,
+  notRunning: 4,
+  unreachable: 5,
+  permission: 7,
+  inUse: 8,
+  checkFailed: 9,
+} as const;
+
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+export type FailureCode =
+  | "usage"
+  | "config.invalid"
+  | "config.mismatch"
+  | "key.invalid"
+  | "key.permissions"
+  | "directory.permissions"
+  | "directory.unusable"
+  | "directory.inUse"
+  | "socket.tooLong"
+  | "daemon.notRunning"
+  | "daemon.protocol"
+  | "port.inUse"
+  | "port.permission"
+  | "port.unusable"
+  | "target.unreachable"
+  | "check.failed";
+
+/** Something a person can put right: what is wrong, what to do about it, and the exit code that says so to a script. */
+export class Failure extends Error {
+  readonly code: FailureCode;
+  readonly exit: ExitCode;
+  /** One sentence or command that puts it right; empty when there is none to give. */
+  readonly fix: string;
+
+  constructor(code: FailureCode, exit: ExitCode, message: string, fix = "") {
+    super(message);
+    this.name = "Failure";
+    this.code = code;
+    this.exit = exit;
+    this.fix = fix;
+  }
+}
+
+/** The `code` of a system error ("ENOENT"), or undefined for any other value. */
+export function systemCode(error: unknown): string | undefined {
+  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
+  return undefined;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
