@@ -17,7 +17,7 @@ const HYPHENS = [8, 13, 18, 23];
 /** The NAC within a NAC hash: its first 16 bytes with the version and variant of a UUID. A fresh copy. */
 export function nacFromHash(hash: Uint8Array): Uint8Array {
   if (hash.length !== 32) throw new RangeError(`nacFromHash: hash has ${hash.length} bytes, not 32`);
-  const nac = hash.slice(0, NAC_BYTES);
+  const nac = new Uint8Array(hash.subarray(0, NAC_BYTES));
   nac[6] = (nac[6]! & 0x0f) | 0x80;
   nac[8] = (nac[8]! & 0x3f) | 0x80;
   return nac;

@@ -47,7 +47,7 @@ export function networkIdOf(suite: CryptoSuite, name: string): Uint8Array {
 
 /** The 4 bytes of a network id that handshake flights show in clear. */
 export function networkLabelOf(networkId: Uint8Array): Uint8Array {
-  return networkId.slice(0, NETWORK_LABEL_BYTES);
+  return new Uint8Array(networkId.subarray(0, NETWORK_LABEL_BYTES));
 }
 
 /**
