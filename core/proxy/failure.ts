@@ -1,0 +1,76 @@
+/**
+ * A stream that could not be opened, or ended before an answer came, in words for the person at the browser. The codes are
+ * those of RESET, and of the stack above them (core/PROTOCOL.md, stream codes).
+ */
+export interface Failure {
+  /** 502: somebody answered, and said no. 503: try again. 504: nobody answered in time. */
+  readonly status: 502 | 503 | 504;
+  readonly title: string;
+  readonly text: string;
+}
+
+const AGAIN = "Try again in a moment.";
+
+/** `code` is any number; one of a newer version gets the general text. `port` is the overlay port that was asked for. */
+export function describeFailure(code: number, port: number): Failure {
+  switch (code) {
+    case 1:
+      return bad(
+        "Nothing is hosted there",
+        `The node was reached, but it hosts nothing on port ${port}. Check the port, or ask its owner.`,
+      );
+    case 2:
+      return bad(
+        "The server behind the node is down",
+        "The node was reached, but the web server it hosts does not answer. If it is yours, start the server that `hosts` in config.json points to.",
+      );
+    case 3:
+      return bad("The node broke off", `The node ended the connection before it answered. ${AGAIN}`);
+    case 5:
+      return late("The node did not answer in time", `It was reachable, then fell silent. ${AGAIN}`);
+    case 6:
+      return {
+        status: 503,
+        title: "The node is busy",
+        text: `It has as many connections as it can serve. ${AGAIN}`,
+      };
+    case 7:
+      return bad(
+        "The connection to the node was lost",
+        `It went away before it answered: a restart, or a broken path. ${AGAIN}`,
+      );
+    case 8:
+      return late(
+        "No route to this NAC",
+        "No way to this node was found within 10 seconds. It may be offline, the NAC may be mistyped, or this daemon may not be connected yet: `mariana status` tells.",
+      );
+    case 9:
+      return late(
+        "The node's key could not be fetched",
+        `A route exists, but nobody on it had the key that belongs to this NAC. ${AGAIN}`,
+      );
+    case 10:
+      return late(
+        "The node did not complete the handshake",
+        `A route exists and the key is right, but no encrypted session came about. ${AGAIN}`,
+      );
+    default:
+      return bad("The connection to the node failed", `It ended with code ${code} before an answer came. ${AGAIN}`);
+  }
+}
+
+/** What came back is not HTTP, or nothing came back at all. */
+export function describeBadAnswer(port: number): Failure {
+  return bad(
+    "The server's answer makes no sense",
+    `The node was reached, but what answers on port ${port} closed the connection without an HTTP answer, or does not speak HTTP. For other protocols use CONNECT.`,
+  );
+}
+
+function bad(title: string, text: string): Failure {
+  return { status: 502, title, text };
+}
+
+function late(title: string, text: string): Failure {
+  return { status: 504, title, text };
+}
