@@ -1,0 +1,180 @@
+/**
+ * `npm start`: the network at work on one machine. Five daemons as separate processes on loopback, a small web site
+ * behind the last, one request through all of them, and then a proxy to play with until Ctrl-C.
+ *
+ * Everything lives in one temporary folder and ends with the demo: its daemons, its site, its files.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import type { Server } from "node:http";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs, styleText } from "node:util";
+import { type DaemonProcess, firstAddress } from "./daemon-process.js";
+import { type Line, startLine, waitForRoute } from "./line.js";
+import { fetchThrough, type ProxyAnswer } from "./proxy-request.js";
+import { SITE_TITLE, startSite } from "./site.js";
+
+const PROXY_HOST = "127.0.0.1";
+const PROXY_PORT = 8000;
+
+const EXIT_OK = 0;
+const EXIT_UNEXPECTED = 1;
+const EXIT_USAGE = 2;
+const EXIT_CHECK_FAILED = 9;
+
+const USAGE = `npm start             five daemons on this machine, a web site behind the last; until Ctrl-C
+npm start -- --once   the same, but ends after its self-check with 0 or 9
+`;
+
+/** Runs the demo to its end and returns the exit code. */
+export async function runDemo(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args);
+  if (options === undefined) {
+    process.stderr.write(USAGE);
+    return EXIT_USAGE;
+  }
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return EXIT_OK;
+  }
+
+  const interrupted = nextInterrupt();
+  const base = mkdtempSync(join(tmpdir(), "mariana-demo-"));
+  let site: { server: Server; port: number } | undefined;
+  let line: Line | undefined;
+  try {
+    const startedAt = performance.now();
+    site = await startSite();
+    const port = await freePort(PROXY_PORT);
+    const http = `${PROXY_HOST}:${port}`;
+    line = await startLine({ base, network: "demo", http, hosts: [`80=127.0.0.1:${site.port}`] });
+    if (interrupted.happened) return EXIT_OK;
+    const path = await waitForRoute(line.client, line.nac, line.daemons);
+    const url = `http://${line.name}/`;
+    const cold = await fetchThrough(line.proxy, url);
+    const warm = await fetchThrough(line.proxy, url);
+    const isGood = isOurPage(cold) && isOurPage(warm);
+
+    await showDaemons(line, performance.now() - startedAt);
+    showRoute(path, cold, warm);
+    if (!isGood) {
+      say(styleText("red", `The self-check failed: the site answered ${cold.status}, then ${warm.status}.`));
+      say(line.client.logTail());
+      return EXIT_CHECK_FAILED;
+    }
+    if (port !== PROXY_PORT) sayPortChanged(port);
+    showCommands(line, url);
+    if (options.once) return EXIT_OK;
+    say(`\n${styleText("dim", "Ctrl-C ends the five daemons and removes their files.")}`);
+    await Promise.race([interrupted.signal, anyExit(line.daemons)]);
+    const ended = interrupted.happened ? undefined : line.daemons.find((daemon) => daemon.hasExited);
+    if (ended === undefined) return EXIT_OK;
+    say(styleText("red", `\nThe daemon ${ended.name} ended by itself:\n${ended.logTail()}`));
+    return EXIT_UNEXPECTED;
+  } catch (error) {
+    if (interrupted.happened) return EXIT_OK; // Ctrl-C reaches the daemons too, also while they start
+    say(styleText("red", `The demo broke off: ${error instanceof Error ? error.message : String(error)}`));
+    return EXIT_CHECK_FAILED;
+  } finally {
+    await Promise.all(line?.daemons.map((daemon) => daemon.stop()) ?? []);
+    site?.server.closeAllConnections();
+    site?.server.close();
+    rmSync(base, { recursive: true, force: true });
+    interrupted.forget();
+  }
+}
+
+function parseOptions(args: readonly string[]): { once: boolean; help: boolean } | undefined {
+  try {
+    const options = { once: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
+    const { values } = parseArgs({ args: [...args], options });
+    return { once: values.once ?? false, help: values.help ?? false };
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n`);
+    return undefined;
+  }
+}
+
+/** Takes over the signals that would end us, so that the children and the files can go first. */
+function nextInterrupt(): { signal: Promise<"interrupted">; readonly happened: boolean; forget(): void } {
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  let happened = false;
+  let arrived: (value: "interrupted") => void = () => {};
+  const signal = new Promise<"interrupted">((resolve) => {
+    arrived = resolve;
+  });
+  const handle = () => {
+    happened = true;
+    arrived("interrupted");
+  };
+  for (const name of signals) process.on(name, handle);
+  return {
+    signal,
+    get happened() {
+      return happened;
+    },
+    forget: () => {
+      for (const name of signals) process.off(name, handle);
+    },
+  };
+}
+
+function anyExit(daemons: readonly DaemonProcess[]): Promise<unknown> {
+  return Promise.race(daemons.map((daemon) => daemon.exited));
+}
+
+/** `wanted`, or the next port that nobody holds. */
+async function freePort(wanted: number): Promise<number> {
+  for (let port = wanted; port < wanted + 100; port++) if (await isFree(port)) return port;
+  return 0; // let the system choose
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(port, PROXY_HOST, () => probe.close(() => resolve(true)));
+  });
+}
+
+function isOurPage(answer: ProxyAnswer): boolean {
+  return answer.status === 200 && answer.body.includes(`<title>${SITE_TITLE}</title>`);
+}
+
+async function showDaemons(line: Line, tookMs: number): Promise<void> {
+  const udp = await Promise.all(line.daemons.map(async (daemon) => firstAddress((await daemon.status()).udp)));
+  say(`\n${styleText("bold", "Five daemons, up in")} ${styleText("bold", `${(tookMs / 1000).toFixed(1)} s`)}\n`);
+  for (const [index, daemon] of line.daemons.entries()) {
+    const pid = String(daemon.pid).padEnd(8);
+    say(`  ${daemon.name.padEnd(8)} pid ${pid} udp ${udp[index]!.padEnd(16)} ${styleText("dim", daemon.directory)}`);
+  }
+}
+
+function showRoute(path: readonly DaemonProcess[], cold: ProxyAnswer, warm: ProxyAnswer): void {
+  const arrow = styleText("dim", " > ");
+  say(`\n  route    ${path.map((daemon) => daemon.name).join(arrow)}${arrow}web site`);
+  const bytes = warm.body.length.toLocaleString("en-US");
+  say(`  fetched  ${bytes} bytes in ${milliseconds(cold)}, keys and all; again in ${milliseconds(warm)}`);
+}
+
+function milliseconds(answer: ProxyAnswer): string {
+  return `${answer.totalMs.toFixed(answer.totalMs < 10 ? 1 : 0)} ms`;
+}
+
+function sayPortChanged(port: number): void {
+  const text = ` Port ${PROXY_PORT} is taken by another program: the proxy listens on ${port} instead. `;
+  say(`\n  ${styleText(["black", "bgYellow", "bold"], text)}`);
+}
+
+function showCommands(line: Line, url: string): void {
+  const proxy = `http://${line.proxy.host}:${line.proxy.port}`;
+  say(`\n  url      ${styleText(["cyan", "underline"], url)}`);
+  say(`  curl     curl -x ${proxy} ${url}`);
+  say(`  browser  chromium --user-data-dir=$(mktemp -d) --proxy-server=${proxy} ${url}`);
+  say(`  routes   npx mariana routes --dir ${line.client.directory}`);
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
