@@ -21,9 +21,10 @@ const SLOT_BYTES = 1280;
 /** The system clamps it to its own maximum (net.core.rmem_max). Bursts arrive while JavaScript is busy. */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 const CHAINS = 8192;
+const PORT_ATTEMPTS = 8;
 
 export interface UdpListen extends Endpoint {
-  /** Not being able to bind is only a warning (IPv6 on a machine without it). */
+  /** A machine without this address family is only warned about. */
   readonly optional?: boolean;
 }
 
@@ -89,27 +90,34 @@ export class UdpPort {
   }
 
   /**
-   * Binds every address of `listen`. Throws a Failure for one that cannot be bound (exit 8 in use, 7 not permitted) and
-   * leaves nothing bound then. Port 0 takes a free one.
+   * Binds every address of `listen`. Those with port 0 share one free port. Throws a Failure for one that cannot be
+   * bound (exit 8 in use, 7 not permitted) and leaves nothing bound then.
    */
   static async open(listen: readonly UdpListen[], log: Log): Promise<UdpPort> {
-    const sockets: Socket[] = [];
-    for (const entry of listen) {
-      try {
-        sockets.push(await bind(entry));
-      } catch (error) {
-        if (entry.optional === true) {
-          log.warn("udp.skipped", {
-            udp: printEndpoint(entry),
-            error: messageOf(error),
-          });
-          continue;
+    for (let attempt = 1; ; attempt += 1) {
+      const sockets: Socket[] = [];
+      let shared = 0;
+      let failed: { entry: UdpListen; error: unknown } | undefined;
+      for (const entry of listen) {
+        try {
+          const socket = await bind({ host: entry.host, port: entry.port || shared });
+          sockets.push(socket);
+          if (entry.port === 0) shared = socket.address().port;
+        } catch (error) {
+          if (entry.optional === true && isFamilyMissing(error)) {
+            log.warn("udp.skipped", { udp: printEndpoint(entry), error: messageOf(error) });
+            continue;
+          }
+          failed = { entry: { ...entry, port: entry.port || shared }, error };
+          break;
         }
-        for (const socket of sockets) socket.close();
-        throw bindFailure("UDP", entry, error);
       }
+      if (failed === undefined) return new UdpPort(sockets, log);
+      for (const socket of sockets) socket.close();
+      // A port that is free for IPv4 may be taken for IPv6: then another one is chosen for both.
+      const retry = shared !== 0 && failed.entry.port === shared && systemCode(failed.error) === "EADDRINUSE";
+      if (!retry || attempt === PORT_ATTEMPTS) throw bindFailure("UDP", failed.entry, failed.error);
     }
-    return new UdpPort(sockets, log);
   }
 
   /** The local addresses, ports as really bound. */
@@ -250,6 +258,12 @@ export class UdpPort {
     this.drops.sendErrors[code] = before + 1;
     if (before === 0) this.log.warn("udp.sendError", { code });
   }
+}
+
+/** True when the machine has no such address: IPv6 switched off, mostly. */
+export function isFamilyMissing(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT" || code === "EINVAL";
 }
 
 /** What to tell a person who cannot bind `entry`. `what` is "UDP" or "HTTP". */

@@ -1,0 +1,89 @@
+/**
+ * What the command line and the daemon say to each other: one JSON object a line, one request and one response per
+ * connection. Only the owner of the directory can connect, so there is no token.
+ */
+
+/** Grows when a field changes its meaning or goes; new fields alone do not count. */
+export const CONTROL_VERSION = 1;
+/** A request is a command and at most a name and a number. */
+export const REQUEST_BYTES_MAX = 4096;
+/** 100,000 routes of 128 bytes, with room. */
+export const RESPONSE_BYTES_MAX = 32 * 1024 * 1024;
+
+export type ControlCommand = "id" | "status" | "peers" | "routes" | "ping" | "shutdown";
+export const CONTROL_COMMANDS: readonly ControlCommand[] = ["id", "status", "peers", "routes", "ping", "shutdown"];
+
+export interface ControlRequest {
+  readonly version: number;
+  readonly command: ControlCommand;
+  /** ping: the 16 bytes as a UUID. */
+  readonly nac?: string;
+  /** ping: how long to wait for the answer. */
+  readonly timeoutMs?: number;
+}
+
+export type ControlResponse =
+  | { readonly version: number; readonly ok: true; readonly result: unknown }
+  | { readonly version: number; readonly ok: false; readonly message: string };
+
+export interface IdReport {
+  readonly nac: string;
+  readonly name: string;
+  readonly longName: string;
+  /** 64 hexadecimal digits; null when the link key is fresh at each start and no daemon runs. */
+  readonly linkKeyHash: string | null;
+  readonly configFile: string;
+  readonly keyFile: string;
+}
+
+export type Verdict = "starting" | "ready" | "degraded";
+
+export interface StatusReport {
+  readonly verdict: Verdict;
+  readonly reason: string;
+  /** What a person can do about it; null when there is nothing to do. */
+  readonly fix: string | null;
+  readonly nac: string | null;
+  /** Local UDP addresses. */
+  readonly udp: readonly string[];
+  /** Addresses on which the HTTP proxy listens. */
+  readonly http: readonly string[];
+  /** Links that are up. */
+  readonly neighbours: number;
+  /** Destinations with a route. */
+  readonly routes: number;
+  readonly suite: string;
+  /** Of this start; null until the stack has chosen it. */
+  readonly epoch: number | null;
+  readonly drops: Readonly<Record<string, number>>;
+  /** Against relays, none until circuits exist. */
+  readonly anonymity: "none";
+  readonly pid: number;
+  readonly directory: string;
+  readonly upSeconds: number;
+}
+
+export interface PeerReport {
+  readonly link: number;
+  readonly endpoint: string;
+  readonly pinned: boolean;
+  readonly incoming: boolean;
+  readonly found: "config" | "incoming";
+  /** Null until measured. */
+  readonly rttMs: number | null;
+  /** 0 to 1. */
+  readonly lossShare: number;
+  /** 1 (best) to 4. */
+  readonly cost: number;
+  readonly upSeconds: number;
+}
+
+export interface RouteReport {
+  readonly nac: string;
+  readonly metric: number;
+  /** A `link` of the peers; null for the node's own NACs. */
+  readonly nextHop: number | null;
+  readonly backups: readonly number[];
+}
+
+export type PingReport = { readonly rttMs: number } | { readonly reason: string };

@@ -1,0 +1,204 @@
+/**
+ * The control socket of a daemon, and by the same token the lock on its directory: whoever listens there owns it.
+ */
+import { chmodSync, linkSync, renameSync, unlinkSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { basename, dirname, join } from "node:path";
+import { ExitCode, Failure, messageOf, systemCode } from "../failure.js";
+import { askDaemon } from "./client.js";
+import {
+  CONTROL_COMMANDS,
+  CONTROL_VERSION,
+  type ControlCommand,
+  type ControlRequest,
+  type ControlResponse,
+  REQUEST_BYTES_MAX,
+  type StatusReport,
+} from "./protocol.js";
+
+/** sockaddr_un holds 108 bytes with the closing zero; 104 on the BSDs and macOS. */
+export const SOCKET_PATH_BYTES_MAX = process.platform === "linux" ? 107 : 103;
+/** More at once is a runaway script: the rest waits in the system's queue. */
+const CONNECTIONS_MAX = 64;
+const REQUEST_TIMEOUT_MS = 5_000;
+const TAKE_ATTEMPTS = 5;
+
+/** Answers a request, or throws: a Failure's message goes to the caller. */
+export type ControlHandler = (request: ControlRequest) => unknown;
+
+export class ControlServer {
+  private readonly server: Server;
+  private readonly connections = new Set<Socket>();
+  private handler: ControlHandler;
+
+  private constructor(server: Server, handler: ControlHandler) {
+    this.server = server;
+    this.handler = handler;
+    server.maxConnections = CONNECTIONS_MAX;
+    server.on("connection", (socket) => this.handleConnection(socket));
+  }
+
+  /**
+   * Takes the directory. Throws a Failure: exit 8 when another daemon has it (named by its pid), 3 when the path is too
+   * long for a socket, 7 when it may not be made.
+   */
+  static async open(path: string, handler: ControlHandler): Promise<ControlServer> {
+    refuseLongPath(path);
+    for (let attempt = 0; attempt < TAKE_ATTEMPTS; attempt += 1) {
+      const server = createServer();
+      try {
+        await listenPrivately(server, path);
+      } catch (error) {
+        if (systemCode(error) !== "EADDRINUSE") throw unusable(path, error);
+        await removeStale(path);
+        continue;
+      }
+      chmodSync(path, 0o600);
+      return new ControlServer(server, handler);
+    }
+    throw inUse(path, "another daemon that is starting");
+  }
+
+  /** Stops listening, removes the socket and ends what is open. */
+  close(): Promise<void> {
+    for (const socket of this.connections) socket.destroy();
+    return new Promise((resolve) => this.server.close(() => resolve()));
+  }
+
+  private handleConnection(socket: Socket): void {
+    this.connections.add(socket);
+    socket.on("close", () => this.connections.delete(socket));
+    socket.on("error", () => socket.destroy());
+    socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());
+    let pending = Buffer.alloc(0);
+    const handleData = (bytes: Buffer): void => {
+      pending = Buffer.concat([pending, bytes]);
+      const end = pending.indexOf(10);
+      if (end < 0 && pending.length <= REQUEST_BYTES_MAX) return;
+      socket.off("data", handleData);
+      socket.resume();
+      socket.setTimeout(0); // a ping takes its own time
+      if (end < 0 || end > REQUEST_BYTES_MAX)
+        answer(socket, refusal(`the request is longer than ${REQUEST_BYTES_MAX} bytes`));
+      else void this.handleLine(pending.toString("utf8", 0, end)).then((response) => answer(socket, response));
+    };
+    socket.on("data", handleData);
+  }
+
+  private async handleLine(line: string): Promise<ControlResponse> {
+    const request = parseRequest(line);
+    if (typeof request === "string") return refusal(request);
+    try {
+      return { version: CONTROL_VERSION, ok: true, result: await this.handler(request) };
+    } catch (error) {
+      return refusal(messageOf(error));
+    }
+  }
+}
+
+function answer(socket: Socket, response: ControlResponse): void {
+  if (!socket.destroyed) socket.end(`${JSON.stringify(response)}\n`);
+}
+
+function refusal(message: string): ControlResponse {
+  return { version: CONTROL_VERSION, ok: false, message };
+}
+
+function parseRequest(line: string): ControlRequest | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return "the request is not JSON";
+  }
+  if (typeof value !== "object" || value === null) return "the request is not an object";
+  const { version, command, nac, timeoutMs } = value as Record<string, unknown>;
+  if (version !== CONTROL_VERSION) {
+    return `this daemon speaks version ${CONTROL_VERSION} of the control protocol, not ${String(version)}: use the mariana that started it`;
+  }
+  const known = CONTROL_COMMANDS.find((name) => name === command);
+  if (known === undefined) return `there is no command ${JSON.stringify(command)}`;
+  return {
+    version: CONTROL_VERSION,
+    command: known satisfies ControlCommand,
+    ...(typeof nac === "string" ? { nac } : {}),
+    ...(typeof timeoutMs === "number" ? { timeoutMs } : {}),
+  };
+}
+
+function refuseLongPath(path: string): void {
+  const length = Buffer.byteLength(path);
+  if (length <= SOCKET_PATH_BYTES_MAX) return;
+  throw new Failure(
+    "socket.tooLong",
+    ExitCode.config,
+    `the control socket's path has ${length} bytes, and the system allows ${SOCKET_PATH_BYTES_MAX}: ${path}`,
+    "choose a shorter directory with --dir DIR or $MARIANA_DIR (a symbolic link to the long one will do)",
+  );
+}
+
+/** The socket exists with its final mode from its first moment: the umask is set around the bind, which is synchronous. */
+function listenPrivately(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    const before = process.umask(0o077);
+    try {
+      server.listen(path, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    } finally {
+      process.umask(before);
+    }
+  });
+}
+
+/**
+ * Removes the socket of a daemon that is gone. It is moved aside first and asked again there: should another start have
+ * just put its own in place, we moved that one, notice it, and put it back.
+ */
+async function removeStale(path: string): Promise<void> {
+  await refuseIfAlive(path, path);
+  const aside = join(dirname(path), `s.${process.pid.toString(36)}`.slice(0, basename(path).length));
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return;
+    throw unusable(path, error);
+  }
+  try {
+    await refuseIfAlive(aside, path);
+  } catch (error) {
+    linkSync(aside, path);
+    throw error;
+  } finally {
+    unlinkSync(aside);
+  }
+}
+
+async function refuseIfAlive(socket: string, path: string): Promise<void> {
+  let status: StatusReport;
+  try {
+    status = await askDaemon<StatusReport>(socket, { command: "status" });
+  } catch (error) {
+    if (error instanceof Failure && error.code === "daemon.notRunning") return;
+    throw inUse(path, "a process that does not answer");
+  }
+  throw inUse(path, `the daemon with pid ${status.pid}`);
+}
+
+function inUse(path: string, who: string): Failure {
+  const fix = "stop that one first, or start this one with another --dir";
+  return new Failure("directory.inUse", ExitCode.inUse, `${dirname(path)} is in use by ${who}`, fix);
+}
+
+function unusable(path: string, error: unknown): Failure {
+  const code = systemCode(error);
+  const denied = code === "EACCES" || code === "EPERM" || code === "EROFS";
+  return new Failure(
+    denied ? "directory.permissions" : "directory.unusable",
+    denied ? ExitCode.permission : ExitCode.unexpected,
+    `the control socket ${path} cannot be made: ${code ?? messageOf(error)}`,
+    "choose another directory with --dir DIR or $MARIANA_DIR",
+  );
+}

@@ -1,0 +1,430 @@
+/**
+ * One daemon: opens its directory, keys, sockets and proxies in an order that a crash cannot break, answers the control
+ * socket, and takes it all down again.
+ *
+ *   directory and lock -> config.json -> keys -> UDP port -> config.json keeps NAC and port -> driver -> proxies -> peers
+ */
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { parseNac, printNac } from "../core/address/nac.js";
+import { printLongName, printName } from "../core/address/name.js";
+import type { Identity } from "../core/crypto/identity.js";
+import { nobleSuite } from "../core/crypto/noble-suite.js";
+import type { CryptoSuite } from "../core/crypto/suite.js";
+import type { StackConfig } from "../core/stack/ports.js";
+import { systemClock } from "./clock.js";
+import { type Config, defaultConfig, keepInConfig, readConfig } from "./config/config-file.js";
+import { type Directory, openDirectory } from "./config/directory.js";
+import {
+  type Endpoint,
+  type HostedPort,
+  hostedPort,
+  type PeerAddress,
+  parseListen,
+  parsePeer,
+  printEndpoint,
+} from "./config/endpoint.js";
+import { removeTemporaries } from "./config/file.js";
+import { isLinkKeyPersistent, type OpenedLinkKey, openIdentity, openLinkKey } from "./config/identity-files.js";
+import { readState, writeState } from "./config/state-file.js";
+import type {
+  ControlRequest,
+  IdReport,
+  PeerReport,
+  PingReport,
+  RouteReport,
+  StatusReport,
+  Verdict,
+} from "./control/protocol.js";
+import { ControlServer } from "./control/server.js";
+import { createNativeSuite } from "./crypto/native-suite.js";
+import { Driver } from "./driver.js";
+import { systemEntropy } from "./entropy.js";
+import { messageOf } from "./failure.js";
+import { Hosting } from "./hosting.js";
+import { createStderrLog, type Log } from "./log.js";
+import { HttpProxy } from "./proxy/http-server.js";
+import { bindFailure, isFamilyMissing, type UdpListen, UdpPort } from "./udp.js";
+
+/** How long a node may take to get its first link before "starting" becomes "degraded". */
+const STARTING_MS = 10_000;
+/** Open requests get this long to end when the daemon stops. */
+const DRAIN_MS = 10_000;
+const VERDICT_CHECK_MS = 250;
+const RESOLVE_RETRY_MS = 5_000;
+const RESOLVE_RETRY_MS_MAX = 300_000;
+const PING_TIMEOUT_MS_MAX = 60_000;
+
+/** What the command line asks for; it wins over config.json for this run and is not written there. */
+export interface DaemonOptions {
+  readonly directory: Directory;
+  readonly udp?: readonly Endpoint[];
+  readonly http?: "off" | readonly Endpoint[];
+  /** Beside those of config.json. */
+  readonly peers: readonly PeerAddress[];
+  /** Beside those of config.json; the same overlay port wins. */
+  readonly hosts: readonly HostedPort[];
+  /** New keys and NAC, same port. */
+  readonly rotate: boolean;
+}
+
+export class Daemon {
+  readonly id: IdReport;
+  readonly log: Log;
+  /** Fulfilled when the control socket asked for an end. */
+  readonly shutdownAsked: Promise<void>;
+
+  private readonly directory: Directory;
+  private readonly config: Config;
+  private readonly suite: CryptoSuite;
+  private readonly udp: UdpPort;
+  private readonly driver: Driver;
+  private readonly hosting: Hosting;
+  private readonly proxies: HttpProxy[] = [];
+  private readonly control: ControlServer;
+  private readonly peersWanted: number;
+  private readonly startedMs = performance.now();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly http: string[] = [];
+  private askShutdown: () => void = () => undefined;
+  private proxiesListen = false;
+  private lastVerdict: Verdict = "starting";
+  private stopping: Promise<void> | undefined;
+
+  private constructor(parts: {
+    options: DaemonOptions;
+    config: Config;
+    log: Log;
+    suite: CryptoSuite;
+    identity: Identity;
+    linkKey: OpenedLinkKey;
+    udp: UdpPort;
+    control: ControlServer;
+  }) {
+    const { options, config, log, suite, identity, linkKey, udp, control } = parts;
+    this.directory = options.directory;
+    this.config = config;
+    this.log = log;
+    this.suite = suite;
+    this.udp = udp;
+    this.control = control;
+    this.id = idReport(options.directory, identity, linkKey.hash);
+    this.shutdownAsked = new Promise((resolve) => {
+      this.askShutdown = resolve;
+    });
+    const targets = targetsOf(config, options.hosts);
+    this.driver = new Driver({
+      stackConfig: this.stackConfig(identity, linkKey),
+      suite,
+      udp,
+      entropy: systemEntropy,
+      clock: systemClock,
+      log,
+      persistEpoch: (epoch) => writeState(options.directory.stateFile, epoch),
+    });
+    this.hosting = new Hosting({ targets, log });
+    this.driver.setPorts([...targets.keys()]);
+    this.driver.onStream = (stream, port) => this.hosting.handle(stream, port);
+    this.peersWanted = config.peers.length + options.peers.length;
+  }
+
+  /** Throws a Failure for everything that a person can put right; nothing is left open then. */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { directory } = options;
+    openDirectory(directory);
+    let daemon: Daemon | undefined;
+    const control = await ControlServer.open(directory.socket, (request) =>
+      daemon === undefined ? startingAnswer(request, directory) : daemon.handleRequest(request),
+    );
+    let udp: UdpPort | undefined;
+    try {
+      const leftovers = removeTemporaries(directory.path);
+      const found = readConfig(directory.configFile);
+      const config = found ?? defaultConfig();
+      const log = createStderrLog(config.log.level, config.log.unsafe);
+      log.info("node.start", { pid: process.pid, directory: directory.path, node: process.version });
+      if (leftovers > 0) log.info("file.cleaned", { count: leftovers });
+
+      const suite = config.crypto.suite === "noble" ? nobleSuite : createNativeSuite();
+      const context = { suite, entropy: systemEntropy, networkName: config.network.name };
+      const { identity, how } = openIdentity(directory, found, context, options.rotate);
+      if (how !== "kept") log.info(how === "created" ? "key.created" : "key.rotated", { file: directory.keyFile });
+      const linkKey = openLinkKey(directory, context, isLinkKeyPersistent(config, options.udp !== undefined));
+
+      const listen = udpListen(config, options.udp);
+      udp = await UdpPort.open(listen, log);
+      const udpPort = portToKeep(found, listen, udp.endpoints);
+      keepInConfig(directory.configFile, { nac: identity.nac, udpPort });
+      log.info("port.bound", { udp: udp.endpoints.map(printEndpoint) });
+
+      daemon = new Daemon({ options, config, log, suite, identity, linkKey, udp, control });
+      await daemon.open(options);
+      return daemon;
+    } catch (error) {
+      if (daemon !== undefined) await daemon.stop();
+      else {
+        await udp?.close();
+        await control.close();
+      }
+      throw error;
+    }
+  }
+
+  /** Drains (10 s at most), takes leave of the neighbours, closes everything. Always fulfilled; asking again waits too. */
+  stop(): Promise<void> {
+    this.stopping ??= this.close();
+    return this.stopping;
+  }
+
+  status(): StatusReport {
+    const stack = this.driver.stack.status();
+    const { verdict, reason, fix } = this.judge(stack.neighbours);
+    return {
+      verdict,
+      reason,
+      fix,
+      nac: this.id.nac,
+      udp: this.udp.endpoints.map(printEndpoint),
+      http: [...this.http],
+      neighbours: stack.neighbours,
+      routes: stack.routes,
+      suite: this.suite.name,
+      epoch: stack.epoch,
+      drops: { ...stack.drops, ...this.udpDrops() },
+      anonymity: "none",
+      pid: process.pid,
+      directory: this.directory.path,
+      upSeconds: Math.floor((performance.now() - this.startedMs) / 1000),
+    };
+  }
+
+  peers(): PeerReport[] {
+    return this.driver.stack.peers().map((peer) => ({
+      link: peer.link,
+      endpoint: this.udp.endpointOf(peer.path),
+      pinned: peer.pinned,
+      incoming: peer.incoming,
+      found: peer.found,
+      rttMs: peer.rttUs > 0 ? peer.rttUs / 1000 : null,
+      lossShare: peer.lossPerMille / 1000,
+      cost: peer.cost,
+      upSeconds: Math.floor(peer.upUs / 1_000_000),
+    }));
+  }
+
+  routes(): RouteReport[] {
+    return this.driver.stack.routes().map((route) => ({
+      nac: printNac(route.nac),
+      metric: route.metric,
+      nextHop: route.nextHop < 0 ? null : route.nextHop,
+      backups: [...route.backups],
+    }));
+  }
+
+  private async open(options: DaemonOptions): Promise<void> {
+    this.driver.start();
+    await this.openProxies(options.http);
+    this.proxiesListen = true;
+    for (const text of this.config.peers) this.addPeer(parsePeer(text)!);
+    for (const peer of options.peers) this.addPeer(peer);
+    const timer = setInterval(() => this.watchVerdict(), VERDICT_CHECK_MS);
+    timer.unref();
+    this.timers.add(timer);
+    this.watchVerdict();
+  }
+
+  private async openProxies(flag: DaemonOptions["http"]): Promise<void> {
+    const chosen = flag ?? this.config.http;
+    if (chosen === "off") return;
+    const listen = chosen.map((entry) => (typeof entry === "string" ? parseListen(entry)! : entry));
+    for (const entry of listen) {
+      const proxy = new HttpProxy({ driver: this.driver, log: this.log });
+      try {
+        const bound = await proxy.listen(entry.host, entry.port);
+        this.proxies.push(proxy);
+        this.http.push(printEndpoint(bound));
+      } catch (error) {
+        await proxy.close();
+        // A machine without IPv6 still has a proxy on IPv4.
+        if (!(isIP(entry.host) === 6 && listen.length > 1 && isFamilyMissing(error)))
+          throw bindFailure("HTTP", entry, error);
+        this.log.warn("http.skipped", { http: printEndpoint(entry), error: messageOf(error) });
+      }
+    }
+    this.log.info("port.bound", { http: this.http });
+  }
+
+  /** A name is resolved first, and again with growing pauses while that fails: the network may come later than we do. */
+  private addPeer(peer: PeerAddress, retryMs = RESOLVE_RETRY_MS): void {
+    if (isIP(peer.host) !== 0) {
+      this.driver.addPeer(peer.host, peer.port, peer.pin);
+      return;
+    }
+    lookup(peer.host).then(
+      ({ address }) => {
+        if (this.stopping === undefined) this.driver.addPeer(address, peer.port, peer.pin);
+      },
+      (error: unknown) => {
+        // The resolver's message holds the name that was asked for; its code does not.
+        this.log.warn("peer.unresolved", {
+          error: error instanceof Error && "code" in error ? String(error.code) : "",
+        });
+        if (this.stopping !== undefined) return;
+        const timer = setTimeout(() => {
+          this.timers.delete(timer);
+          this.addPeer(peer, Math.min(retryMs * 2, RESOLVE_RETRY_MS_MAX));
+        }, retryMs);
+        timer.unref();
+        this.timers.add(timer);
+      },
+    );
+  }
+
+  private handleRequest(request: ControlRequest): unknown {
+    switch (request.command) {
+      case "id":
+        return this.id;
+      case "status":
+        return this.status();
+      case "peers":
+        return this.peers();
+      case "routes":
+        return this.routes();
+      case "ping":
+        return this.ping(request);
+      case "shutdown":
+        this.askShutdown();
+        return { pid: process.pid };
+    }
+  }
+
+  private async ping(request: ControlRequest): Promise<PingReport> {
+    const nac = parseNac(request.nac ?? "");
+    if (nac === undefined) throw new Error(`"${request.nac ?? ""}" is not a NAC`);
+    const timeoutMs = Math.min(Math.max(request.timeoutMs ?? 0, 1), PING_TIMEOUT_MS_MAX);
+    const outcome = await this.driver.ping(nac, timeoutMs);
+    return "rttUs" in outcome ? { rttMs: outcome.rttUs / 1000 } : { reason: outcome.reason };
+  }
+
+  private judge(neighbours: number): { verdict: Verdict; reason: string; fix: string | null } {
+    if (!this.proxiesListen) return { verdict: "starting", reason: "the proxies do not listen yet", fix: null };
+    if (neighbours > 0) {
+      const links = neighbours === 1 ? "one link is up" : `${neighbours} links are up`;
+      return { verdict: "ready", reason: links, fix: null };
+    }
+    if (this.peersWanted === 0) {
+      return { verdict: "ready", reason: "no peer is configured; waiting for others to connect", fix: null };
+    }
+    const peers = this.peersWanted === 1 ? "the configured peer" : `any of the ${this.peersWanted} configured peers`;
+    const reason = `no link to ${peers} is up`;
+    if (performance.now() - this.startedMs < STARTING_MS) return { verdict: "starting", reason, fix: null };
+    const fix = "check that the peer runs, that its address and link key hash are right, and that UDP reaches it";
+    return { verdict: "degraded", reason, fix };
+  }
+
+  private watchVerdict(): void {
+    const { verdict, reason } = this.judge(this.driver.stack.status().neighbours);
+    if (verdict === this.lastVerdict) return;
+    this.lastVerdict = verdict;
+    if (verdict === "ready") this.log.info("node.ready", { reason });
+    else this.log.warn("node.degraded", { reason });
+  }
+
+  private udpDrops(): Record<string, number> {
+    const { sendRing, sendErrors, pathsFull } = this.udp.drops;
+    const counted: Record<string, number> = { udpSendRing: sendRing, udpPathsFull: pathsFull };
+    for (const [code, count] of Object.entries(sendErrors)) counted[`udp${code}`] = count;
+    return counted;
+  }
+
+  private stackConfig(identity: Identity, linkKey: OpenedLinkKey): StackConfig {
+    const state = readState(this.directory.stateFile);
+    if (state.damage !== undefined)
+      this.log.warn("state.damaged", { file: this.directory.stateFile, reason: state.damage });
+    return {
+      networkName: this.config.network.name,
+      service: identity,
+      linkKeys: linkKey.keys,
+      storedEpoch: state.epoch,
+      wallClockSeconds: systemClock.wallSeconds(),
+    };
+  }
+
+  private async close(): Promise<void> {
+    this.log.info("node.stop", { reason: "asked to" });
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
+    const drained = Promise.all(this.proxies.map((proxy) => proxy.close()));
+    await Promise.race([drained, pause(DRAIN_MS)]);
+    this.hosting.close();
+    await this.driver.close();
+    await this.udp.close();
+    await this.control.close();
+    this.log.info("node.stopped");
+  }
+}
+
+export function idReport(directory: Directory, identity: Identity, linkKeyHash: Uint8Array | undefined): IdReport {
+  return {
+    nac: printNac(identity.nac),
+    name: printName(identity.nac),
+    longName: printLongName(identity.nacHash),
+    linkKeyHash: linkKeyHash === undefined ? null : Buffer.from(linkKeyHash).toString("hex"),
+    configFile: directory.configFile,
+    keyFile: directory.keyFile,
+  };
+}
+
+/** Before there is a stack: enough for `status --wait`, and for a second start that asks who we are. */
+function startingAnswer(request: ControlRequest, directory: Directory): StatusReport {
+  if (request.command !== "status") throw new Error("it is still starting");
+  return {
+    verdict: "starting",
+    reason: "keys and sockets are being opened",
+    fix: null,
+    nac: null,
+    udp: [],
+    http: [],
+    neighbours: 0,
+    routes: 0,
+    suite: "",
+    epoch: null,
+    drops: {},
+    anonymity: "none",
+    pid: process.pid,
+    directory: directory.path,
+    upSeconds: 0,
+  };
+}
+
+/** Port 0 stands for the kept port; while none is kept, for a free one. */
+function udpListen(config: Config, flag: readonly Endpoint[] | undefined): UdpListen[] {
+  const chosen: readonly UdpListen[] =
+    flag ??
+    (config.udp === "auto"
+      ? [
+          { host: "0.0.0.0", port: 0 },
+          { host: "::", port: 0, optional: true },
+        ]
+      : config.udp.map((text) => parseListen(text)!));
+  return chosen.map((entry) => ({ ...entry, port: entry.port || config.udpPort }));
+}
+
+/** A new config.json keeps the first port; a later start only fills in what was still open. */
+function portToKeep(found: Config | undefined, listen: readonly UdpListen[], bound: readonly Endpoint[]): number {
+  const kept = found?.udpPort ?? 0;
+  if (kept !== 0) return kept;
+  const wasOpen = found === undefined || listen.some((entry) => entry.port === 0);
+  return wasOpen ? (bound[0]?.port ?? 0) : 0;
+}
+
+function targetsOf(config: Config, flags: readonly HostedPort[]): Map<number, Endpoint> {
+  const configured = Object.entries(config.hosts).map(([port, target]) => hostedPort(port, target)!);
+  return new Map(
+    [...configured, ...flags].map(({ port, host, targetPort }) => [port, { host, port: targetPort }] as const),
+  );
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
