@@ -1,0 +1,117 @@
+/**
+ * Hosting: a stream that asks for an overlay port becomes a TCP connection to the target configured for it. The stream is
+ * accepted only once the target has answered, so a client hears "target down" and not a connection that breaks at once.
+ */
+import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { StreamCode } from "../core/stack/ports.js";
+import type { HostedPort } from "./config/endpoint.js";
+import { systemCode } from "./failure.js";
+import type { Log } from "./log.js";
+import { breakStream, joinStreams } from "./tunnel.js";
+
+/** What hosting needs of an incoming OverlayStream. */
+export interface HostedStream extends Duplex {
+  accept(): void;
+  refuse(code: number): void;
+}
+
+export interface HostingCounts {
+  open: number;
+  accepted: number;
+  refusedNoPort: number;
+  refusedTargetDown: number;
+  refusedOverload: number;
+}
+
+/** Each costs a file descriptor; most systems start with 1,024 or more of them. Beyond it a client hears "overload". */
+const STREAMS_MAX = 1024;
+/** A target is near: one that has not answered by now is down. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+export class Hosting {
+  readonly counts: HostingCounts = { open: 0, accepted: 0, refusedNoPort: 0, refusedTargetDown: 0, refusedOverload: 0 };
+  private readonly log: Log;
+  private readonly streamsMax: number;
+  private readonly streams = new Set<HostedStream>();
+  private hosts: readonly HostedPort[];
+
+  constructor(args: { hosts: readonly HostedPort[]; log: Log; streamsMax?: number }) {
+    this.hosts = args.hosts;
+    this.log = args.log;
+    this.streamsMax = args.streamsMax ?? STREAMS_MAX;
+  }
+
+  get ports(): number[] {
+    return this.hosts.map((host) => host.port);
+  }
+
+  /** Streams that are already open keep the target they have. */
+  setHosts(hosts: readonly HostedPort[]): void {
+    this.hosts = hosts;
+  }
+
+  /** Decides what becomes of a stream that came in for `port`. */
+  handle(stream: HostedStream, port: number): void {
+    const target = this.hosts.find((host) => host.port === port);
+    if (target === undefined) {
+      this.counts.refusedNoPort += 1;
+      stream.refuse(StreamCode.refused);
+      return;
+    }
+    if (this.streams.size >= this.streamsMax) {
+      this.counts.refusedOverload += 1;
+      this.log.warn("host.overload", { port, streams: this.streams.size });
+      stream.refuse(StreamCode.overload);
+      return;
+    }
+    this.streams.add(stream);
+    this.counts.open = this.streams.size;
+    this.dial(stream, target);
+  }
+
+  /** Breaks every stream that is open. */
+  close(): void {
+    for (const stream of this.streams) stream.destroy();
+  }
+
+  private dial(stream: HostedStream, target: HostedPort): void {
+    const { port } = target;
+    const socket = connect({ host: target.host, port: target.targetPort, allowHalfOpen: true, noDelay: true });
+    const timer = setTimeout(() => socket.destroy(new Error("the target did not answer in time")), CONNECT_TIMEOUT_MS);
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      stream.off("close", giveUp);
+      this.counts.refusedTargetDown += 1;
+      this.log.warn("host.down", { port, error: systemCode(error) ?? error.message });
+      stream.refuse(StreamCode.targetDown);
+      this.forget(stream);
+    };
+    const giveUp = (): void => {
+      clearTimeout(timer);
+      socket.off("error", fail);
+      breakStream(socket);
+      this.forget(stream);
+    };
+    stream.on("error", () => undefined); // "close" follows
+    socket.once("error", fail);
+    stream.once("close", giveUp);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      socket.off("error", fail);
+      stream.off("close", giveUp);
+      this.join(stream, socket);
+    });
+  }
+
+  private join(stream: HostedStream, socket: Socket): void {
+    this.counts.accepted += 1;
+    stream.accept();
+    joinStreams(stream, socket, () => this.forget(stream));
+  }
+
+  private forget(stream: HostedStream): void {
+    this.streams.delete(stream);
+    this.counts.open = this.streams.size;
+  }
+}
