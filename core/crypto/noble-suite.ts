@@ -4,7 +4,8 @@
  */
 import { gcm, unsafe } from "@noble/ciphers/aes.js";
 import { x25519 } from "@noble/curves/ed25519.js";
-import { expand, extract } from "@noble/hashes/hkdf.js";
+import { extract } from "@noble/hashes/hkdf.js";
+import { hmac } from "@noble/hashes/hmac.js";
 import { sha512 } from "@noble/hashes/sha2.js";
 import { sha3_256 } from "@noble/hashes/sha3.js";
 import { ml_dsa44 } from "@noble/post-quantum/ml-dsa.js";
@@ -31,7 +32,7 @@ export const nobleSuite: CryptoSuite = {
     return state.digest();
   },
   extract: (salt, inputKey) => extract(sha512, inputKey, salt),
-  expand: (pseudoRandomKey, info, length) => expand(sha512, pseudoRandomKey, info, length),
+  expand,
 
   aead: (key) => new NobleAead(key),
   headerMask: (key) => new NobleHeaderMask(key),
@@ -63,6 +64,23 @@ export const nobleSuite: CryptoSuite = {
     return ml_dsa44.verify(signature, message, publicKey);
   },
 };
+
+const SHA512_BYTES = 64;
+
+/**
+ * RFC 5869 section 2.3. noble's own refuses keys below 64 bytes; our chaining keys are 32, which HMAC takes as they are
+ * and which carry the 256 bits that everything else here has.
+ */
+function expand(pseudoRandomKey: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  if (length > 255 * SHA512_BYTES) throw new RangeError(`expand: ${length} bytes are more than ${255 * SHA512_BYTES}`);
+  const out = new Uint8Array(length);
+  let block = new Uint8Array(0);
+  for (let at = 0, counter = 1; at < length; at += SHA512_BYTES, counter += 1) {
+    block = hmac.create(sha512, pseudoRandomKey).update(block).update(info).update(Uint8Array.of(counter)).digest();
+    out.set(block.subarray(0, Math.min(SHA512_BYTES, length - at)), at);
+  }
+  return out;
+}
 
 /**
  * Is this an ML-KEM-512 encapsulation key? Its length, and the modulus check of FIPS 203 section 7.2: two vectors of

@@ -61,7 +61,7 @@ export interface CryptoSuite {
   hash(...parts: Uint8Array[]): Uint8Array;
   /** HKDF-Extract with SHA-512 (RFC 5869 section 2.2); 64 bytes. */
   extract(salt: Uint8Array, inputKey: Uint8Array): Uint8Array;
-  /** HKDF-Expand with SHA-512 (RFC 5869 section 2.3); `length` bytes. */
+  /** HKDF-Expand with SHA-512 (RFC 5869 section 2.3); `length` bytes, at most 16,320. The key may be a 32-byte chaining key. */
   expand(pseudoRandomKey: Uint8Array, info: Uint8Array, length: number): Uint8Array;
 
   aead(key: Uint8Array): Aead;
