@@ -126,12 +126,14 @@ export class Reader {
   }
 
   u48(): number {
+    if (!this.holds(6)) return 0;
     const high = this.u16();
     return high * U48_HIGH + this.u32();
   }
 
   /** Eight bytes as a number; a value of 2^53 or more is not one of ours and sets `ok` to false. */
   u64(): number {
+    if (!this.holds(8)) return 0;
     const high = this.u32();
     const low = this.u32();
     if (high > 0x1f_ffff) {
@@ -157,6 +159,12 @@ export class Reader {
     if (at < 0) return false;
     for (let i = at; i < at + count; i += 1) if (this.bytes[i] !== 0) return false;
     return true;
+  }
+
+  /** Asked before a field that is read in two halves, so that it is read whole or not at all. */
+  private holds(count: number): boolean {
+    if (this.offset + count > this.end) this.ok = false;
+    return this.ok;
   }
 
   private advance(count: number): number {
