@@ -4,10 +4,10 @@
  */
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { StreamCode } from "../core/stack/ports.js";
 import type { HostedPort } from "./config/endpoint.js";
 import { systemCode } from "./failure.js";
 import type { Log } from "./log.js";
+import { StreamCode } from "./stream-error.js";
 import { breakStream, joinStreams } from "./tunnel.js";
 
 /** What hosting needs of an incoming OverlayStream. */

@@ -7,8 +7,7 @@
  * Events beside a Duplex's: "accepted", when the far end took the stream. Errors are StreamErrors.
  */
 import { Duplex } from "node:stream";
-import { StreamCode } from "../core/stack/ports.js";
-import { StreamError } from "./stream-error.js";
+import { StreamCode, StreamError } from "./stream-error.js";
 
 /** What a stream asks of the stack. `stream` is the stack's handle. */
 export interface StreamCommands {

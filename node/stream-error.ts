@@ -1,5 +1,8 @@
 /** Why an overlay stream ended before its time: what the peer's RESET said, or what kept it from opening. */
-import { StreamCode } from "../core/stack/ports.js";
+import { LocalCode } from "../core/stack/ports.js";
+import { EndCode } from "../core/wire/cell.js";
+
+export const StreamCode = { ...EndCode, ...LocalCode } as const;
 
 export type StreamFault = keyof typeof StreamCode | "unknown";
 

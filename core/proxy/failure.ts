@@ -1,6 +1,8 @@
+import { EndCode } from "../wire/cell.js";
+
 /**
  * A stream that could not be opened, or ended before an answer came, in words for the person at the browser. The codes are
- * those of RESET, and of the stack above them (core/PROTOCOL.md, stream codes).
+ * those of RESET, and a few that say how far this node itself got.
  */
 export interface Failure {
   /** 502: somebody answered, and said no. 503: try again. 504: nobody answered in time. */
@@ -9,47 +11,52 @@ export interface Failure {
   readonly text: string;
 }
 
+/** The stack's own codes, above the wire's (stack/ports.ts LocalCode). */
+const UNREACHABLE = 8;
+const NO_KEY = 9;
+const HANDSHAKE_FAILED = 10;
+
 const AGAIN = "Try again in a moment.";
 
 /** `code` is any number; one of a newer version gets the general text. `port` is the overlay port that was asked for. */
 export function describeFailure(code: number, port: number): Failure {
   switch (code) {
-    case 1:
+    case EndCode.refused:
       return bad(
         "Nothing is hosted there",
         `The node was reached, but it hosts nothing on port ${port}. Check the port, or ask its owner.`,
       );
-    case 2:
+    case EndCode.targetDown:
       return bad(
         "The server behind the node is down",
         "The node was reached, but the web server it hosts does not answer. If it is yours, start the server that `hosts` in config.json points to.",
       );
-    case 3:
+    case EndCode.cancelled:
       return bad("The node broke off", `The node ended the connection before it answered. ${AGAIN}`);
-    case 5:
+    case EndCode.timeout:
       return late("The node did not answer in time", `It was reachable, then fell silent. ${AGAIN}`);
-    case 6:
+    case EndCode.overload:
       return {
         status: 503,
         title: "The node is busy",
         text: `It has as many connections as it can serve. ${AGAIN}`,
       };
-    case 7:
+    case EndCode.sessionLost:
       return bad(
         "The connection to the node was lost",
         `It went away before it answered: a restart, or a broken path. ${AGAIN}`,
       );
-    case 8:
+    case UNREACHABLE:
       return late(
         "No route to this NAC",
         "No way to this node was found within 10 seconds. It may be offline, the NAC may be mistyped, or this daemon may not be connected yet: `mariana status` tells.",
       );
-    case 9:
+    case NO_KEY:
       return late(
         "The node's key could not be fetched",
-        `A route exists, but nobody on it had the key that belongs to this NAC. ${AGAIN}`,
+        `A route exists, but nobody on it had the key that belongs to this name. ${AGAIN}`,
       );
-    case 10:
+    case HANDSHAKE_FAILED:
       return late(
         "The node did not complete the handshake",
         `A route exists and the key is right, but no encrypted session came about. ${AGAIN}`,

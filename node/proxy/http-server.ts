@@ -246,7 +246,7 @@ export class HttpProxy {
 
   /** 200 only once the far end took the stream: a client can tell "down" from "hung up". */
   private openTunnel(target: Tunnel, socket: Duplex, head: Buffer): void {
-    const stream = this.connect(target.nac, target.port);
+    const stream = this.connect(target.nac, target.port, target.hash);
     limitOpening(stream);
     this.tunnels.add(stream);
     const giveUp = (): void => void stream.destroy();

@@ -4,15 +4,18 @@
  */
 import { Agent, type AgentOptions, type ClientRequest, type ClientRequestArgs } from "node:http";
 import type { Duplex } from "node:stream";
-import { StreamCode } from "../../core/stack/ports.js";
-import { StreamError } from "../stream-error.js";
+import { StreamCode, StreamError } from "../stream-error.js";
 
-/** Opens a stream; never throws for what the network does. The stream emits "accepted", or a StreamError. */
-export type Connect = (nac: Uint8Array, port: number) => Duplex;
+/**
+ * Opens a stream; never throws for what the network does. The stream emits "accepted", or a StreamError. `hash` is the
+ * whole NAC hash (32 bytes) when a long name gave it: the owner's keys must match all of it.
+ */
+export type Connect = (nac: Uint8Array, port: number, hash?: Uint8Array) => Duplex;
 
 export interface StreamTarget {
   readonly nac: Uint8Array;
   readonly port: number;
+  readonly hash?: Uint8Array;
 }
 
 /** What a browser opens to one host. */
@@ -47,12 +50,13 @@ export class StreamAgent extends Agent {
 
   override getName(options?: ClientRequestArgs): string {
     const { overlay } = options as OverlayRequestArgs;
-    return `${Buffer.from(overlay.nac).toString("hex")}:${overlay.port}`;
+    // A stream that was opened by the short name was checked against fewer bits: it does not serve the long one.
+    return `${Buffer.from(overlay.hash ?? overlay.nac).toString("hex")}:${overlay.port}`;
   }
 
   override createConnection(options: ClientRequestArgs): Duplex {
     const { overlay } = options as OverlayRequestArgs;
-    const stream = this.open(overlay.nac, overlay.port);
+    const stream = this.open(overlay.nac, overlay.port, overlay.hash);
     stream.allowHalfOpen = false; // HTTP has no use for half a connection
     limitOpening(stream);
     return stream;
