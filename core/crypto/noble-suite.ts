@@ -18,6 +18,7 @@ import {
   type CryptoSuite,
   type HeaderMask,
   KEM_PUBLIC_BYTES,
+  MASK_SAMPLE_BYTES,
   SIGNATURE_BYTES,
   SIGNATURE_PUBLIC_BYTES,
   X25519_BYTES,
@@ -136,6 +137,9 @@ class NobleHeaderMask implements HeaderMask {
   }
 
   mask(data: Uint8Array, offset: number, out: Uint8Array): void {
+    if (offset < 0 || offset + MASK_SAMPLE_BYTES > data.length) {
+      throw new RangeError(`mask: no ${MASK_SAMPLE_BYTES} bytes at ${offset} of ${data.length}`);
+    }
     const { s0, s1, s2, s3 } = unsafe.encrypt(
       this.expandedKey,
       wordAt(data, offset),

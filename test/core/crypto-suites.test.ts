@@ -247,9 +247,13 @@ describe.each(suites.map((suite): [string, CryptoSuite] => [suite.name, suite]))
     expect(suite.verify(signature, nonce, keys.publicKey.subarray(1))).toBe(false);
   });
 
-  test("names the argument when the caller brings a key or nonce of the wrong length", () => {
+  test("names the argument when the caller brings a key, nonce or sample of the wrong length", () => {
     expect(() => suite.aead(key.subarray(1))).toThrow("aead key: 31 bytes, not 32");
     expect(() => suite.headerMask(nonce)).toThrow("headerMask key: 12 bytes, not 32");
+    expect(() => suite.headerMask(key).mask(new Uint8Array(20), 5, new Uint8Array(16))).toThrow(
+      "no 16 bytes at 5 of 20",
+    );
+    expect(() => suite.x25519Shared(nonce, key)).toThrow("12 bytes, not 32");
     expect(() => suite.aead(key).seal(key, nonce, new Uint8Array(40), 0, 4)).toThrow("seal nonce: 32 bytes, not 12");
   });
 });
