@@ -2,12 +2,11 @@
  * One daemon: opens its directory, keys, sockets and proxies in an order that a crash cannot break, answers the control
  * socket, and takes it all down again.
  *
- *   directory and lock -> config.json -> keys -> UDP port -> config.json keeps NAC and port -> driver -> proxies -> peers
+ *   directory and lock -> config.json -> keys -> UDP port -> config.json keeps NAC and port -> driver -> proxy -> peers
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { parseNac, printNac } from "../core/address/nac.js";
-import { printLongName, printName } from "../core/address/name.js";
 import type { Identity } from "../core/crypto/identity.js";
 import { nobleSuite } from "../core/crypto/noble-suite.js";
 import type { CryptoSuite } from "../core/crypto/suite.js";
@@ -36,15 +35,16 @@ import type {
   StatusReport,
   Verdict,
 } from "./control/protocol.js";
+import { idReport } from "./control/reports.js";
 import { ControlServer } from "./control/server.js";
 import { createNativeSuite } from "./crypto/native-suite.js";
 import { Driver } from "./driver.js";
 import { systemEntropy } from "./entropy.js";
-import { messageOf } from "./failure.js";
+import { systemCode } from "./failure.js";
 import { Hosting } from "./hosting.js";
 import { createStderrLog, type Log } from "./log.js";
 import { HttpProxy } from "./proxy/http-server.js";
-import { bindFailure, isFamilyMissing, type UdpListen, UdpPort } from "./udp.js";
+import { type UdpListen, UdpPort } from "./udp.js";
 
 /** How long a node may take to get its first link before "starting" becomes "degraded". */
 const STARTING_MS = 10_000;
@@ -80,14 +80,13 @@ export class Daemon {
   private readonly udp: UdpPort;
   private readonly driver: Driver;
   private readonly hosting: Hosting;
-  private readonly proxies: HttpProxy[] = [];
+  private readonly proxy: HttpProxy;
   private readonly control: ControlServer;
   private readonly peersWanted: number;
   private readonly startedMs = performance.now();
   private readonly timers = new Set<NodeJS.Timeout>();
-  private readonly http: string[] = [];
   private askShutdown: () => void = () => undefined;
-  private proxiesListen = false;
+  private proxyListens = false;
   private lastVerdict: Verdict = "starting";
   private stopping: Promise<void> | undefined;
 
@@ -112,7 +111,7 @@ export class Daemon {
     this.shutdownAsked = new Promise((resolve) => {
       this.askShutdown = resolve;
     });
-    const targets = targetsOf(config, options.hosts);
+    const hosts = hostsOf(config, options.hosts);
     this.driver = new Driver({
       stackConfig: this.stackConfig(identity, linkKey),
       suite,
@@ -122,8 +121,9 @@ export class Daemon {
       log,
       persistEpoch: (epoch) => writeState(options.directory.stateFile, epoch),
     });
-    this.hosting = new Hosting({ targets, log });
-    this.driver.setPorts([...targets.keys()]);
+    this.hosting = new Hosting({ hosts, log });
+    this.driver.setPorts(this.hosting.ports);
+    this.proxy = new HttpProxy({ connect: (nac, port) => this.driver.connect(nac, port), log });
     this.driver.onStream = (stream, port) => this.hosting.handle(stream, port);
     this.peersWanted = config.peers.length + options.peers.length;
   }
@@ -185,7 +185,7 @@ export class Daemon {
       fix,
       nac: this.id.nac,
       udp: this.udp.endpoints.map(printEndpoint),
-      http: [...this.http],
+      http: this.proxy.endpoints.map(printEndpoint),
       neighbours: stack.neighbours,
       routes: stack.routes,
       suite: this.suite.name,
@@ -223,8 +223,8 @@ export class Daemon {
 
   private async open(options: DaemonOptions): Promise<void> {
     this.driver.start();
-    await this.openProxies(options.http);
-    this.proxiesListen = true;
+    await this.openProxy(options.http);
+    this.proxyListens = true;
     for (const text of this.config.peers) this.addPeer(parsePeer(text)!);
     for (const peer of options.peers) this.addPeer(peer);
     const timer = setInterval(() => this.watchVerdict(), VERDICT_CHECK_MS);
@@ -233,25 +233,15 @@ export class Daemon {
     this.watchVerdict();
   }
 
-  private async openProxies(flag: DaemonOptions["http"]): Promise<void> {
+  private async openProxy(flag: DaemonOptions["http"]): Promise<void> {
     const chosen = flag ?? this.config.http;
     if (chosen === "off") return;
     const listen = chosen.map((entry) => (typeof entry === "string" ? parseListen(entry)! : entry));
-    for (const entry of listen) {
-      const proxy = new HttpProxy({ driver: this.driver, log: this.log });
-      try {
-        const bound = await proxy.listen(entry.host, entry.port);
-        this.proxies.push(proxy);
-        this.http.push(printEndpoint(bound));
-      } catch (error) {
-        await proxy.close();
-        // A machine without IPv6 still has a proxy on IPv4.
-        if (!(isIP(entry.host) === 6 && listen.length > 1 && isFamilyMissing(error)))
-          throw bindFailure("HTTP", entry, error);
-        this.log.warn("http.skipped", { http: printEndpoint(entry), error: messageOf(error) });
-      }
-    }
-    this.log.info("port.bound", { http: this.http });
+    // A machine without IPv6 still has a proxy on IPv4.
+    await this.proxy.listen(
+      listen.map((entry) => ({ ...entry, optional: listen.length > 1 && isIP(entry.host) === 6 })),
+    );
+    this.log.info("port.bound", { http: this.proxy.endpoints.map(printEndpoint) });
   }
 
   /** A name is resolved first, and again with growing pauses while that fails: the network may come later than we do. */
@@ -267,7 +257,7 @@ export class Daemon {
       (error: unknown) => {
         // The resolver's message holds the name that was asked for; its code does not.
         this.log.warn("peer.unresolved", {
-          error: error instanceof Error && "code" in error ? String(error.code) : "",
+          error: systemCode(error) ?? "unknown",
         });
         if (this.stopping !== undefined) return;
         const timer = setTimeout(() => {
@@ -307,7 +297,7 @@ export class Daemon {
   }
 
   private judge(neighbours: number): { verdict: Verdict; reason: string; fix: string | null } {
-    if (!this.proxiesListen) return { verdict: "starting", reason: "the proxies do not listen yet", fix: null };
+    if (!this.proxyListens) return { verdict: "starting", reason: "the proxy does not listen yet", fix: null };
     if (neighbours > 0) {
       const links = neighbours === 1 ? "one link is up" : `${neighbours} links are up`;
       return { verdict: "ready", reason: links, fix: null };
@@ -354,25 +344,13 @@ export class Daemon {
     this.log.info("node.stop", { reason: "asked to" });
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
-    const drained = Promise.all(this.proxies.map((proxy) => proxy.close()));
-    await Promise.race([drained, pause(DRAIN_MS)]);
+    await this.proxy.close(DRAIN_MS);
     this.hosting.close();
     await this.driver.close();
     await this.udp.close();
     await this.control.close();
     this.log.info("node.stopped");
   }
-}
-
-export function idReport(directory: Directory, identity: Identity, linkKeyHash: Uint8Array | undefined): IdReport {
-  return {
-    nac: printNac(identity.nac),
-    name: printName(identity.nac),
-    longName: printLongName(identity.nacHash),
-    linkKeyHash: linkKeyHash === undefined ? null : Buffer.from(linkKeyHash).toString("hex"),
-    configFile: directory.configFile,
-    keyFile: directory.keyFile,
-  };
 }
 
 /** Before there is a stack: enough for `status --wait`, and for a second start that asks who we are. */
@@ -418,13 +396,7 @@ function portToKeep(found: Config | undefined, listen: readonly UdpListen[], bou
   return wasOpen ? (bound[0]?.port ?? 0) : 0;
 }
 
-function targetsOf(config: Config, flags: readonly HostedPort[]): Map<number, Endpoint> {
+function hostsOf(config: Config, flags: readonly HostedPort[]): HostedPort[] {
   const configured = Object.entries(config.hosts).map(([port, target]) => hostedPort(port, target)!);
-  return new Map(
-    [...configured, ...flags].map(({ port, host, targetPort }) => [port, { host, port: targetPort }] as const),
-  );
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+  return [...new Map([...configured, ...flags].map((host) => [host.port, host])).values()];
 }
