@@ -46,6 +46,8 @@ export interface ResponderConfig {
   /** The static key that initiators address. */
   readonly keys: KemKeys;
   readonly params: Params;
+  /** Biscuits remembered per key; USED_BISCUITS_MAX unless given. */
+  readonly usedBiscuitsMax?: number | undefined;
 }
 
 export interface InitAnswer {
@@ -192,7 +194,7 @@ export class Responder {
     if (known !== undefined) return { repeatOf: known };
     const ageMs = nowUs / MILLISECOND_US - state.issuedMs;
     if (ageMs > BISCUIT_LIFE_MS) return "stale";
-    if (generation.used.size >= USED_BISCUITS_MAX) return "full";
+    if (generation.used.size >= (this.config.usedBiscuitsMax ?? USED_BISCUITS_MAX)) return "full";
     if (!isIndexFree(state.responderIndex)) return "indexTaken";
 
     const secret = suite.kemDecapsulate(conf.ciphertext, generation.kem.secretKey);
