@@ -3,6 +3,7 @@
  * address that was asked for.
  */
 import { NAC_BYTES, nacFromHash } from "../address/nac.js";
+import { sameBytes } from "../collections/bytes.js";
 import { linkKeyHashOf, nacHashOf, networkLabelOf, SUITE_FLOOR } from "../crypto/identity.js";
 import { type CryptoSuite, SUITE_ID } from "../crypto/suite.js";
 import { Reader, Writer } from "../wire/cursor.js";
@@ -74,7 +75,7 @@ export function readKeyRequest(
   if (request === undefined) return "malformed";
   const fault = refuse(networkId, request);
   if (fault !== undefined) return fault;
-  if (request.kind === KeyKind.link && !same(request.target, NO_NAC)) return "malformed";
+  if (request.kind === KeyKind.link && !sameBytes(request.target, NO_NAC)) return "malformed";
   return request;
 }
 
@@ -104,12 +105,12 @@ export function verifyKeyResponse(
   const material = { suiteFloor, publicKey: publicKey.slice(), signatureHash: signatureHash.slice() };
 
   if (response.kind === KeyKind.link) {
-    if (!same(target, NO_NAC) || !same(signatureHash, NO_SIGNATURE)) return "malformed";
+    if (!sameBytes(target, NO_NAC) || !sameBytes(signatureHash, NO_SIGNATURE)) return "malformed";
     return { kind: "link", nonce, linkKeyHash: linkKeyHashOf(suite, networkId, suiteFloor, publicKey), material };
   }
   const nacHash = nacHashOf(suite, networkId, suiteFloor, publicKey, signatureHash);
   const nac = nacFromHash(nacHash);
-  return same(nac, target) ? { kind: "nac", nonce, nac, nacHash, material } : "address";
+  return sameBytes(nac, target) ? { kind: "nac", nonce, nac, nacHash, material } : "address";
 }
 
 function refuse(
@@ -118,9 +119,5 @@ function refuse(
 ): HandshakeFault | undefined {
   if (packet.version !== PROTOCOL_VERSION) return "version";
   if (packet.suite !== SUITE_ID) return "suite";
-  return same(packet.networkLabel, networkLabelOf(networkId)) ? undefined : "network";
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  return sameBytes(packet.networkLabel, networkLabelOf(networkId)) ? undefined : "network";
 }

@@ -103,6 +103,63 @@ test("the flights of MQ1 version 1 are frozen", () => {
   `);
 });
 
+test("the flights and traffic keys follow the written key schedule, recomputed here from the primitives alone", () => {
+  const { hash, extract, expand } = nobleSuite;
+  const label = (text: string) => new Uint8Array(Buffer.from(text));
+  const join = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
+  const unseal = (key: Uint8Array, associated: Uint8Array, bytes: Uint8Array) => {
+    const out = bytes.slice();
+    expect(nobleSuite.aead(key).open(new Uint8Array(12), associated, out, 0, out.length)).toBe(true);
+    return out.subarray(0, -16);
+  };
+  const pair = new HandshakePair({ seed: 1, flightBytes: END_BYTES, returnNac: anyNac(seededEntropy(4)) });
+  const { init, resp, conf, near, far } = pair.connect();
+  // The initiator draws, in this order: its index, randomness for ct_s, its X25519 secret, randomness for ct_e.
+  const drawn = seededEntropy(2);
+  const [indexI, , ephemeralI, randomness] = [drawn(4), drawn(32), drawn(32), drawn(32)];
+
+  const th0 = hash(label("MQ1"), Uint8Array.of(1, 1), hash(label("mq/network/1test")), hash(pair.keys.publicKey));
+  const th1 = hash(th0, init.subarray(0, 808));
+  const staticSecret = nobleSuite.kemDecapsulate(init.slice(8, 776), pair.keys.secretKey);
+  const ck1 = extract(hash(th0), staticSecret).slice(0, 32);
+  const initBody = unseal(expand(ck1, join(label("mq1 init"), th1), 32), th1, init.subarray(808, -32));
+  expect(initBody.subarray(0, 4)).toEqual(indexI);
+  expect(initBody.subarray(4, 20)).toEqual(far.returnNac);
+  const mac1 = hash(label("mq1 mac1"), hash(pair.keys.publicKey), init.subarray(0, -32)).subarray(0, 16);
+  expect(init.subarray(-32)).toEqual(join(mac1, new Uint8Array(16)));
+
+  const th1c = hash(th1, init.subarray(808, -32));
+  const shared = nobleSuite.x25519Shared(ephemeralI!, resp.slice(8, 40))!;
+  const ck2 = extract(ck1, shared).slice(0, 32);
+  const thr = hash(th1c, resp.subarray(0, 40));
+  const respBody = unseal(expand(ck2, join(label("mq1 resp"), thr), 32), thr, resp.subarray(40));
+  const th2 = hash(thr, respBody.subarray(0, 4), respBody.subarray(137));
+  expect(resp.subarray(4, 8)).toEqual(indexI);
+
+  expect(conf.subarray(4, 141)).toEqual(respBody.subarray(0, 137)); // idx_R and biscuit come back as they were
+  const { ciphertext, secret } = nobleSuite.kemEncapsulate(respBody.slice(137, 937), randomness!)!;
+  expect(conf.subarray(141, 909)).toEqual(ciphertext);
+  const ck3 = extract(ck2, secret).slice(0, 32);
+  const th3 = hash(th2, conf.subarray(0, 909));
+  unseal(expand(ck3, join(label("mq1 conf"), th3), 32), th3, conf.subarray(909));
+  const th4 = hash(th3, conf.subarray(909));
+  const keys = expand(ck3, join(label("mq1 traffic"), th4), 184);
+
+  for (const [session, at] of [[near, 0] as const, [far, 76] as const]) {
+    sealed(session, Uint8Array.of(0));
+    const record = sealed(session, Uint8Array.of(7, 8, 9)); // packet number 1
+    const [key, iv, hp] = [keys.slice(at, at + 32), keys.slice(at + 32, at + 44), keys.slice(at + 44, at + 76)];
+    const mask = new Uint8Array(16);
+    nobleSuite.headerMask(hp).mask(record, 13, mask);
+    const header = record.slice(0, 13).map((byte, i) => (i < 5 ? byte : byte ^ mask[i - 5]!));
+    expect(header.subarray(5)).toEqual(Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1));
+    iv[11]! ^= 1;
+    const body = record.slice(13);
+    expect(nobleSuite.aead(key).open(iv, header, body, 0, body.length)).toBe(true);
+    expect(body.subarray(0, 3)).toEqual(Uint8Array.of(7, 8, 9));
+  }
+});
+
 describe("a hostile network", () => {
   type Act =
     | { kind: "deliver"; pick: number }
