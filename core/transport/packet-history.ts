@@ -1,0 +1,74 @@
+import type { Digest } from "../collections/digest.js";
+
+const CAPACITY_MIN = 64;
+const CAPACITY_MAX = 16_384;
+
+/**
+ * The packets sent lately, by packet number: when, and how many cells had been sent by then. A ring that grows by
+ * doubling to 16,384; what falls out of it can no longer be measured, only be told of as arrived or missing.
+ */
+export class PacketHistory {
+  /** Largest packet number sent; -1 before the first. */
+  newest = -1;
+  private packets = new Float64Array(CAPACITY_MIN).fill(-1);
+  private times = new Float64Array(CAPACITY_MIN);
+  private reliable = new Float64Array(CAPACITY_MIN);
+  private all = new Float64Array(CAPACITY_MIN);
+  private mask = CAPACITY_MIN - 1;
+
+  /**
+   * @param packet its number; grows, with holes where other packets of the session went
+   * @param unreported packets below this one need not be kept
+   */
+  record(packet: number, nowUs: number, reliableSent: number, allSent: number, unreported: number): void {
+    if (packet - unreported > this.mask && this.mask + 1 < CAPACITY_MAX) this.grow();
+    const slot = packet & this.mask;
+    this.packets[slot] = packet;
+    this.times[slot] = nowUs;
+    this.reliable[slot] = reliableSent;
+    this.all[slot] = allSent;
+    this.newest = packet;
+  }
+
+  /** The slot of a packet for the getters below, or -1 when it is not known (any more). */
+  find(packet: number): number {
+    const slot = packet & this.mask;
+    return this.packets[slot] === packet ? slot : -1;
+  }
+
+  sentUs(slot: number): number {
+    return this.times[slot]!;
+  }
+
+  /** Reliable cells sent up to and with this packet. */
+  reliableSent(slot: number): number {
+    return this.reliable[slot]!;
+  }
+
+  /** Cells sent up to and with this packet. */
+  allSent(slot: number): number {
+    return this.all[slot]!;
+  }
+
+  digest(into: Digest): void {
+    into.number(this.newest + 1);
+  }
+
+  private grow(): void {
+    const { packets, times, reliable, all } = this;
+    const size = packets.length * 2;
+    this.mask = size - 1;
+    this.packets = new Float64Array(size).fill(-1);
+    this.times = new Float64Array(size);
+    this.reliable = new Float64Array(size);
+    this.all = new Float64Array(size);
+    for (let old = 0; old < packets.length; old += 1) {
+      if (packets[old]! < 0) continue;
+      const slot = packets[old]! & this.mask;
+      this.packets[slot] = packets[old]!;
+      this.times[slot] = times[old]!;
+      this.reliable[slot] = reliable[old]!;
+      this.all[slot] = all[old]!;
+    }
+  }
+}

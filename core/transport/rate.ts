@@ -1,0 +1,194 @@
+import type { Digest } from "../collections/digest.js";
+import { MILLISECOND_US, SECOND_US } from "../time/instant.js";
+import type { Rtt } from "./rtt.js";
+
+/**
+ * Rate control: how many reliable cells may be on their way, and how fast they leave.
+ *
+ * At the start the window doubles each round trip until a queue shows. Then it holds the round-trip time at a target
+ * a little above the smallest one seen, in the manner of Swift (Kumar et al., SIGCOMM 2020): it grows while below, and
+ * shrinks in proportion to the excess at most once per round. Loss alone is no signal, since links lose at random; loss
+ * with rising round-trip time is. All in integers; a window is counted in 1/256 cells.
+ */
+export const WINDOW_CELLS_MIN = 4;
+export const WINDOW_CELLS_MAX = 8_192;
+const WINDOW_CELLS_START = 32;
+
+const UNIT = 256;
+/** A share in per mille of a round's cells: below it loss is never a signal. */
+const LOSS_IGNORED = 20;
+/** Above it the window is held to what arrives, whatever the round-trip time says. */
+const LOSS_CAPPED = 150;
+/** Rounds are joined until they hold this many cells, so that a share means something. */
+const LOSS_CELLS_MIN = 40;
+const SILENCE_MIN_US = 50 * MILLISECOND_US;
+/** Without a fresh smallest rtt for so long, the window is lowered for two round trips to let the queue drain. */
+const DRAIN_EVERY_US = 10 * SECOND_US;
+
+export class RateControl {
+  private readonly rtt: Rtt;
+  private window = WINDOW_CELLS_START * UNIT;
+  /** Below it the window doubles each round trip. */
+  private threshold = WINDOW_CELLS_MAX * UNIT;
+  private roundEndPacket = 0;
+  private roundMinUs = 0;
+  private roundSumUs = 0;
+  private roundSamples = 0;
+  private roundLimited = false;
+  private highSamples = 0;
+  private lossSent = 0;
+  private lossReceived = 0;
+  private intervalStartUs = 0;
+  private freshUs = 0;
+  private drainUntilUs = 0;
+
+  constructor(rtt: Rtt) {
+    this.rtt = rtt;
+  }
+
+  /** Reliable cells that may be on their way at `nowUs`. */
+  windowCells(nowUs: number): number {
+    const cells = Math.floor(this.window / UNIT);
+    if (nowUs >= this.drainUntilUs) return cells;
+    const drained = Math.floor((cells * this.rtt.minUs * 3) / (this.rtt.smoothedUs * 4));
+    return Math.max(WINDOW_CELLS_MIN, Math.min(cells, drained));
+  }
+
+  /** Cells per second at which they leave: above window per rtt, so that the window decides and not the timer. */
+  cellsPerSecond(nowUs: number): number {
+    const gain = this.isDoubling ? 8 : 5;
+    return Math.floor((this.windowCells(nowUs) * gain * SECOND_US) / (4 * this.rtt.smoothedUs)) + 1;
+  }
+
+  /** The round-trip time that is held. */
+  get targetUs(): number {
+    return this.rtt.minUs + this.excessUs;
+  }
+
+  get isDoubling(): boolean {
+    return this.window < this.threshold;
+  }
+
+  /** A cell waited for the window, not for the application: only then does a larger window make sense. */
+  handleLimited(): void {
+    this.roundLimited = true;
+  }
+
+  /**
+   * The peer reported a newer packet.
+   *
+   * @param packet the newest packet it received  @param nextPacket the next one to be sent
+   * @param rttUs this report's sample  @param reliableCells reliable cells sent between the last report and this one
+   * @param sentCells cells sent up to that packet  @param receivedCells cells the peer received in all
+   */
+  handleReport(
+    nowUs: number,
+    packet: number,
+    nextPacket: number,
+    rttUs: number,
+    reliableCells: number,
+    sentCells: number,
+    receivedCells: number,
+  ): void {
+    if (this.roundSamples === 0 || rttUs < this.roundMinUs) this.roundMinUs = rttUs;
+    this.roundSumUs += rttUs;
+    this.roundSamples += 1;
+    if (rttUs <= this.rtt.minUs + (this.rtt.minUs >>> 4) + 200) this.freshUs = nowUs;
+    if (this.isDoubling) {
+      this.highSamples = rttUs > this.targetUs ? this.highSamples + 1 : 0;
+      if (this.roundLimited) this.setWindow(Math.min(this.window + reliableCells * UNIT, this.threshold));
+      if (this.highSamples >= 2) this.leaveDoubling(rttUs);
+    }
+    if (packet >= this.roundEndPacket) {
+      this.handleRound(nowUs, sentCells, receivedCells);
+      this.roundEndPacket = nextPacket;
+    }
+  }
+
+  /** Reliable cells were on their way for `silenceStepUs` and nothing was heard: the window is halved. */
+  handleSilence(): void {
+    // What it was is reached again by doubling, short of the last quarter.
+    if (!this.isDoubling) this.threshold = Math.max(WINDOW_CELLS_MIN * UNIT, Math.floor((this.window * 3) / 4));
+    this.setWindow(Math.floor(this.window / 2));
+  }
+
+  get silenceStepUs(): number {
+    return Math.max(2 * this.rtt.smoothedUs, SILENCE_MIN_US);
+  }
+
+  digest(into: Digest): void {
+    into.number(this.window).number(this.threshold).number(this.roundEndPacket).number(this.roundSumUs);
+    into.number(this.lossSent).number(this.lossReceived).number(this.drainUntilUs);
+  }
+
+  private get excessUs(): number {
+    return Math.max(5 * MILLISECOND_US, this.rtt.minUs >>> 3);
+  }
+
+  private handleRound(nowUs: number, sentCells: number, receivedCells: number): void {
+    const minUs = this.roundMinUs;
+    const meanUs = Math.floor(this.roundSumUs / this.roundSamples);
+    const isRising = meanUs > this.rtt.minUs + Math.max(500, this.rtt.minUs >>> 3);
+    const shrunk = this.judgeLoss(nowUs, sentCells, receivedCells, isRising);
+    if (minUs > this.targetUs) {
+      if (this.isDoubling) this.leaveDoubling(minUs);
+      else if (!shrunk) {
+        // Swift's beta 0.8, at most by half.
+        const cut = Math.floor((this.window * 4 * (minUs - this.targetUs)) / (5 * minUs));
+        this.setWindow(this.window - Math.min(cut, Math.floor(this.window / 2)));
+        this.threshold = this.window;
+      }
+    } else if (!this.isDoubling && !shrunk && this.roundLimited) {
+      // One cell per round, and up to a sixteenth more the further below the target we are.
+      const share = Math.min(this.excessUs, this.targetUs - minUs);
+      const step = UNIT + Math.floor((this.window * share) / (16 * this.excessUs));
+      this.setWindow(this.window + step);
+      this.threshold = this.window;
+    }
+    if (!this.isDoubling && nowUs - this.freshUs > DRAIN_EVERY_US) {
+      this.freshUs = nowUs;
+      this.drainUntilUs = nowUs + 2 * this.rtt.smoothedUs;
+    }
+    this.roundSamples = 0;
+    this.roundSumUs = 0;
+    this.roundLimited = false;
+  }
+
+  /** True when loss made the window smaller. */
+  private judgeLoss(nowUs: number, sentCells: number, receivedCells: number, isRising: boolean): boolean {
+    const sent = sentCells - this.lossSent;
+    if (sent < LOSS_CELLS_MIN) return false;
+    const received = Math.min(sent, Math.max(0, receivedCells - this.lossReceived));
+    const elapsedUs = Math.max(1, nowUs - this.intervalStartUs);
+    const lost = Math.floor(((sent - received) * 1_000) / sent);
+    this.lossSent = sentCells;
+    this.lossReceived = receivedCells;
+    this.intervalStartUs = nowUs;
+    if (lost <= LOSS_IGNORED) return false;
+    if (isRising) {
+      if (this.isDoubling) this.leaveDoubling(this.rtt.smoothedUs);
+      this.setWindow(Math.floor((this.window * 7) / 8));
+      this.threshold = this.window;
+      return true;
+    }
+    if (lost <= LOSS_CAPPED) return false;
+    // What arrived per round trip, and as much more as may be lost without a cap; never down by more than a quarter.
+    const delivered = Math.floor((received * this.rtt.smoothedUs * 1_000) / (elapsedUs * (1_000 - LOSS_CAPPED)));
+    const capped = Math.max(delivered * UNIT, Math.floor((this.window * 3) / 4));
+    if (capped >= this.window) return false;
+    this.setWindow(capped);
+    this.threshold = this.window;
+    return true;
+  }
+
+  private leaveDoubling(rttUs: number): void {
+    const fitting = Math.floor((this.window * this.targetUs) / Math.max(this.targetUs, rttUs));
+    this.setWindow(Math.max(fitting, Math.floor(this.window / 2)));
+    this.threshold = this.window;
+    this.highSamples = 0;
+  }
+
+  private setWindow(window: number): void {
+    this.window = Math.max(WINDOW_CELLS_MIN * UNIT, Math.min(window, WINDOW_CELLS_MAX * UNIT));
+  }
+}

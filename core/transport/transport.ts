@@ -1,0 +1,370 @@
+import type { Digest } from "../collections/digest.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
+import { Trace, type TraceSink } from "../trace/trace.js";
+import {
+  CELL_BYTES,
+  CELL_FRAMES_BYTES,
+  CELL_HEADER_BYTES,
+  decodeCellHeader,
+  EndCode,
+  encodeCellHeader,
+  FrameType,
+} from "../wire/cell.js";
+import { Reader, Writer } from "../wire/cursor.js";
+import { decodeFeedback, encodeFeedback, Feedback } from "../wire/feedback-frame.js";
+import {
+  decodeClose,
+  decodePing,
+  encodeClose,
+  encodePing,
+  encodePong,
+  PING_FRAME_BYTES,
+} from "../wire/session-frames.js";
+import type { CellSink, CellSource, TransportEvents } from "./cell-user.js";
+import { Receiver } from "./receiver.js";
+import { Rtt } from "./rtt.js";
+import { Sender } from "./sender.js";
+
+export interface TransportConfig {
+  /** Names the session in traces. */
+  readonly session: number;
+  readonly trace: TraceSink;
+  /** Round-trip time as the handshake measured it, microseconds. */
+  readonly rttUs?: number;
+}
+
+export type TransportState =
+  | { readonly kind: "open" }
+  /** Ended from here: CLOSE is said, and said again to whoever goes on sending. */
+  | { readonly kind: "closing"; readonly code: number; saidUs: number; timesLeft: number; isDue: boolean }
+  /** Ended by the peer (CLOSE) or because it was silent too long (sessionLost). */
+  | { readonly kind: "closed"; readonly code: number };
+
+/** Why a cell ended the session. */
+export type TransportFault = "header" | "frame" | "frameKind" | "feedback" | "user";
+
+const PINGS_MAX = 32;
+const PING_LIFE_US = 10 * SECOND_US;
+const RTT_FRESH_US = SECOND_US;
+const CLOSES_MAX = 8;
+const CLOSE_SPACING_US = 100 * MILLISECOND_US;
+/** A ping of our own, to keep the round-trip time fresh where only data comes in. */
+const OWN_PING = -1;
+
+interface Ping {
+  readonly wireId: number;
+  readonly id: number;
+  /** -1: not sent yet. */
+  sentUs: number;
+}
+
+/**
+ * One end of an end-to-end session: makes cells out of what a CellSource has to say, repairs what the peer misses, and
+ * tells the peer what is missing here. No acknowledgement per packet: FEEDBACK names everything missing, each time.
+ * Knows nothing of addresses, links or circuits. (research/anonymity.md section 4)
+ *
+ * After each input: `pollCell` until it is false, then ask `nextTimeoutUs`.
+ */
+export class Transport {
+  state: TransportState = { kind: "open" };
+  private readonly config: TransportConfig;
+  private readonly user: CellSource & CellSink;
+  private readonly events: TransportEvents;
+  private readonly rtt: Rtt;
+  private readonly sender: Sender;
+  private readonly receiver: Receiver;
+  private readonly feedback = new Feedback();
+  private readonly reader = new Reader(new Uint8Array(0));
+  private readonly frames = new Writer(new Uint8Array(CELL_FRAMES_BYTES));
+  private readonly pongs: number[] = [];
+  private pings: Ping[] = [];
+  private nextPing = 1;
+  private measuredUs = 0;
+  private nowUs = 0;
+
+  constructor(config: TransportConfig, user: CellSource & CellSink, events: TransportEvents) {
+    this.config = config;
+    this.user = user;
+    this.events = events;
+    this.rtt = new Rtt(config.rttUs);
+    this.sender = new Sender(this.rtt);
+    this.receiver = new Receiver(this.rtt);
+  }
+
+  get isOpen(): boolean {
+    return this.state.kind === "open";
+  }
+
+  /** True when every reliable cell has been reported by the peer and nothing waits. */
+  get isIdle(): boolean {
+    return this.sender.store.isEmpty && !this.user.isReady && !this.receiver.owesFeedback;
+  }
+
+  get rttUs(): number {
+    return this.rtt.smoothedUs;
+  }
+
+  get status(): TransportStatus {
+    return {
+      rttUs: this.rtt.smoothedUs,
+      minRttUs: this.rtt.minUs,
+      windowCells: this.sender.rate.windowCells(this.nowUs),
+      inFlightCells: this.sender.inFlight,
+      unreportedCells: this.sender.store.next - this.sender.store.floor,
+      storeBytes: this.sender.store.bytes,
+      sentCells: this.sender.allSent,
+      repairedCells: this.sender.repaired,
+      receivedCells: this.receiver.receivedTotal,
+      feedbackSent: this.receiver.feedbackSent,
+    };
+  }
+
+  /**
+   * The plaintext `bytes[at, at + length)` that opened under packet number `packet`, once per packet (the session drops
+   * replays). Returns why it ended the session, if it did; never throws.
+   */
+  handleCell(nowUs: number, packet: number, bytes: Uint8Array, at: number, length: number): TransportFault | undefined {
+    this.nowUs = nowUs;
+    if (this.state.kind === "closed") return undefined;
+    if (this.state.kind === "closing") {
+      this.repeatClose(nowUs, this.state);
+      return undefined;
+    }
+    const input = this.reader;
+    input.bytes = bytes;
+    input.offset = at;
+    input.end = at + length;
+    input.ok = true;
+    const header = decodeCellHeader(input);
+    if (header === undefined || length !== CELL_BYTES) return this.fail("header");
+    this.receiver.handleCell(nowUs, packet);
+    if (!header.isReliable) return this.handleUnreliable(nowUs, input);
+    if (this.receiver.handleReliable(nowUs, header.seq, header.isPush) !== "new") return undefined;
+    while (this.isOpen && input.remaining > 0) {
+      const type = input.u8();
+      if (type === FrameType.pad) return undefined;
+      if (type <= FrameType.feedback) return this.fail("frameKind");
+      if (!this.user.handleFrame(nowUs, type, input)) return this.fail("user");
+    }
+    return undefined;
+  }
+
+  /**
+   * Writes the cell that is due at `nowUs` into out[at, at + CELL_BYTES) and returns true; false when none is due.
+   * `packet` is the number it will be sealed with: the caller must send it.
+   */
+  pollCell(nowUs: number, packet: number, out: Uint8Array, at: number): boolean {
+    this.nowUs = nowUs;
+    switch (this.state.kind) {
+      case "closed":
+        return false;
+      case "closing": {
+        if (!this.state.isDue) return false;
+        this.state.isDue = false;
+        this.frames.offset = 0;
+        encodeClose(this.frames, this.state.code);
+        this.writeCell(out, at, false, false, 0);
+        return true;
+      }
+      case "open":
+        return this.pollFeedback(nowUs, packet, out, at) || this.pollReliable(nowUs, packet, out, at);
+    }
+  }
+
+  /** When `handleTimeout` and `pollCell` are to be called next; in the past when at once. */
+  get nextTimeoutUs(): number {
+    if (this.state.kind === "closed") return NEVER;
+    if (this.state.kind === "closing") return this.state.isDue ? 0 : NEVER;
+    if (this.pongs.length > 0 || this.pings.some((ping) => ping.sentUs < 0)) return 0;
+    return Math.min(this.receiver.feedbackDueUs, this.sender.nextTimeoutUs(this.nowUs, this.user.isReady));
+  }
+
+  handleTimeout(nowUs: number): void {
+    this.nowUs = nowUs;
+    if (!this.isOpen || this.sender.handleTimeout(nowUs)) return;
+    this.state = { kind: "closed", code: EndCode.sessionLost };
+    this.end(EndCode.sessionLost);
+  }
+
+  /** Asks the peer for a sign of life; `events.pong(id)` tells. Not repeated: an answer may be lost. */
+  ping(nowUs: number, id: number): void {
+    this.nowUs = nowUs;
+    if (this.isOpen) this.addPing(nowUs, id);
+  }
+
+  /** Ends the session: CLOSE is sent, all streams end with `code`. */
+  close(nowUs: number, code: number): void {
+    this.nowUs = nowUs;
+    if (!this.isOpen) return;
+    this.state = { kind: "closing", code, saidUs: nowUs, timesLeft: CLOSES_MAX, isDue: true };
+    this.end(code);
+  }
+
+  digest(into: Digest): void {
+    this.sender.digest(into);
+    this.receiver.digest(into);
+    this.rtt.digest(into);
+    into.number(this.pongs.length).number(this.pings.length).number(this.nextPing);
+    into.number(this.state.kind === "open" ? 0 : this.state.kind === "closing" ? 1 : 2);
+  }
+
+  private handleUnreliable(nowUs: number, input: Reader): TransportFault | undefined {
+    while (this.isOpen && input.remaining > 0) {
+      const type = input.u8();
+      switch (type) {
+        case FrameType.pad:
+          return undefined;
+        case FrameType.feedback: {
+          if (!decodeFeedback(input, this.feedback)) return this.fail("feedback");
+          if (this.sender.handleFeedback(nowUs, this.feedback) < 0) return this.fail("feedback");
+          this.measuredUs = nowUs;
+          break;
+        }
+        case FrameType.ping: {
+          const id = decodePing(input);
+          if (id === undefined) return this.fail("frame");
+          if (this.pongs.length < PINGS_MAX) this.pongs.push(id);
+          break;
+        }
+        case FrameType.pong: {
+          const id = decodePing(input);
+          if (id === undefined) return this.fail("frame");
+          this.handlePong(nowUs, id);
+          break;
+        }
+        case FrameType.close: {
+          const code = decodeClose(input);
+          if (code === undefined) return this.fail("frame");
+          this.state = { kind: "closed", code };
+          this.end(code);
+          return undefined;
+        }
+        default:
+          return this.fail("frameKind");
+      }
+    }
+    return undefined;
+  }
+
+  private pollFeedback(nowUs: number, packet: number, out: Uint8Array, at: number): boolean {
+    const isDue = nowUs >= this.receiver.feedbackDueUs;
+    const hasPing = this.pings.some((ping) => ping.sentUs < 0);
+    if (!isDue && !hasPing && this.pongs.length === 0) return false;
+    this.frames.offset = 0;
+    if (isDue || this.receiver.owesFeedback) {
+      this.receiver.report(nowUs, this.feedback);
+      encodeFeedback(this.frames, this.feedback);
+      this.config.trace(Trace.feedbackSent, this.config.session, this.feedback.rangeCount, 0);
+      // A cell is never smaller, so a ping in it costs nothing.
+      if (nowUs - this.measuredUs >= RTT_FRESH_US) {
+        this.measuredUs = nowUs;
+        this.addPing(nowUs, OWN_PING);
+      }
+    }
+    for (const ping of this.pings) {
+      if (ping.sentUs >= 0 || this.frames.room < PING_FRAME_BYTES) continue;
+      ping.sentUs = nowUs;
+      encodePing(this.frames, ping.wireId);
+    }
+    while (this.pongs.length > 0 && this.frames.room >= PING_FRAME_BYTES) encodePong(this.frames, this.pongs.shift()!);
+    this.writeCell(out, at, false, false, 0);
+    this.sender.handleSentUnreliable(nowUs, packet);
+    return true;
+  }
+
+  private pollReliable(nowUs: number, packet: number, out: Uint8Array, at: number): boolean {
+    const { sender, user } = this;
+    const probe = sender.probe;
+    if (probe !== 0) {
+      this.writeAgain(nowUs, packet, out, at, probe, true);
+      return true;
+    }
+    const repair = sender.repair;
+    const hasNew = repair === 0 && user.isReady && sender.takesNew;
+    if ((repair === 0 && !hasNew) || !sender.mayFly(nowUs)) return false;
+    if (repair !== 0) {
+      const isLast = sender.store.repairs === 1 && !user.isReady;
+      this.writeAgain(nowUs, packet, out, at, repair, sender.needsPush(nowUs, isLast));
+      return true;
+    }
+    this.frames.offset = 0;
+    user.fillCell(nowUs, this.rtt.smoothedUs, this.frames);
+    if (this.frames.offset === 0 || !this.isOpen) return false;
+    const isPush = sender.needsPush(nowUs, !user.isReady);
+    this.frames.bytes.fill(0, this.frames.offset);
+    const seq = sender.store.push(this.frames.bytes);
+    this.writeCell(out, at, true, isPush, seq);
+    sender.handleSentNew(nowUs, packet, seq);
+    return true;
+  }
+
+  private writeAgain(nowUs: number, packet: number, out: Uint8Array, at: number, seq: number, isPush: boolean): void {
+    this.writeHeader(out, at, true, isPush, seq);
+    out.set(this.sender.store.frames(seq), at + CELL_HEADER_BYTES);
+    this.sender.handleSentAgain(nowUs, packet, seq);
+    this.config.trace(Trace.cellRepaired, this.config.session, seq, 0);
+  }
+
+  /** Header, the frames written so far, zeros. */
+  private writeCell(out: Uint8Array, at: number, isReliable: boolean, isPush: boolean, seq: number): void {
+    this.frames.bytes.fill(0, this.frames.offset);
+    this.writeHeader(out, at, isReliable, isPush, seq);
+    out.set(this.frames.bytes, at + CELL_HEADER_BYTES);
+  }
+
+  private writeHeader(out: Uint8Array, at: number, isReliable: boolean, isPush: boolean, seq: number): void {
+    encodeCellHeader(new Writer(out, at, at + CELL_HEADER_BYTES), { isReliable, isPush, seq });
+    out.fill(0, at + CELL_HEADER_BYTES + CELL_FRAMES_BYTES, at + CELL_BYTES);
+  }
+
+  private addPing(nowUs: number, id: number): void {
+    // The oldest makes room: its answer, if it still comes, is not noticed.
+    this.pings = this.pings.filter((ping) => ping.sentUs < 0 || nowUs - ping.sentUs < PING_LIFE_US);
+    if (this.pings.length >= PINGS_MAX) this.pings.shift();
+    this.pings.push({ wireId: this.nextPing, id, sentUs: -1 });
+    this.nextPing = (this.nextPing + 1) >>> 0;
+  }
+
+  private handlePong(nowUs: number, wireId: number): void {
+    const index = this.pings.findIndex((ping) => ping.wireId === wireId && ping.sentUs >= 0);
+    if (index < 0) return;
+    const ping = this.pings[index]!;
+    this.pings.splice(index, 1);
+    const rttUs = Math.max(1, nowUs - ping.sentUs);
+    this.rtt.handleSample(nowUs, rttUs);
+    this.measuredUs = nowUs;
+    if (ping.id !== OWN_PING) this.events.pong(ping.id, rttUs);
+  }
+
+  private repeatClose(nowUs: number, state: TransportState & { kind: "closing" }): void {
+    if (state.timesLeft === 0 || nowUs - state.saidUs < CLOSE_SPACING_US) return;
+    state.timesLeft -= 1;
+    state.saidUs = nowUs;
+    state.isDue = true;
+  }
+
+  private fail(fault: TransportFault): TransportFault {
+    this.close(this.nowUs, EndCode.protocol);
+    return fault;
+  }
+
+  private end(code: number): void {
+    this.config.trace(Trace.sessionClosed, this.config.session, code, 0);
+    this.user.handleSessionEnd(code);
+  }
+}
+
+/** Numbers for status pages and tests. */
+export interface TransportStatus {
+  readonly rttUs: number;
+  readonly minRttUs: number;
+  readonly windowCells: number;
+  readonly inFlightCells: number;
+  /** Reliable cells that the peer has not covered with its floor. */
+  readonly unreportedCells: number;
+  readonly storeBytes: number;
+  readonly sentCells: number;
+  readonly repairedCells: number;
+  readonly receivedCells: number;
+  readonly feedbackSent: number;
+}
