@@ -186,7 +186,7 @@ export class HttpProxy {
         return;
       }
       res.off("close", abandon);
-      if (agent === this.kept && upstream.reusedSocket && !(error instanceof StreamError)) {
+      if (agent === this.kept && upstream.reusedSocket) {
         this.forward(req, res, target, this.single);
         return;
       }
@@ -250,20 +250,25 @@ export class HttpProxy {
     limitOpening(stream);
     this.tunnels.add(stream);
     const giveUp = (): void => void stream.destroy();
+    // A client that ends without having said a word has gone; one that said something may only have nothing more to say.
+    const look = (): void => {
+      if (head.length === 0 && socket.readableLength === 0) socket.read();
+    };
+    const stopWatching = (): void => void socket.off("close", giveUp).off("end", giveUp).off("readable", look);
     const fail = (error: Error): void => {
-      socket.off("close", giveUp);
+      stopWatching();
       const failure = failureOf(error, target.port);
       this.countFailure(failure);
       endWithPage(socket, failure);
     };
-    socket.once("close", giveUp);
+    socket.on("close", giveUp).on("end", giveUp).on("readable", look);
     stream.once("error", fail);
     stream.once("close", () => {
       this.tunnels.delete(stream);
       if (!socket.writableEnded && !socket.destroyed) breakStream(socket);
     });
     stream.once("accepted", () => {
-      socket.off("close", giveUp);
+      stopWatching();
       stream.off("error", fail);
       socket.write("HTTP/1.1 200 Connection Established\r\n\r\n");
       if (head.length > 0) stream.write(head);

@@ -78,7 +78,8 @@ export class StreamAgent extends Agent {
     return true;
   }
 
-  override reuseSocket(stream: Duplex, _request: ClientRequest): void {
+  override reuseSocket(stream: Duplex, request: ClientRequest): void {
+    super.reuseSocket(stream, request);
     this.idle.get(stream)?.();
   }
 }
