@@ -1,0 +1,193 @@
+import type { NacDictionary } from "../address/dictionary.js";
+import { MILLISECOND_US, NEVER } from "../time/instant.js";
+import type { Writer } from "../wire/cursor.js";
+import {
+  ENTRY_ORIGIN,
+  ENTRY_RETRACTION,
+  emptyRouteEntry,
+  encodeRouteEntry,
+  openRoutes,
+  ROUTE_BYTES,
+  ROUTES_HEAD_BYTES,
+  sealRoutes,
+} from "../wire/routes.js";
+import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
+import { ASKED, FORCED, type Neighbour, PENDING, Urgency } from "./neighbour.js";
+import { LOCAL, type RouteTable } from "./route-table.js";
+
+/** Lost, new and worse routes: the first leaves at once, what follows within this window leaves with the next batch. */
+const URGENT_WINDOW_US = 50 * MILLISECOND_US;
+/** Better routes wait for company. */
+const NORMAL_WINDOW_US = 250 * MILLISECOND_US;
+/** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
+const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
+const SNAPSHOT_STEP_ENTRIES = 256;
+
+/**
+ * Who is told what, and when. Split horizon: the next hop is told nothing, and what it was told before is retracted.
+ *
+ * Only destination numbers wait. What is told is read from the table when it leaves; a route that is again as the
+ * neighbour knows it is not told at all.
+ */
+export class Announcements {
+  private readonly table: RouteTable;
+  private readonly dictionary: NacDictionary;
+  private readonly entry = emptyRouteEntry();
+  private readonly nac = new Uint8Array(16);
+
+  constructor(table: RouteTable, dictionary: NacDictionary) {
+    this.table = table;
+    this.dictionary = dictionary;
+    this.entry.bytes = this.nac;
+  }
+
+  tell(nowUs: number, neighbour: Neighbour, destination: number, urgency: Urgency, extraFlags = 0): void {
+    neighbour.enqueue(destination, urgency, extraFlags);
+    if (urgency === Urgency.snapshot) {
+      if (neighbour.snapshotAtUs === NEVER) neighbour.snapshotAtUs = nowUs;
+    } else {
+      const dueUs = urgency === Urgency.normal ? nowUs + NORMAL_WINDOW_US : neighbour.lastBatchUs + URGENT_WINDOW_US;
+      neighbour.batchAtUs = Math.min(neighbour.batchAtUs, Math.max(nowUs, dueUs));
+    }
+    if (neighbour.batchAtUs <= nowUs || neighbour.snapshotAtUs <= nowUs) neighbour.isReady = true;
+  }
+
+  /** Tells everybody: the route is new, changed its metric or its epoch, or is lost. */
+  tellAll(nowUs: number, destination: number, urgency: Urgency, isForced: boolean): void {
+    const next = this.table.next[destination]!;
+    for (const neighbour of this.table.neighbours) {
+      if (neighbour.link === next) {
+        this.retract(nowUs, neighbour, destination, isForced ? FORCED : 0);
+        continue;
+      }
+      const flags = neighbour.columns.flags[destination]!;
+      const isUnknown = neighbour.columns.told[destination] === METRIC_NONE;
+      if (urgency === Urgency.retraction && isUnknown) {
+        neighbour.columns.flags[destination] = flags & ~(PENDING | FORCED); // what it never heard of need not be taken back
+        continue;
+      }
+      const force = isForced || (flags & ASKED) !== 0 ? FORCED : 0;
+      this.tell(nowUs, neighbour, destination, urgency, force);
+    }
+  }
+
+  /** The next hop moved, at the same metric: the old one may now hear of the route, the new one may not. */
+  tellMoved(nowUs: number, destination: number, before: number): void {
+    const former = this.table.byLink[before];
+    if (former?.isUp) this.tell(nowUs, former, destination, Urgency.normal);
+    const next = this.table.byLink[this.table.next[destination]!];
+    if (next !== undefined) this.retract(nowUs, next, destination, 0);
+  }
+
+  /** Only the index is newer: only those who asked for it are told, at once. */
+  tellAskers(nowUs: number, destination: number): void {
+    const next = this.table.next[destination]!;
+    for (const neighbour of this.table.neighbours) {
+      if (neighbour.link === next || (neighbour.columns.flags[destination]! & ASKED) === 0) continue;
+      this.answer(nowUs, neighbour, destination);
+    }
+  }
+
+  /** Tells one neighbour the newest state without waiting for a window. */
+  answer(nowUs: number, neighbour: Neighbour, destination: number): void {
+    neighbour.lastBatchUs = Math.min(neighbour.lastBatchUs, nowUs - URGENT_WINDOW_US);
+    this.tell(nowUs, neighbour, destination, Urgency.urgent, FORCED);
+  }
+
+  /** A neighbour came up: our own destinations at once, those with traffic first, the rest behind. */
+  tellSnapshot(nowUs: number, neighbour: Neighbour, isWanted: (destination: number) => boolean): void {
+    const { order, listed, state, next } = this.table;
+    for (let i = 0; i < listed; i += 1) {
+      const destination = order[i]!;
+      if ((state[destination]! & LOCAL) !== 0) this.tell(nowUs, neighbour, destination, Urgency.urgent);
+      else if (next[destination]! >= 0 && isWanted(destination)) {
+        this.tell(nowUs, neighbour, destination, Urgency.snapshot);
+      }
+    }
+    for (let i = 0; i < listed; i += 1) {
+      if (next[order[i]!]! >= 0) this.tell(nowUs, neighbour, order[i]!, Urgency.snapshot);
+    }
+  }
+
+  /** True when something is to be told now, and may be. */
+  isDue(nowUs: number, neighbour: Neighbour): boolean {
+    if (neighbour.stream.isFull) return false;
+    return neighbour.isDraining || neighbour.batchAtUs <= nowUs || neighbour.snapshotAtUs <= nowUs;
+  }
+
+  /** Writes at most one ROUTES message. Returns its number of entries; 0 when nothing is due or nothing fits. */
+  write(nowUs: number, neighbour: Neighbour, out: Writer): number {
+    if (neighbour.stream.isFull || out.room < ROUTES_HEAD_BYTES + ROUTE_BYTES) return 0;
+    if (neighbour.batchAtUs <= nowUs) {
+      neighbour.isDraining = true;
+      neighbour.lastBatchUs = nowUs;
+      neighbour.batchAtUs = NEVER;
+    }
+    const start = openRoutes(out, neighbour.stream.sent + 1);
+    let count = 0;
+    if (neighbour.isDraining) {
+      count = this.drain(neighbour, out, Urgency.retraction, count);
+      count = this.drain(neighbour, out, Urgency.urgent, count);
+      count = this.drain(neighbour, out, Urgency.normal, count);
+      if (out.room >= ROUTE_BYTES) neighbour.isDraining = false;
+      if (!neighbour.isDraining) neighbour.batchAtUs = NEVER;
+    }
+    if (!neighbour.isDraining && neighbour.snapshotAtUs <= nowUs) {
+      count = this.drain(neighbour, out, Urgency.snapshot, count);
+      if (neighbour.queues[Urgency.snapshot].length === 0) neighbour.snapshotAtUs = NEVER;
+      else neighbour.snapshotAtUs += stepOf(count);
+    }
+    if (count === 0) {
+      out.offset = start;
+      return 0;
+    }
+    sealRoutes(out, start, count);
+    neighbour.stream.keep(nowUs, out.bytes.subarray(start, out.offset));
+    return count;
+  }
+
+  /** `extraFlags` in case the neighbour is the next hop no longer when this leaves. */
+  private retract(nowUs: number, neighbour: Neighbour, destination: number, extraFlags: number): void {
+    if (neighbour.columns.told[destination] === METRIC_NONE) return;
+    this.tell(nowUs, neighbour, destination, Urgency.normal, extraFlags);
+  }
+
+  private drain(neighbour: Neighbour, out: Writer, urgency: Urgency, before: number): number {
+    let count = before;
+    while (out.room >= ROUTE_BYTES) {
+      const destination = neighbour.dequeue(urgency);
+      if (destination < 0) return count;
+      if (this.writeEntry(neighbour, destination, out)) count += 1;
+    }
+    return count;
+  }
+
+  /** False when the neighbour knows it already. */
+  private writeEntry(neighbour: Neighbour, destination: number, out: Writer): boolean {
+    const { told, flags } = neighbour.columns;
+    const table = this.table;
+    const isForced = (flags[destination]! & FORCED) !== 0;
+    flags[destination] = flags[destination]! & ~(PENDING | FORCED);
+    const isLocal = (table.state[destination]! & LOCAL) !== 0;
+    const next = table.next[destination]!;
+    const metric = isLocal || (next >= 0 && next !== neighbour.link) ? table.metric[destination]! : METRIC_NONE;
+    if (metric === told[destination] && (metric === METRIC_NONE || !isForced)) return false;
+    const isRetraction = metric >= METRIC_INFINITY;
+    const index = next < 0 ? table.newestIndex(destination) : table.chosenIndex(destination);
+    const entry = this.entry;
+    entry.flags = isRetraction ? ENTRY_RETRACTION : isLocal ? ENTRY_ORIGIN : 0;
+    entry.epoch = table.epoch[destination]!;
+    entry.slot = Math.floor(index / 256);
+    entry.repair = index % 256;
+    entry.metric = metric;
+    this.dictionary.write(destination, this.nac);
+    encodeRouteEntry(out, entry);
+    told[destination] = metric;
+    return true;
+  }
+}
+
+/** So many entries take so long; the rest of the snapshot waits. */
+function stepOf(entries: number): number {
+  return Math.ceil((entries * SNAPSHOT_STEP_US) / SNAPSHOT_STEP_ENTRIES);
+}

@@ -1,0 +1,104 @@
+import type { Digest } from "../collections/digest.js";
+import { NumberQueue } from "../collections/number-queue.js";
+import { NEVER, SECOND_US } from "../time/instant.js";
+import { METRIC_NONE } from "./feasible.js";
+import { PENDING } from "./neighbour.js";
+import { LOCAL, LOST, LOST_AGAIN, type RouteTable } from "./route-table.js";
+
+/** A lost destination's feasibility distance is remembered at least this long: longer than any neighbour needs to find
+ * a link dead, so that nobody routes through us by an advert that we have forgotten. */
+export const REMEMBER_US = 60 * SECOND_US;
+/** Then the retraction must have been processed; asked again this often. */
+const SETTLE_US = 5 * SECOND_US;
+/** Looked at in one go; the rest a moment later. */
+const BATCH_MAX = 1024;
+
+/**
+ * Lost destinations whose feasibility distance is still remembered. Forgetting one is safe when no neighbour can hold an
+ * advert of ours: 60 s went by, and every up neighbour has processed the retraction. Bounded by the table: a destination is
+ * in here once.
+ */
+export class LostSources {
+  private readonly table: RouteTable;
+  private readonly waiting = new NumberQueue();
+  private readonly sinceS = new NumberQueue();
+  /** Waited long enough; their retractions must have been sent before the second given here. */
+  private readonly settling = new NumberQueue();
+  private readonly settledS = new NumberQueue();
+
+  constructor(table: RouteTable) {
+    this.table = table;
+  }
+
+  get nextTimeoutUs(): number {
+    const waitUs = this.waiting.length > 0 ? this.sinceS.peek() * SECOND_US + REMEMBER_US : NEVER;
+    const settleUs = this.settling.length > 0 ? this.settledS.peek() * SECOND_US + SETTLE_US : NEVER;
+    return Math.min(waitUs, settleUs);
+  }
+
+  /** The route to `destination` is lost; what we announced stays remembered. */
+  add(nowUs: number, destination: number): void {
+    const state = this.table.state[destination]!;
+    if ((state & LOST) !== 0) {
+      this.table.state[destination] = state | LOST_AGAIN;
+      return;
+    }
+    this.table.state[destination] = state | LOST;
+    this.waiting.push(destination);
+    this.sinceS.push(ceilSeconds(nowUs));
+  }
+
+  /** Calls `forget` for each destination that may be forgotten. */
+  handleTimeout(nowUs: number, forget: (destination: number) => void): void {
+    for (let i = 0; i < BATCH_MAX && this.waiting.length > 0; i += 1) {
+      if (this.sinceS.peek() * SECOND_US + REMEMBER_US > nowUs) break;
+      const destination = this.waiting.shift();
+      this.sinceS.shift();
+      this.settling.push(destination);
+      this.settledS.push(ceilSeconds(nowUs));
+    }
+    for (let i = 0; i < BATCH_MAX && this.settling.length > 0; i += 1) {
+      const settledUs = this.settledS.peek() * SECOND_US;
+      if (settledUs + SETTLE_US > nowUs) break;
+      const destination = this.settling.shift();
+      this.settledS.shift();
+      this.settle(nowUs, destination, settledUs, forget);
+    }
+  }
+
+  digest(into: Digest): void {
+    this.sinceS.digest(into);
+    this.settledS.digest(into);
+    into.number(this.waiting.length).number(this.settling.length);
+  }
+
+  private settle(nowUs: number, destination: number, settledUs: number, forget: (destination: number) => void): void {
+    const table = this.table;
+    const state = table.state[destination]!;
+    table.state[destination] = state & ~(LOST | LOST_AGAIN);
+    if (table.next[destination]! >= 0 || (state & LOCAL) !== 0) return; // it came back
+    if ((state & LOST_AGAIN) !== 0) {
+      this.add(nowUs, destination);
+      return;
+    }
+    // First look: is it still waiting to be told somewhere? Then was all that was sent until `settledUs` processed?
+    const isTold = table.neighbours.every(
+      ({ columns, stream }) =>
+        (columns.flags[destination]! & PENDING) === 0 &&
+        columns.told[destination] === METRIC_NONE &&
+        stream.hasProcessedUntil(settledUs),
+    );
+    if (isTold) {
+      forget(destination);
+      return;
+    }
+    table.state[destination]! |= LOST;
+    this.settling.push(destination);
+    this.settledS.push(ceilSeconds(nowUs));
+  }
+}
+
+/** Rounded up, so that waiting from here never ends early. */
+function ceilSeconds(timeUs: number): number {
+  return Math.ceil(timeUs / SECOND_US);
+}

@@ -1,0 +1,128 @@
+import type { Digest } from "../collections/digest.js";
+import { NumberQueue } from "../collections/number-queue.js";
+import { NEVER } from "../time/instant.js";
+import { ControlStream } from "./control-stream.js";
+
+/** Something waits to be told about this destination. */
+export const PENDING = 0x01;
+/** Tell it even when the metric is what the neighbour was told last: the index or the epoch is newer. */
+export const FORCED = 0x02;
+/** The neighbour asked for a newer index of this destination. */
+export const ASKED = 0x04;
+/** The neighbour says that it is the origin. */
+export const FROM_ORIGIN = 0x08;
+const QUEUED_FIRST = 0x10;
+
+/** How soon a change is told, and in which order within a batch. */
+export const Urgency = { retraction: 0, urgent: 1, normal: 2, snapshot: 3 } as const;
+export type Urgency = (typeof Urgency)[keyof typeof Urgency];
+
+/** A ROUTE_REQUEST to write to a neighbour. */
+export interface OutgoingRequest {
+  readonly hops: number;
+  readonly destination: number;
+  readonly epoch: number;
+  readonly index: number;
+}
+
+/** Requests waiting for one neighbour. Beyond: dropped; whoever asked asks again. */
+const REQUESTS_MAX = 128;
+
+/**
+ * One up neighbour: what it taught (`metric`, `age`), what it was told (`told`), and what waits to be told. A queue
+ * holds a destination at most once, so each is bounded by the table; what is told is looked up when it leaves, so the
+ * newest state wins.
+ */
+export class Neighbour {
+  readonly link: number;
+  /** Its router id is lower than ours. */
+  readonly isLower: boolean;
+  readonly routerHigh: number;
+  readonly routerLow: number;
+  cost: number;
+  readonly columns: {
+    /** As announced; METRIC_NONE when it has no route or never said. */
+    metric: Uint8Array;
+    /** Indexes behind the newest known; see route-table.ts. */
+    age: Uint16Array;
+    /** The metric it was told last; METRIC_NONE when never, or retracted. */
+    told: Uint8Array;
+    flags: Uint8Array;
+  };
+  readonly stream = new ControlStream();
+  /** Destinations it has a metric for. */
+  taught = 0;
+
+  /** By urgency. */
+  readonly queues = [new NumberQueue(), new NumberQueue(), new NumberQueue(), new NumberQueue()] as const;
+  readonly requests: OutgoingRequest[] = [];
+  /** There is something to write now. */
+  isReady = false;
+  /** When the next batch of changes is due; NEVER when nothing waits. */
+  batchAtUs = NEVER;
+  /** When more of the snapshot may leave; NEVER when none waits. */
+  snapshotAtUs = NEVER;
+  /** When the last batch began to leave. */
+  lastBatchUs: number = -NEVER;
+  /** A batch is being written: all that waits leaves, not only the urgent. */
+  isDraining = false;
+  /** False once its link went down; it may still be named as a former next hop while the table is put right. */
+  isUp = true;
+
+  constructor(link: number, isLower: boolean, routerId: Uint8Array, cost: number, columns: Neighbour["columns"]) {
+    this.link = link;
+    this.isLower = isLower;
+    this.routerHigh = wordAt(routerId, 0);
+    this.routerLow = wordAt(routerId, 4);
+    this.cost = cost;
+    this.columns = columns;
+  }
+
+  /** Order of router ids; of two links to the same router, the lower link number comes first. */
+  precedes(other: Neighbour): boolean {
+    if (this.routerHigh !== other.routerHigh) return this.routerHigh < other.routerHigh;
+    if (this.routerLow !== other.routerLow) return this.routerLow < other.routerLow;
+    return this.link < other.link;
+  }
+
+  enqueue(destination: number, urgency: Urgency, extraFlags: number): void {
+    const flags = this.columns.flags;
+    const bit = QUEUED_FIRST << urgency;
+    const before = flags[destination]!;
+    flags[destination] = before | bit | PENDING | extraFlags;
+    if ((before & bit) === 0) this.queues[urgency].push(destination);
+  }
+
+  /** The next destination to tell of at this urgency, or -1. Those already told by a more urgent queue are skipped. */
+  dequeue(urgency: Urgency): number {
+    const queue = this.queues[urgency];
+    const flags = this.columns.flags;
+    const bit = QUEUED_FIRST << urgency;
+    for (;;) {
+      const destination = queue.shift();
+      if (destination < 0) return -1;
+      const before = flags[destination]!;
+      flags[destination] = before & ~bit;
+      if ((before & PENDING) !== 0) return destination;
+    }
+  }
+
+  /** Puts a request on its way; a newer one for the same destination replaces the older. */
+  addRequest(request: OutgoingRequest): void {
+    const same = this.requests.findIndex((waiting) => waiting.destination === request.destination);
+    if (same >= 0) this.requests[same] = request;
+    else if (this.requests.length < REQUESTS_MAX) this.requests.push(request);
+    this.isReady = true;
+  }
+
+  digest(into: Digest): void {
+    into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
+    into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.requests.length);
+    for (const queue of this.queues) into.number(queue.length);
+    this.stream.digest(into);
+  }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}

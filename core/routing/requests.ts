@@ -1,0 +1,188 @@
+import type { Digest } from "../collections/digest.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
+import { METRIC_INFINITY } from "./feasible.js";
+import { ASKED, type Neighbour } from "./neighbour.js";
+import { REQUESTED, type RouteTable } from "./route-table.js";
+
+export const HOPS_MAX = 32;
+
+/** Requests open at a time. Beyond: new ones are not opened; whoever asked asks again. */
+const OPEN_MAX = 1024;
+/** The same request is passed on again only after this, when somebody asks again. */
+const DEDUP_US = 2 * SECOND_US;
+/** Who asked is remembered this long after the last asking: round trips, repairs and the origin's spacing fit in. */
+const ANSWER_US = 4 * SECOND_US;
+/** A request is not numbered and may be lost: repeated at +0.5 s and +1.5 s while unanswered. */
+const REPEAT_US = 500 * MILLISECOND_US;
+const TRIES_MAX = 3;
+/** Neighbours asked at a time by a node without a route. */
+const FAN_OUT = 2;
+
+interface OpenRequest {
+  readonly destination: number;
+  readonly epoch: number;
+  readonly index: number;
+  /** As arrived, or HOPS_MAX for our own. */
+  hops: number;
+  /** We want it ourselves. */
+  isOwn: boolean;
+  tries: number;
+  /** Offers are asked in turn: how many were asked so far. */
+  asked: number;
+  forwardedUs: number;
+  repeatAtUs: number;
+  closeAtUs: number;
+}
+
+/**
+ * Open ROUTE_REQUESTs, at most one per destination: who asked, what for, and when to repeat. A request goes to the next hop,
+ * or where there is none to neighbours whose offers are not feasible; never back to one who asks. The links that asked are
+ * flagged, and the answer, a newer index, is told to them alone.
+ */
+export class Requests {
+  private readonly table: RouteTable;
+  private readonly open = new Map<number, OpenRequest>();
+  /** Not later than the earliest deadline. */
+  nextTimeoutUs = NEVER;
+  refused = 0;
+
+  constructor(table: RouteTable) {
+    this.table = table;
+  }
+
+  /** We want at least (epoch, index). True when a request goes out for it now. */
+  want(nowUs: number, destination: number, epoch: number, index: number): boolean {
+    const request = this.obtain(nowUs, destination, epoch, index, HOPS_MAX);
+    if (request === undefined) return false;
+    request.isOwn = true;
+    request.hops = HOPS_MAX;
+    request.closeAtUs = nowUs + ANSWER_US;
+    if (nowUs - request.forwardedUs < DEDUP_US) return false;
+    this.begin(nowUs, request);
+    return true;
+  }
+
+  /** `asker` wants at least (epoch, index), which we do not have. `hops` are those left, ours included. */
+  pass(nowUs: number, asker: Neighbour, destination: number, epoch: number, index: number, hops: number): void {
+    const request = this.obtain(nowUs, destination, epoch, index, hops);
+    if (request === undefined) return;
+    asker.columns.flags[destination]! |= ASKED;
+    request.closeAtUs = nowUs + ANSWER_US;
+    if (nowUs - request.forwardedUs < DEDUP_US) return;
+    request.hops = request.isOwn ? HOPS_MAX : hops;
+    this.begin(nowUs, request);
+  }
+
+  /** The route in use reached (epoch, index): an answer, if somebody waits for it. */
+  handleIndex(destination: number, epoch: number, index: number): void {
+    const request = this.open.get(destination);
+    if (request !== undefined && reaches(epoch, index, request)) this.close(request);
+  }
+
+  handleTimeout(nowUs: number): void {
+    if (nowUs < this.nextTimeoutUs) return;
+    this.nextTimeoutUs = NEVER;
+    for (const request of this.open.values()) {
+      if (request.closeAtUs <= nowUs) {
+        this.close(request);
+        continue;
+      }
+      if (request.repeatAtUs <= nowUs) this.forward(nowUs, request);
+      this.expect(request);
+    }
+  }
+
+  digest(into: Digest): void {
+    into.number(this.open.size);
+    for (const request of this.open.values()) {
+      into.number(request.epoch).number(request.index).number(request.tries).number(request.closeAtUs);
+    }
+  }
+
+  private obtain(
+    nowUs: number,
+    destination: number,
+    epoch: number,
+    index: number,
+    hops: number,
+  ): OpenRequest | undefined {
+    const known = this.open.get(destination);
+    if (known !== undefined && reaches(known.epoch, known.index, { epoch, index })) return known;
+    if (known === undefined && this.open.size >= OPEN_MAX) {
+      this.refused += 1;
+      return undefined;
+    }
+    const request: OpenRequest = {
+      destination,
+      epoch,
+      index,
+      hops,
+      isOwn: known?.isOwn ?? false,
+      tries: 0,
+      asked: known?.asked ?? 0,
+      forwardedUs: -NEVER,
+      repeatAtUs: NEVER,
+      closeAtUs: nowUs + ANSWER_US,
+    };
+    this.open.set(destination, request);
+    this.table.state[destination]! |= REQUESTED;
+    return request;
+  }
+
+  private begin(nowUs: number, request: OpenRequest): void {
+    request.tries = 0;
+    request.forwardedUs = nowUs;
+    this.forward(nowUs, request);
+    this.expect(request);
+  }
+
+  private forward(nowUs: number, request: OpenRequest): void {
+    request.tries += 1;
+    request.repeatAtUs = request.tries < TRIES_MAX ? nowUs + REPEAT_US * request.tries : NEVER;
+    const hops = request.hops - 1;
+    if (hops <= 0 && !request.isOwn) return;
+    const { destination, epoch, index } = request;
+    const message = { hops: Math.max(1, hops), destination, epoch, index };
+    const next = this.table.byLink[this.table.next[destination]!];
+    const isAsked = next !== undefined && (next.columns.flags[destination]! & ASKED) === 0;
+    if (isAsked && !request.isOwn) {
+      next.addRequest(message);
+      return;
+    }
+    // A node that wants a better route asks those who offer one; the others ask whoever offers anything.
+    const limit = request.isOwn ? this.table.metric[destination]! : METRIC_INFINITY;
+    const offers = this.offers(destination, next, limit);
+    const fanOut = Math.min(FAN_OUT, offers.length);
+    for (let i = 0; i < fanOut; i += 1) {
+      offers[request.asked % offers.length]!.addRequest(message);
+      request.asked += 1;
+    }
+    if (fanOut === 0 && isAsked) next.addRequest(message);
+  }
+
+  /** Neighbours with an offer below `limit` that we do not use and who do not ask themselves, best first. */
+  private offers(destination: number, next: Neighbour | undefined, limit: number): Neighbour[] {
+    const metricOf = (neighbour: Neighbour) => neighbour.columns.metric[destination]! + neighbour.cost;
+    return this.table.neighbours
+      .filter(
+        (neighbour) =>
+          neighbour !== next && metricOf(neighbour) < limit && (neighbour.columns.flags[destination]! & ASKED) === 0,
+      )
+      .sort((a, b) => metricOf(a) - metricOf(b) || (a.precedes(b) ? -1 : 1));
+  }
+
+  private close(request: OpenRequest): void {
+    const { destination } = request;
+    this.open.delete(destination);
+    this.table.state[destination]! &= ~REQUESTED;
+    for (const neighbour of this.table.neighbours) neighbour.columns.flags[destination]! &= ~ASKED;
+  }
+
+  private expect(request: OpenRequest): void {
+    this.nextTimeoutUs = Math.min(this.nextTimeoutUs, request.repeatAtUs, request.closeAtUs);
+  }
+}
+
+function reaches(epoch: number, index: number, wanted: { readonly epoch: number; readonly index: number }): boolean {
+  return epoch > wanted.epoch || (epoch === wanted.epoch && index >= wanted.index);
+}

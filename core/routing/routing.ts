@@ -1,0 +1,401 @@
+import type { NacDictionary } from "../address/dictionary.js";
+import type { Digest } from "../collections/digest.js";
+import type { TableAllocator } from "../collections/table-allocator.js";
+import { Trace, type TraceSink } from "../trace/trace.js";
+import { ControlFrame } from "../wire/control-frame.js";
+import { Reader, type Writer } from "../wire/cursor.js";
+import { ROUTER_ID_BYTES } from "../wire/hello.js";
+import { decodeRouteHead } from "../wire/route-head.js";
+import { decodeRouteRequest, encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
+import { decodeRouteStatus } from "../wire/route-status.js";
+import { decodeRouteEntry, decodeRoutesHead, ENTRY_RETRACTION, emptyRouteEntry } from "../wire/routes.js";
+import { DESTINATIONS_MAX, Decision } from "./decision.js";
+import { type Feasibility, isFeasible } from "./feasible.js";
+import type { Neighbour } from "./neighbour.js";
+import { FROM_ORIGIN } from "./neighbour.js";
+import { Origins } from "./origins.js";
+import { RouteTable } from "./route-table.js";
+
+const COST_MAX = 4;
+
+export interface RoutingPorts {
+  readonly dictionary: NacDictionary;
+  readonly trace: TraceSink;
+  readonly allocate: TableAllocator;
+  /** Uniform u32; spreads background requests. */
+  readonly random: () => number;
+  /** An own destination had to go on with a newer epoch than it was given; the shell stores it. */
+  readonly epochRaised?: (destination: number, epoch: number) => void;
+}
+
+export interface RoutingConfig {
+  /** 8 bytes, random, one per node and start. */
+  readonly routerId: Uint8Array;
+  /** The rule that keeps routes free of loops; only a test gives another. */
+  readonly isFeasible?: Feasibility;
+}
+
+export interface Route {
+  /** Link cost included; 0 for a destination of our own. */
+  readonly metric: number;
+  /** Link, or -1 for a destination of our own. */
+  readonly nextHop: number;
+  /** Links to go on with, best first, at most two. */
+  readonly backups: readonly number[];
+  readonly epoch: number;
+  readonly slot: number;
+  readonly repair: number;
+}
+
+/**
+ * Routes of one node: a distance vector without loops, told to each neighbour as numbered changes.
+ *
+ * The owner hands in what links do and what neighbours say, then writes out what `pollLink` and `pollControl` give until
+ * `pollLink` answers -1, and calls `handleTimeout` at `nextTimeoutUs`.
+ */
+export class Routing {
+  /** Frames refused: not of the protocol, or promising what cannot be. */
+  malformed = 0;
+
+  private readonly table: RouteTable;
+  private readonly decision: Decision;
+  private readonly origins = new Origins();
+  private readonly dictionary: NacDictionary;
+  private readonly trace: TraceSink;
+  private readonly epochRaised: ((destination: number, epoch: number) => void) | undefined;
+  private readonly routerId: Uint8Array;
+  private readonly entry = emptyRouteEntry();
+  private readonly body = new Reader(new Uint8Array(0));
+  private slot = 0;
+
+  constructor(ports: RoutingPorts, config: RoutingConfig) {
+    if (config.routerId.length !== ROUTER_ID_BYTES) {
+      throw new RangeError(`Routing: a router id has ${ROUTER_ID_BYTES} bytes, not ${config.routerId.length}`);
+    }
+    this.routerId = config.routerId.slice();
+    this.dictionary = ports.dictionary;
+    this.trace = ports.trace;
+    this.epochRaised = ports.epochRaised;
+    this.table = new RouteTable(ports.dictionary, ports.allocate);
+    this.decision = new Decision(
+      this.table,
+      ports.dictionary,
+      config.isFeasible ?? isFeasible,
+      ports.trace,
+      ports.random,
+    );
+  }
+
+  /** Link towards the destination, or -1: unknown, unreachable, or our own. */
+  nextHop(destination: number): number {
+    return this.table.next[destination] ?? -1;
+  }
+
+  /** Destinations with a next hop. */
+  get count(): number {
+    return this.table.count;
+  }
+
+  /** Entries ignored because a neighbour taught too many destinations. */
+  get ignored(): number {
+    return this.decision.ignored;
+  }
+
+  route(destination: number): Route | undefined {
+    const { table } = this;
+    if (!table.knows(destination)) return undefined;
+    const nextHop = table.next[destination]!;
+    if (nextHop < 0 && !table.isLocal(destination)) return undefined;
+    const index = table.chosenIndex(destination);
+    return {
+      metric: table.metric[destination]!,
+      nextHop,
+      backups: [table.backup1[destination]!, table.backup2[destination]!].filter((link) => link >= 0),
+      epoch: table.epoch[destination]!,
+      slot: Math.floor(index / 256),
+      repair: index % 256,
+    };
+  }
+
+  /** In the order in which this node first heard of the destinations. */
+  forEachRoute(visit: (destination: number, route: Route) => void): void {
+    for (let i = 0; i < this.table.listed; i += 1) {
+      const destination = this.table.order[i]!;
+      const route = this.route(destination);
+      if (route !== undefined) visit(destination, route);
+    }
+  }
+
+  /** True when the neighbour on `link` says that it is the origin of the destination: we watch it. */
+  isOriginOn(link: number, destination: number): boolean {
+    const neighbour = this.table.byLink[link];
+    if (neighbour === undefined || !this.table.knows(destination)) return false;
+    return (neighbour.columns.flags[destination]! & FROM_ORIGIN) !== 0;
+  }
+
+  /** Newest control message number sent on the link; 0 when it is down. */
+  controlSent(link: number): number {
+    return this.table.byLink[link]?.stream.sent ?? 0;
+  }
+
+  controlProcessed(link: number): number {
+    return this.table.byLink[link]?.stream.processed ?? 0;
+  }
+
+  /** The neighbour has processed nothing for ten seconds though something is outstanding: its session should end. */
+  isStalled(nowUs: number, link: number): boolean {
+    return this.table.byLink[link]?.stream.isStalled(nowUs) ?? false;
+  }
+
+  /** The network's time slot, before any other input of the same instant. Indexes of new origins start in it. */
+  setSlot(slot: number): void {
+    this.slot = slot;
+  }
+
+  /** We are `destination`, in this epoch: announced to all neighbours at once. */
+  originate(nowUs: number, destination: number, epoch: number): void {
+    this.origins.add(destination);
+    this.renewOrigin(nowUs, destination, epoch);
+  }
+
+  withdraw(nowUs: number, destination: number): void {
+    if (!this.table.isLocal(destination)) return;
+    this.origins.remove(destination);
+    this.decision.withdraw(nowUs, destination);
+  }
+
+  /** A packet of ours was sent to the destination, or could not be for want of a route. */
+  want(nowUs: number, destination: number): void {
+    this.decision.want(nowUs, destination);
+  }
+
+  /**
+   * A link session came up. `link` is a small dense integer, free to be used again after `linkDown`. Throws RangeError for
+   * a link that is up already and for a cost outside 1 .. 4.
+   */
+  linkUp(nowUs: number, link: number, neighbourRouterId: Uint8Array, cost: number): void {
+    checkCost(cost);
+    if (this.table.byLink[link] !== undefined) throw new RangeError(`Routing: link ${link} is up already`);
+    const isLower = compareIds(neighbourRouterId, this.routerId) < 0;
+    const neighbour = this.table.addNeighbour(link, isLower, neighbourRouterId, cost);
+    const { announcements, wanted } = this.decision;
+    announcements.tellSnapshot(nowUs, neighbour, (destination) => wanted.has(nowUs, destination));
+  }
+
+  /** The session ended: all it taught is dropped, routes over it switch to their backups in this call. */
+  linkDown(nowUs: number, link: number): void {
+    const neighbour = this.table.byLink[link];
+    if (neighbour === undefined) return;
+    this.trace(Trace.routesReset, link, neighbour.stream.processed, 0);
+    this.table.detach(neighbour);
+    this.decision.handleDown(nowUs, neighbour);
+    this.table.release(neighbour);
+  }
+
+  linkCost(nowUs: number, link: number, cost: number): void {
+    checkCost(cost);
+    const neighbour = this.table.byLink[link];
+    if (neighbour === undefined || neighbour.cost === cost) return;
+    this.decision.handleCost(nowUs, neighbour, cost);
+  }
+
+  /** The link's smoothed round trip, microseconds: paces repairs. */
+  linkRtt(link: number, rttUs: number): void {
+    const neighbour = this.table.byLink[link];
+    if (neighbour !== undefined) neighbour.stream.rttUs = rttUs;
+  }
+
+  /** A hello says how much the neighbour sent, and how much of ours it processed. False when that cannot be. */
+  handleHello(nowUs: number, link: number, peerSent: number, peerProcessed: number): boolean {
+    const neighbour = this.table.byLink[link];
+    if (neighbour === undefined) return true;
+    neighbour.stream.handleHead(nowUs, peerSent, false);
+    const isSound = neighbour.stream.acknowledge(nowUs, peerProcessed);
+    this.wake(nowUs, neighbour);
+    return this.judge(isSound);
+  }
+
+  /**
+   * A control frame of the routing room (`ControlFrame.routes` .. `routeRequest`), its type byte consumed. False when it is
+   * malformed. Frames on a link that is not up are ignored: repairs bring them again.
+   */
+  handleFrame(nowUs: number, link: number, type: number, input: Reader): boolean {
+    const neighbour = this.table.byLink[link];
+    let isSound = false;
+    switch (type) {
+      case ControlFrame.routes:
+        isSound = this.handleRoutes(nowUs, neighbour, input);
+        break;
+      case ControlFrame.routeStatus: {
+        const status = decodeRouteStatus(input);
+        isSound = status !== undefined && (neighbour?.stream.handleStatus(nowUs, status) ?? true);
+        break;
+      }
+      case ControlFrame.routeHead: {
+        const sent = decodeRouteHead(input);
+        isSound = sent !== undefined;
+        if (sent !== undefined) neighbour?.stream.handleHead(nowUs, sent, true);
+        break;
+      }
+      case ControlFrame.routeRequest:
+        isSound = this.handleRequest(nowUs, neighbour, input);
+        break;
+    }
+    if (neighbour !== undefined) this.wake(nowUs, neighbour);
+    return this.judge(isSound);
+  }
+
+  /** The next link with something to write now, or -1. */
+  pollLink(): number {
+    for (const neighbour of this.table.neighbours) if (neighbour.isReady) return neighbour.link;
+    return -1;
+  }
+
+  /**
+   * Writes control frames that are due on `link`, as many as fit; at most one new ROUTES message. True when anything was
+   * written. What did not fit keeps the link in `pollLink`: give it the room of a fresh record then.
+   */
+  pollControl(nowUs: number, link: number, out: Writer): boolean {
+    const neighbour = this.table.byLink[link];
+    if (neighbour === undefined) return false;
+    const start = out.offset;
+    neighbour.stream.write(nowUs, out);
+    this.writeRequests(neighbour, out);
+    const entries = this.decision.announcements.write(nowUs, neighbour, out);
+    if (entries > 0) this.trace(Trace.routesSent, link, entries, 0);
+    neighbour.isReady = false;
+    this.wake(nowUs, neighbour);
+    return out.offset > start;
+  }
+
+  get nextTimeoutUs(): number {
+    let soonestUs = Math.min(this.decision.nextTimeoutUs, this.origins.nextTimeoutUs);
+    for (const { stream, batchAtUs, snapshotAtUs } of this.table.neighbours) {
+      soonestUs = Math.min(soonestUs, stream.nextTimeoutUs);
+      if (!stream.isFull) soonestUs = Math.min(soonestUs, batchAtUs, snapshotAtUs);
+    }
+    return soonestUs;
+  }
+
+  handleTimeout(nowUs: number): void {
+    this.decision.handleTimeout(nowUs);
+    this.origins.handleTimeout(nowUs, (destination) => this.decision.raiseIndex(nowUs, destination));
+    for (const neighbour of this.table.neighbours) this.wake(nowUs, neighbour);
+  }
+
+  digest(into: Digest): void {
+    into.bytes(this.routerId).number(this.slot);
+    this.table.digest(into);
+    this.decision.digest(into);
+    this.origins.digest(into);
+  }
+
+  private handleRoutes(nowUs: number, neighbour: Neighbour | undefined, input: Reader): boolean {
+    const head = decodeRoutesHead(input);
+    if (head === undefined) return false;
+    const start = input.offset;
+    for (let i = 0; i < head.count; i += 1) if (!decodeRouteEntry(input, this.entry)) return false;
+    if (neighbour === undefined) return true;
+    const body = input.bytes.subarray(start, input.offset);
+    if (neighbour.stream.receive(nowUs, head.number, body) !== "next") return true;
+    this.learnAll(nowUs, neighbour, body);
+    for (let next = neighbour.stream.next(); next !== undefined; next = neighbour.stream.next()) {
+      this.learnAll(nowUs, neighbour, next);
+    }
+    return true;
+  }
+
+  private learnAll(nowUs: number, neighbour: Neighbour, body: Uint8Array): void {
+    const { body: input, entry } = this;
+    input.bytes = body;
+    input.offset = 0;
+    input.end = body.length;
+    input.ok = true;
+    while (input.remaining > 0 && decodeRouteEntry(input, entry)) {
+      let destination = this.dictionary.find(entry.bytes, entry.nacAt);
+      if (destination < 0) {
+        // A stranger to all of us: interned only for a route, and not without bound.
+        if ((entry.flags & ENTRY_RETRACTION) !== 0) continue;
+        if (!this.decision.mayTeachMore(neighbour)) continue;
+        if (this.dictionary.size >= DESTINATIONS_MAX) {
+          this.decision.ignored += 1;
+          continue;
+        }
+        destination = this.dictionary.intern(entry.bytes, entry.nacAt);
+      }
+      if (this.table.isLocal(destination)) this.handleOwn(nowUs, destination, entry.epoch);
+      else this.decision.learn(nowUs, neighbour, destination, entry);
+    }
+  }
+
+  private handleRequest(nowUs: number, neighbour: Neighbour | undefined, input: Reader): boolean {
+    const request = decodeRouteRequest(input);
+    if (request === undefined) return false;
+    if (neighbour === undefined) return true;
+    const destination = this.dictionary.find(request.nac);
+    if (destination < 0 || !this.table.knows(destination)) return true;
+    const index = request.slot * 256 + request.repair;
+    const { table, decision } = this;
+    const isLocal = table.isLocal(destination);
+    if (isLocal) this.handleOwn(nowUs, destination, request.epoch);
+    const epoch = table.epoch[destination]!;
+    const has = table.chosenIndex(destination);
+    if (has >= 0 && (epoch > request.epoch || (epoch === request.epoch && has >= index))) {
+      if (table.next[destination] !== neighbour.link) decision.announcements.answer(nowUs, neighbour, destination);
+    } else if (isLocal) {
+      decision.requests.pass(nowUs, neighbour, destination, request.epoch, index, 1);
+      if (this.origins.wantRaise(nowUs, destination)) decision.raiseIndex(nowUs, destination);
+    } else {
+      decision.requests.pass(nowUs, neighbour, destination, request.epoch, index, request.hops);
+    }
+    return true;
+  }
+
+  /** Somebody speaks of a destination of ours; when in a newer epoch than ours, we must go beyond it to be heard. */
+  private handleOwn(nowUs: number, destination: number, heardEpoch: number): void {
+    if (heardEpoch <= this.table.epoch[destination]!) return;
+    const epoch = this.origins.nextEpoch(nowUs, destination, heardEpoch);
+    if (epoch !== undefined) this.renewOrigin(nowUs, destination, epoch, true);
+  }
+
+  private renewOrigin(nowUs: number, destination: number, epoch: number, isRaised = false): void {
+    const used = this.decision.originate(nowUs, destination, epoch, this.slot);
+    if (isRaised || used !== epoch) this.epochRaised?.(destination, used);
+  }
+
+  private writeRequests(neighbour: Neighbour, out: Writer): void {
+    const { requests } = neighbour;
+    let written = 0;
+    while (written < requests.length && out.room >= ROUTE_REQUEST_BYTES) {
+      const { hops, destination, epoch, index } = requests[written]!;
+      const nac = this.dictionary.bytesOf(destination);
+      encodeRouteRequest(out, { hops, nac, epoch, slot: Math.floor(index / 256), repair: index % 256 });
+      written += 1;
+    }
+    requests.splice(0, written);
+  }
+
+  private wake(nowUs: number, neighbour: Neighbour): void {
+    const isDue =
+      neighbour.stream.isDue(nowUs) ||
+      neighbour.requests.length > 0 ||
+      this.decision.announcements.isDue(nowUs, neighbour);
+    if (isDue) neighbour.isReady = true;
+  }
+
+  private judge(isSound: boolean): boolean {
+    if (!isSound) this.malformed += 1;
+    return isSound;
+  }
+}
+
+function checkCost(cost: number): void {
+  if (!Number.isInteger(cost) || cost < 1 || cost > COST_MAX) {
+    throw new RangeError(`Routing: a link costs 1 to ${COST_MAX}, not ${cost}`);
+  }
+}
+
+function compareIds(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < ROUTER_ID_BYTES; i += 1) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return 0;
+}
