@@ -10,18 +10,14 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, styleText } from "node:util";
-import { type DaemonProcess, firstAddress } from "./daemon-process.js";
+import { ExitCode } from "../failure.js";
+import type { DaemonProcess } from "./daemon-process.js";
 import { type Line, startLine, waitForRoute } from "./line.js";
 import { fetchThrough, type ProxyAnswer } from "./proxy-request.js";
 import { SITE_TITLE, startSite } from "./site.js";
 
 const PROXY_HOST = "127.0.0.1";
 const PROXY_PORT = 8000;
-
-const EXIT_OK = 0;
-const EXIT_UNEXPECTED = 1;
-const EXIT_USAGE = 2;
-const EXIT_CHECK_FAILED = 9;
 
 const USAGE = `npm start             five daemons on this machine, a web site behind the last; until Ctrl-C
 npm start -- --once   the same, but ends after its self-check with 0 or 9
@@ -32,11 +28,11 @@ export async function runDemo(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   if (options === undefined) {
     process.stderr.write(USAGE);
-    return EXIT_USAGE;
+    return ExitCode.usage;
   }
   if (options.help) {
     process.stdout.write(USAGE);
-    return EXIT_OK;
+    return ExitCode.ok;
   }
 
   const interrupted = nextInterrupt();
@@ -49,7 +45,7 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     const port = await freePort(PROXY_PORT);
     const http = `${PROXY_HOST}:${port}`;
     line = await startLine({ base, network: "demo", http, hosts: [`80=127.0.0.1:${site.port}`] });
-    if (interrupted.happened) return EXIT_OK;
+    if (interrupted.happened) return ExitCode.ok;
     const path = await waitForRoute(line.client, line.nac, line.daemons);
     const url = `http://${line.name}/`;
     const cold = await fetchThrough(line.proxy, url);
@@ -61,22 +57,23 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     if (!isGood) {
       say(styleText("red", `The self-check failed: the site answered ${cold.status}, then ${warm.status}.`));
       say(line.client.logTail());
-      return EXIT_CHECK_FAILED;
+      return ExitCode.checkFailed;
     }
     if (port !== PROXY_PORT) sayPortChanged(port);
     showCommands(line, url);
-    if (options.once) return EXIT_OK;
+    if (options.once) return ExitCode.ok;
     say(`\n${styleText("dim", "Ctrl-C ends the five daemons and removes their files.")}`);
     await Promise.race([interrupted.signal, anyExit(line.daemons)]);
     const ended = interrupted.happened ? undefined : line.daemons.find((daemon) => daemon.hasExited);
-    if (ended === undefined) return EXIT_OK;
+    if (ended === undefined) return ExitCode.ok;
     say(styleText("red", `\nThe daemon ${ended.name} ended by itself:\n${ended.logTail()}`));
-    return EXIT_UNEXPECTED;
+    return ExitCode.unexpected;
   } catch (error) {
-    if (interrupted.happened) return EXIT_OK; // Ctrl-C reaches the daemons too, also while they start
+    if (interrupted.happened) return ExitCode.ok;
     say(styleText("red", `The demo broke off: ${error instanceof Error ? error.message : String(error)}`));
-    return EXIT_CHECK_FAILED;
+    return ExitCode.checkFailed;
   } finally {
+    interrupted.again = () => line?.daemons.forEach((daemon) => void daemon.kill()); // who asks twice is in a hurry
     await Promise.all(line?.daemons.map((daemon) => daemon.stop()) ?? []);
     site?.server.closeAllConnections();
     site?.server.close();
@@ -96,28 +93,39 @@ function parseOptions(args: readonly string[]): { once: boolean; help: boolean }
   }
 }
 
+interface Interrupt {
+  readonly signal: Promise<void>;
+  readonly happened: boolean;
+  /** Called by each signal after the first. */
+  again: () => void;
+  forget(): void;
+}
+
 /** Takes over the signals that would end us, so that the children and the files can go first. */
-function nextInterrupt(): { signal: Promise<"interrupted">; readonly happened: boolean; forget(): void } {
+function nextInterrupt(): Interrupt {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   let happened = false;
-  let arrived: (value: "interrupted") => void = () => {};
-  const signal = new Promise<"interrupted">((resolve) => {
+  let arrived = () => {};
+  const signal = new Promise<void>((resolve) => {
     arrived = resolve;
   });
   const handle = () => {
+    if (happened) interrupt.again();
     happened = true;
-    arrived("interrupted");
+    arrived();
   };
   for (const name of signals) process.on(name, handle);
-  return {
+  const interrupt: Interrupt = {
     signal,
     get happened() {
       return happened;
     },
+    again: () => {},
     forget: () => {
       for (const name of signals) process.off(name, handle);
     },
   };
+  return interrupt;
 }
 
 function anyExit(daemons: readonly DaemonProcess[]): Promise<unknown> {
@@ -143,7 +151,7 @@ function isOurPage(answer: ProxyAnswer): boolean {
 }
 
 async function showDaemons(line: Line, tookMs: number): Promise<void> {
-  const udp = await Promise.all(line.daemons.map(async (daemon) => firstAddress((await daemon.status()).udp)));
+  const udp = await Promise.all(line.daemons.map(async (daemon) => (await daemon.status()).udp.join(" ")));
   say(`\n${styleText("bold", "Five daemons, up in")} ${styleText("bold", `${(tookMs / 1000).toFixed(1)} s`)}\n`);
   for (const [index, daemon] of line.daemons.entries()) {
     const pid = String(daemon.pid).padEnd(8);

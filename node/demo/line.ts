@@ -2,7 +2,7 @@
  * A line of daemons: a client, relays in a row, a host. Each knows only its neighbour's address, so that every byte
  * between the ends crosses all the relays.
  */
-import { type DaemonProcess, firstAddress, pinnedEndpoint, proxyOf, startDaemon } from "./daemon-process.js";
+import { type DaemonProcess, pinnedEndpoint, proxyOf, startDaemon } from "./daemon-process.js";
 
 export interface LinePlan {
   readonly base: string;
@@ -66,7 +66,7 @@ export async function followRoute(
   const endpoints = new Map<string, DaemonProcess>();
   await Promise.all(
     daemons.map(async (daemon) => {
-      endpoints.set(firstAddress((await daemon.status()).udp), daemon);
+      for (const endpoint of (await daemon.status()).udp) endpoints.set(endpoint, daemon);
     }),
   );
   const path = [from];
