@@ -68,22 +68,17 @@ export function createStderrLog(level: LogLevel, unsafe: boolean): Log {
 }
 
 /** What is replaced, in this order: a name holds a NAC, and an IPv6 address may hold an IPv4 one. */
-const SENSITIVE: readonly {
-  readonly kind: string;
-  readonly pattern: RegExp;
-}[] = [
+const SENSITIVE: readonly { readonly kind: string; readonly pattern: RegExp }[] = [
   { kind: "name", pattern: /[a-z0-9-]+\.mariana\b/gi },
-  {
-    kind: "nac",
-    pattern: /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi,
-  },
+  { kind: "nac", pattern: /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi },
   { kind: "hash", pattern: /\b(?:[0-9a-f]{64}|[a-z2-7]{52})\b/gi },
-  // Two colons or more between hexadecimal groups; a time of day (12:30:05) has no hexadecimal neighbour and is not logged.
+  // IPv6 has "::" somewhere, or eight groups; `file.js:12:7` has neither.
   {
     kind: "address",
-    pattern: /\[?(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?:%[\w.-]+)?\]?(?::\d+)?/gi,
+    pattern:
+      /\[?(?=[0-9a-f:]*::|(?:[0-9a-f]{1,4}:){6})(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?:%[\w.-]+)?\]?(?::\d+)?/gi,
   },
-  { kind: "address", pattern: /\b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?/g },
+  { kind: "address", pattern: /\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?/g },
 ];
 
 /** A function that replaces every NAC, name, key hash and IP address in a text by a tag under `key`. */

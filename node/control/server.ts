@@ -1,9 +1,9 @@
 /**
  * The control socket of a daemon, and by the same token the lock on its directory: whoever listens there owns it.
  */
-import { chmodSync, linkSync, renameSync, unlinkSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
-import { basename, dirname, join } from "node:path";
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { dirname, join } from "node:path";
 import { ExitCode, Failure, messageOf, systemCode } from "../failure.js";
 import { askDaemon } from "./client.js";
 import {
@@ -21,7 +21,9 @@ export const SOCKET_PATH_BYTES_MAX = process.platform === "linux" ? 107 : 103;
 /** More at once is a runaway script: the rest waits in the system's queue. */
 const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
-const TAKE_ATTEMPTS = 5;
+/** Looking and binding takes a millisecond or two: a guard this old has no holder. */
+const GUARD_MS = 1_000;
+const GUARD_POLL_MS = 20;
 
 /** Answers a request, or throws: a Failure's message goes to the caller. */
 export type ControlHandler = (request: ControlRequest) => unknown;
@@ -41,22 +43,29 @@ export class ControlServer {
   /**
    * Takes the directory. Throws a Failure: exit 8 when another daemon has it (named by its pid), 3 when the path is too
    * long for a socket, 7 when it may not be made.
+   *
+   * Only the holder of the guard looks, removes a stale socket and binds: otherwise two starts could both find the same
+   * socket stale, and the slower one remove what the faster one has just bound.
    */
   static async open(path: string, handler: ControlHandler): Promise<ControlServer> {
     refuseLongPath(path);
-    for (let attempt = 0; attempt < TAKE_ATTEMPTS; attempt += 1) {
-      const server = createServer();
-      try {
+    const guard = join(dirname(path), "starting");
+    await takeGuard(guard);
+    const server = createServer();
+    let isTaken: boolean;
+    try {
+      isTaken = await isListening(path);
+      if (!isTaken) {
+        rmSync(path, { force: true });
         await listenPrivately(server, path);
-      } catch (error) {
-        if (systemCode(error) !== "EADDRINUSE") throw unusable(path, error);
-        await removeStale(path);
-        continue;
       }
-      chmodSync(path, 0o600);
-      return new ControlServer(server, handler);
+    } catch (error) {
+      throw unusable(path, error);
+    } finally {
+      rmSync(guard, { recursive: true, force: true });
     }
-    throw inUse(path, "another daemon that is starting");
+    if (isTaken) throw await inUse(path); // asking may take seconds: not under the guard
+    return new ControlServer(server, handler);
   }
 
   /** Stops listening, removes the socket and ends what is open. */
@@ -141,7 +150,7 @@ function refuseLongPath(path: string): void {
 function listenPrivately(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    const before = process.umask(0o077);
+    const before = process.umask(0o177);
     try {
       server.listen(path, () => {
         server.off("error", reject);
@@ -153,41 +162,48 @@ function listenPrivately(server: Server, path: string): Promise<void> {
   });
 }
 
-/**
- * Removes the socket of a daemon that is gone. It is moved aside first and asked again there: should another start have
- * just put its own in place, we moved that one, notice it, and put it back.
- */
-async function removeStale(path: string): Promise<void> {
-  await refuseIfAlive(path, path);
-  const aside = join(dirname(path), `s.${process.pid.toString(36)}`.slice(0, basename(path).length));
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return;
-    throw unusable(path, error);
-  }
-  try {
-    await refuseIfAlive(aside, path);
-  } catch (error) {
-    linkSync(aside, path);
-    throw error;
-  } finally {
-    unlinkSync(aside);
+/** A folder that one start at a time can make. Held for milliseconds; one that stays was left by a start that was killed. */
+async function takeGuard(guard: string): Promise<void> {
+  let seen: number | undefined;
+  let sinceMs = 0;
+  for (;;) {
+    try {
+      mkdirSync(guard, { mode: 0o700 });
+      return;
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw unusable(guard, error);
+    }
+    const made = statSync(guard, { throwIfNoEntry: false })?.ctimeMs;
+    if (made !== seen) {
+      seen = made;
+      sinceMs = performance.now();
+    } else if (made !== undefined && performance.now() - sinceMs > GUARD_MS) {
+      rmSync(guard, { recursive: true, force: true });
+    }
+    await new Promise((resolve) => setTimeout(resolve, GUARD_POLL_MS));
   }
 }
 
-async function refuseIfAlive(socket: string, path: string): Promise<void> {
-  let status: StatusReport;
-  try {
-    status = await askDaemon<StatusReport>(socket, { command: "status" });
-  } catch (error) {
-    if (error instanceof Failure && error.code === "daemon.notRunning") return;
-    throw inUse(path, "a process that does not answer");
-  }
-  throw inUse(path, `the daemon with pid ${status.pid}`);
+/** Whether a process has the socket open, by what the system says at once; it need not answer. */
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", (error) => {
+      const code = systemCode(error);
+      resolve(code !== "ECONNREFUSED" && code !== "ENOENT" && code !== "ENOTSOCK");
+    });
+  });
 }
 
-function inUse(path: string, who: string): Failure {
+async function inUse(path: string): Promise<Failure> {
+  const who = await askDaemon<StatusReport>(path, { command: "status" }).then(
+    (status) => `the daemon with pid ${status.pid}`,
+    () => "a process that does not answer",
+  );
   const fix = "stop that one first, or start this one with another --dir";
   return new Failure("directory.inUse", ExitCode.inUse, `${dirname(path)} is in use by ${who}`, fix);
 }
