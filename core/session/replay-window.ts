@@ -35,7 +35,6 @@ export class ReplayWindow {
       this.bits.fill(0);
     } else {
       for (let skipped = this.newest + 1; skipped < counter; skipped += 1) this.clear(skipped);
-      this.clear(counter);
     }
     this.newest = counter;
   }

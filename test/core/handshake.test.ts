@@ -568,6 +568,8 @@ describe("a flight changed on the way", () => {
     for (let at = 0; at < flight.length; at += at < 40 ? 1 : 37) {
       expect(initiator.handleResp(0, flipped(flight, at), 0, flight.length)).toBeUndefined();
     }
+    initiator.handleResp(0, flipped(flight, 4), 0, flight.length); // another session's number: no key agreement is spent
+    expect(initiator.lastFault).toBe("malformed");
     const conf = initiator.handleResp(0, flight, 0, flight.length)!;
     for (let at = 0; at < conf.length; at += at < 8 ? 1 : 37) {
       expect(typeof pair.conf(0, flipped(conf, at))).toBe("string");
