@@ -1,0 +1,52 @@
+import type { Digest } from "../collections/digest.js";
+
+/**
+ * How much the peer may still send: an absolute byte limit that follows what the application has taken. The window
+ * doubles up to its maximum when half of it is used within two round trips.
+ */
+export class ReceiveCredit {
+  /** The limit the peer was told of. */
+  limit: number;
+  /** Bytes that arrived, by the highest offset seen. */
+  received = 0;
+  /** Bytes the application took, or that nobody wants any more. */
+  consumed = 0;
+  private window: number;
+  private readonly windowMax: number;
+  private raisedUs = 0;
+
+  constructor(window: number, windowMax: number) {
+    this.limit = window;
+    this.window = window;
+    this.windowMax = Math.max(window, windowMax);
+  }
+
+  /** False when the peer may not send so much. */
+  receive(bytes: number): boolean {
+    this.received += bytes;
+    return this.received <= this.limit;
+  }
+
+  consume(bytes: number): void {
+    this.consumed += bytes;
+  }
+
+  /** True when the peer is to be told of a higher limit. */
+  get needsRaise(): boolean {
+    return this.limit - this.consumed <= this.window >>> 1;
+  }
+
+  /** Raises the limit and returns it. */
+  raise(nowUs: number, rttUs: number): number {
+    if (this.raisedUs > 0 && nowUs - this.raisedUs < 2 * rttUs) {
+      this.window = Math.min(this.window * 2, this.windowMax);
+    }
+    this.raisedUs = nowUs;
+    this.limit = Math.max(this.limit, this.consumed + this.window);
+    return this.limit;
+  }
+
+  digest(into: Digest): void {
+    into.number(this.limit).number(this.received).number(this.consumed).number(this.window);
+  }
+}
