@@ -34,16 +34,20 @@ export class OverlayStream extends Duplex {
   readonly handle: number;
   private readonly commands: StreamCommands;
   private taken = false;
+  /** True once the stack has a place for the stream; until then it takes neither bytes nor an end. */
+  private placed: boolean;
+  private finishing: (() => void) | undefined;
   private pending: PendingWrite | undefined;
   private unwanted = false;
   private gone = false;
   private receivedBytes = 0;
   private returnedBytes = 0;
 
-  constructor(commands: StreamCommands, handle: number) {
+  constructor(commands: StreamCommands, handle: number, direction: "incoming" | "outgoing") {
     super({ readableHighWaterMark: HIGH_WATER_BYTES, writableHighWaterMark: HIGH_WATER_BYTES, allowHalfOpen: true });
     this.commands = commands;
     this.handle = handle;
+    this.placed = direction === "incoming";
   }
 
   /** True once the far end took the stream, or we took theirs. */
@@ -68,6 +72,7 @@ export class OverlayStream extends Duplex {
   handleAccepted(): void {
     if (this.taken || this.destroyed) return;
     this.taken = true;
+    this.handleWritable();
     this.emit("accepted");
   }
 
@@ -83,11 +88,14 @@ export class OverlayStream extends Duplex {
     if (!this.destroyed) this.push(null);
   }
 
+  /** Room for more; the first time it means that the stream has its place in a session. */
   handleWritable(): void {
-    const { pending } = this;
-    if (pending === undefined) return;
+    this.placed = true;
+    const { pending, finishing } = this;
     this.pending = undefined;
-    this.offer(pending.bytes, pending.callback);
+    this.finishing = undefined;
+    if (pending !== undefined) this.offer(pending.bytes, pending.callback);
+    finishing?.();
   }
 
   /** The peer reads no more: what is still written goes nowhere, what it sends is still read. */
@@ -117,19 +125,25 @@ export class OverlayStream extends Duplex {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    if (!this.unwanted) this.commands.finish(this.handle);
-    callback();
+    const finish = (): void => {
+      if (!this.unwanted && !this.gone) this.commands.finish(this.handle);
+      callback();
+    };
+    if (this.placed) finish();
+    else this.finishing = finish;
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    const { pending } = this;
+    const { pending, finishing } = this;
     this.pending = undefined;
+    this.finishing = undefined;
     if (!this.gone) {
       this.give(this.receivedBytes - this.returnedBytes);
       if (!this.readableEnded || !this.writableFinished) this.commands.reset(this.handle, codeOf(error));
     }
     this.gone = true;
     this.commands.release(this.handle);
+    finishing?.();
     pending?.callback(error ?? new StreamError(StreamCode.cancelled));
     callback(error);
   }

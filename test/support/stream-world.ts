@@ -10,6 +10,8 @@ interface End {
   readonly handle: number;
   readonly stream: OverlayStream;
   peer: End;
+  /** Before it has its place in a session an end takes neither bytes nor an end, as in the stack. */
+  placed: boolean;
   queue: Buffer[];
   queuedBytes: number;
   /** What the peer still allows us to send. */
@@ -54,12 +56,16 @@ export class StreamWorld implements StreamCommands {
   }
 
   connect(port: number): OverlayStream {
-    const near = this.createEnd();
-    const far = this.createEnd();
+    const near = this.createEnd("outgoing");
+    const far = this.createEnd("incoming");
     near.peer = far;
     far.peer = near;
     this.opened += 1;
-    setImmediate(() => this.onStream(far.stream, port));
+    setImmediate(() => {
+      near.placed = true;
+      near.stream.handleWritable();
+      this.onStream(far.stream, port);
+    });
     return near.stream;
   }
 
@@ -75,7 +81,7 @@ export class StreamWorld implements StreamCommands {
 
   write(handle: number, bytes: Uint8Array): number {
     const end = this.ends.get(handle);
-    if (end === undefined) return 0;
+    if (end === undefined || !end.placed) return 0;
     const count = Math.min(bytes.length, this.limits.sendBufferBytes - end.queuedBytes);
     if (count < bytes.length) end.wantsRoom = true;
     if (count > 0) {
@@ -88,7 +94,7 @@ export class StreamWorld implements StreamCommands {
 
   finish(handle: number): void {
     const end = this.ends.get(handle);
-    if (end === undefined) return;
+    if (end === undefined || !end.placed) return;
     end.finishing = true;
     setImmediate(() => this.pump(end));
   }
@@ -115,12 +121,13 @@ export class StreamWorld implements StreamCommands {
     this.sweep(handle);
   }
 
-  private createEnd(): End {
+  private createEnd(direction: "outgoing" | "incoming"): End {
     this.handles += 1;
     const handle = this.handles;
     const end = {
       handle,
-      stream: new OverlayStream(this, handle),
+      stream: new OverlayStream(this, handle, direction),
+      placed: direction === "incoming",
       queue: [],
       queuedBytes: 0,
       creditBytes: this.limits.creditBytes,

@@ -1,0 +1,357 @@
+/**
+ * The driver turns the stack's contract (core/stack/ports.ts) into node's world: one input, its outputs, then the next;
+ * one timer for the stack's one deadline.
+ *
+ *   datagram, command or timer -> Stack -> transmit: to UDP at once
+ *                                       -> deliver, event: kept until the call has returned, then told
+ *
+ * So nothing an application does in a callback can enter the stack while it is inside a call. A turn of the event loop
+ * handles all datagrams that have arrived, then what has become due.
+ */
+import { NacDictionary } from "../core/address/dictionary.js";
+import { heapAllocator } from "../core/collections/table-allocator.js";
+import type { CryptoSuite, Entropy } from "../core/crypto/suite.js";
+import type { PingFailure, StackConfig, StackEvent } from "../core/stack/ports.js";
+import { Stack } from "../core/stack/stack.js";
+import { MILLISECOND_US, NEVER } from "../core/time/instant.js";
+import { traceNothing } from "../core/trace/trace.js";
+import type { Clock } from "./clock.js";
+import { systemRandom32 } from "./entropy.js";
+import type { Log } from "./log.js";
+import { OverlayStream, type StreamCommands } from "./overlay-stream.js";
+import { StreamCode } from "./stream-error.js";
+import type { UdpPort } from "./udp.js";
+
+export type PingOutcome = { readonly rttUs: number } | { readonly reason: PingFailure | "busy" | "closed" };
+
+/** What the driver asks of UDP. */
+export type DatagramPort = Pick<UdpPort, "onDatagram" | "send" | "pathOf" | "endpointOf">;
+
+/** Pings under way; one more is answered "busy". */
+const PINGS_MAX = 1024;
+/** setTimeout takes no more (2^31 - 1 ms); a longer wait is cut in two. */
+const WAIT_MS_MAX = 2_000_000_000;
+
+/** Delivered bytes are copied into these, so that the many cells of a turn become few chunks for the application. */
+const SLAB_BYTES = 32 * 1024;
+
+/** `slab[at, end)`; `end` grows while the next bytes are of the same stream. */
+interface DataNotice {
+  readonly kind: "data";
+  readonly stream: number;
+  readonly slab: Buffer;
+  readonly at: number;
+  end: number;
+}
+
+type Notice = DataNotice | { readonly kind: "event"; readonly event: StackEvent };
+
+interface PendingPing {
+  readonly answer: (outcome: PingOutcome) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class Driver implements StreamCommands {
+  /** A stream that came in for one of our ports; the handler calls `accept` or `refuse` on it. */
+  onStream: (stream: OverlayStream, port: number) => void = (stream) => stream.refuse(StreamCode.refused);
+  readonly stack: Stack;
+
+  private readonly udp: DatagramPort;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly streams = new Map<number, OverlayStream>();
+  private readonly pings = new Map<number, PendingPing>();
+  private readonly ports = new Set<number>();
+  /** What the stack said during calls, in order. Bounded by the credit we gave and by what one call can cause. */
+  private notices: Notice[] = [];
+  private isTelling = false;
+  private slab = Buffer.alloc(0);
+  private slabUsed = 0;
+  /** Credit to give back at the end of the turn: one command a stream, however many chunks were read. */
+  private readonly credit = new Map<number, number>();
+  private pingIds = 0;
+  private deadlineUs = NEVER;
+  private timer: NodeJS.Timeout | undefined;
+  private timerUs = NEVER;
+  private turn: NodeJS.Immediate | undefined;
+  private isClosed = false;
+
+  constructor(args: {
+    stackConfig: StackConfig;
+    suite: CryptoSuite;
+    udp: DatagramPort;
+    entropy: Entropy;
+    clock: Clock;
+    log: Log;
+    /** On disk before it returns. */
+    persistEpoch: (epoch: number) => void;
+  }) {
+    const { suite, entropy, udp, clock, log, persistEpoch } = args;
+    this.udp = udp;
+    this.clock = clock;
+    this.log = log;
+    this.stack = new Stack(clock.nowUs(), args.stackConfig, {
+      suite,
+      entropy,
+      random32: systemRandom32,
+      trace: traceNothing,
+      allocate: heapAllocator,
+      dictionary: new NacDictionary(),
+      sink: {
+        transmit: (path, bytes, at, length) => udp.send(path, bytes, at, length),
+        event: (event) => void this.notices.push({ kind: "event", event }),
+        deliver: (stream, bytes, at, length) => this.keepData(stream, bytes, at, length),
+        persist: (record) => persistEpoch(record.epoch),
+      },
+    });
+  }
+
+  start(): void {
+    this.udp.onDatagram = (path, bytes, length) => this.handleDatagram(path, bytes, length);
+    this.settle(this.stack.start(this.clock.nowUs()));
+  }
+
+  /** Keeps a link to `address` (an IP address) and redials it. `pin` is the 32-byte hash of its link key, if known. */
+  addPeer(address: string, port: number, pin: Uint8Array | undefined): void {
+    const path = this.udp.pathOf(address, port);
+    if (path < 0) {
+      this.log.warn("peer.unusable", { reason: "no UDP socket for this kind of address" });
+      return;
+    }
+    this.settle(this.stack.addPeer(this.clock.nowUs(), path, pin));
+  }
+
+  /** Overlay ports that are hosted; a stream for another is refused without asking anybody. */
+  setPorts(ports: readonly number[]): void {
+    this.ports.clear();
+    for (const port of ports) this.ports.add(port);
+  }
+
+  /** Opens a stream. Never throws for what the network does: the stream emits "accepted", or a StreamError. */
+  connect(nac: Uint8Array, port: number, nacHash?: Uint8Array): OverlayStream {
+    if (this.isClosed) {
+      const closed = new OverlayStream(this, -1, "outgoing");
+      setImmediate(() => closed.handleReset(StreamCode.sessionLost));
+      return closed;
+    }
+    const handle = this.stack.openStream(this.clock.nowUs(), nac, port, nacHash);
+    const stream = new OverlayStream(this, handle, "outgoing");
+    this.streams.set(handle, stream);
+    this.settle(this.stack.nextDeadlineUs);
+    return stream;
+  }
+
+  /** Asks a node for a sign of life, at most `timeoutMs` long. */
+  ping(nac: Uint8Array, timeoutMs: number): Promise<PingOutcome> {
+    if (this.isClosed) return Promise.resolve({ reason: "closed" });
+    if (this.pings.size >= PINGS_MAX) return Promise.resolve({ reason: "busy" });
+    this.pingIds += 1;
+    const id = this.pingIds;
+    return new Promise((answer) => {
+      const timer = setTimeout(() => this.answerPing(id, { reason: "timeout" }), timeoutMs);
+      this.pings.set(id, { answer, timer });
+      this.settle(this.stack.ping(this.clock.nowUs(), nac, id));
+    });
+  }
+
+  /** Breaks the streams, takes leave of the neighbours. Fulfilled when the last datagram was handed to UDP. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    for (const stream of [...this.streams.values()]) stream.destroy();
+    this.returnCredit();
+    this.stack.shutdown(this.clock.nowUs());
+    this.isClosed = true;
+    this.udp.onDatagram = () => undefined;
+    clearTimeout(this.timer);
+    clearImmediate(this.turn);
+    for (const id of [...this.pings.keys()]) this.answerPing(id, { reason: "closed" });
+    this.notices = [];
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  // StreamCommands: what OverlayStreams ask for.
+
+  accept(stream: number): void {
+    if (!this.isClosed) this.settle(this.stack.acceptStream(this.clock.nowUs(), stream));
+  }
+
+  write(stream: number, bytes: Uint8Array): number {
+    if (this.isClosed) return 0;
+    const count = this.stack.write(this.clock.nowUs(), stream, bytes);
+    this.settle(this.stack.nextDeadlineUs);
+    return count;
+  }
+
+  finish(stream: number): void {
+    if (!this.isClosed) this.settle(this.stack.finish(this.clock.nowUs(), stream));
+  }
+
+  reset(stream: number, code: number): void {
+    if (this.isClosed) return;
+    this.returnCredit();
+    this.settle(this.stack.reset(this.clock.nowUs(), stream, code));
+  }
+
+  consume(stream: number, bytes: number): void {
+    this.credit.set(stream, (this.credit.get(stream) ?? 0) + bytes);
+    this.scheduleTurn();
+  }
+
+  release(stream: number): void {
+    this.streams.delete(stream);
+  }
+
+  // The loop.
+
+  private handleDatagram(path: number, bytes: Uint8Array, length: number): void {
+    this.settle(this.stack.handleDatagram(this.clock.nowUs(), path, bytes, 0, length));
+  }
+
+  private keepData(stream: number, bytes: Uint8Array, at: number, length: number): void {
+    if (this.slabUsed + length > this.slab.length) {
+      this.slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, length));
+      this.slabUsed = 0;
+    }
+    const { slab, slabUsed, notices } = this;
+    slab.set(bytes.subarray(at, at + length), slabUsed);
+    this.slabUsed += length;
+    const last = notices[notices.length - 1];
+    if (last?.kind === "data" && last.stream === stream && last.slab === slab) last.end = this.slabUsed;
+    else notices.push({ kind: "data", stream, slab, at: slabUsed, end: this.slabUsed });
+  }
+
+  /** After every input. What it caused is told, and its deadline looked at, at the end of the turn. */
+  private settle(deadlineUs: number): void {
+    this.deadlineUs = deadlineUs;
+    this.scheduleTurn();
+  }
+
+  private scheduleTurn(): void {
+    if (this.turn !== undefined || this.isClosed) return;
+    this.turn = setImmediate(() => this.endTurn());
+  }
+
+  /** All datagrams of this turn are in. */
+  private endTurn(): void {
+    this.turn = undefined;
+    if (this.isClosed) return;
+    this.tell();
+    this.returnCredit();
+    const nowUs = this.clock.nowUs();
+    if (this.deadlineUs <= nowUs) {
+      this.deadlineUs = this.stack.handleTimer(nowUs);
+      this.tell();
+    }
+    this.arm();
+  }
+
+  private arm(): void {
+    if (this.isClosed || this.turn !== undefined) return;
+    if (this.deadlineUs === NEVER) return;
+    const waitUs = this.deadlineUs - this.clock.nowUs();
+    // setTimeout counts whole milliseconds; what is due sooner is looked at again in the next turn.
+    if (waitUs < MILLISECOND_US) {
+      this.scheduleTurn();
+      return;
+    }
+    // A timer that rings too early costs one look at the clock; making one anew for each packet would cost more.
+    if (this.timer !== undefined && this.timerUs <= this.deadlineUs) return;
+    clearTimeout(this.timer);
+    this.timerUs = this.deadlineUs;
+    const waitMs = Math.min(Math.floor(waitUs / MILLISECOND_US), WAIT_MS_MAX);
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.timerUs = NEVER;
+      this.scheduleTurn();
+    }, waitMs);
+  }
+
+  /** Tells the applications what the stack said. They may give commands meanwhile; what these cause is told after. */
+  private tell(): void {
+    if (this.isTelling) return;
+    this.isTelling = true;
+    try {
+      while (this.notices.length > 0) {
+        const batch = this.notices;
+        this.notices = [];
+        for (const notice of batch) this.tellOne(notice);
+      }
+    } finally {
+      this.isTelling = false;
+    }
+  }
+
+  private tellOne(notice: Notice): void {
+    if (notice.kind === "data") {
+      this.streams.get(notice.stream)?.handleData(notice.slab.subarray(notice.at, notice.end));
+      return;
+    }
+    const { event } = notice;
+    switch (event.kind) {
+      case "linkUp":
+        this.log.info("link.up", {
+          link: event.link,
+          endpoint: this.udp.endpointOf(event.path),
+          pinned: event.pinned,
+          incoming: event.incoming,
+        });
+        return;
+      case "linkDown":
+        this.log.info("link.down", {
+          link: event.link,
+          endpoint: this.udp.endpointOf(event.path),
+          reason: event.reason,
+        });
+        return;
+      case "streamOpened":
+        this.welcome(event.stream, event.port);
+        return;
+      case "streamAccepted":
+        this.streams.get(event.stream)?.handleAccepted();
+        return;
+      case "streamWritable":
+        this.streams.get(event.stream)?.handleWritable();
+        return;
+      case "streamFinished":
+        this.streams.get(event.stream)?.handleFinished();
+        return;
+      case "streamStopped":
+        this.streams.get(event.stream)?.handleStopped();
+        return;
+      case "streamReset":
+        this.streams.get(event.stream)?.handleReset(event.code);
+        return;
+      case "pong":
+        this.answerPing(event.id, { rttUs: event.rttUs });
+        return;
+      case "pingFailed":
+        this.answerPing(event.id, { reason: event.reason });
+        return;
+    }
+  }
+
+  private welcome(handle: number, port: number): void {
+    if (!this.ports.has(port)) {
+      this.reset(handle, StreamCode.refused);
+      return;
+    }
+    const stream = new OverlayStream(this, handle, "incoming");
+    this.streams.set(handle, stream);
+    this.onStream(stream, port);
+  }
+
+  private returnCredit(): void {
+    if (this.credit.size === 0 || this.isClosed) return;
+    const nowUs = this.clock.nowUs();
+    for (const [stream, bytes] of this.credit) this.deadlineUs = this.stack.consume(nowUs, stream, bytes);
+    this.credit.clear();
+  }
+
+  private answerPing(id: number, outcome: PingOutcome): void {
+    const ping = this.pings.get(id);
+    if (ping === undefined) return;
+    this.pings.delete(id);
+    clearTimeout(ping.timer);
+    ping.answer(outcome);
+  }
+}
