@@ -9,11 +9,12 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { residentBytes } from "../../node/bench/process-usage.js";
 import type { Line } from "../../node/demo/line.js";
 import { fetchThrough, openThrough } from "../../node/demo/proxy-request.js";
 import { bulk, hashOf, sha256, writeBulk } from "../support/bulk.js";
 import { eventually, removeFolder, startLineTo, stopAll, temporaryFolder } from "../support/daemons.js";
-import { isMissing, openFiles, pathOf, residentBytes } from "../support/machine.js";
+import { isMissing, openFiles, pathOf } from "../support/machine.js";
 import { startNginx, type WebServer } from "../support/web-servers.js";
 
 const MB = 1_000_000;

@@ -1,5 +1,5 @@
 /** What of the machine a test needs: programs of other people, and /proc. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { findProgram, isEverythingRequired } from "../../node/setup/programs.mjs";
 
 /**
@@ -15,15 +15,6 @@ export function pathOf(name: string): string {
   const path = findProgram(name);
   if (path === undefined) throw new Error(`${name} is not on this machine`);
   return path;
-}
-
-const BYTES_PER_KIB = 1024;
-
-/** Resident memory of a process, bytes. */
-export function residentBytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-  if (match === null) throw new Error(`process ${pid} has no VmRSS: it has ended`);
-  return Number(match[1]) * BYTES_PER_KIB;
 }
 
 /** How many files, sockets included, a process holds open. */
