@@ -21,6 +21,10 @@ const LOSS_IGNORED = 20;
 const LOSS_CAPPED = 150;
 /** Rounds are joined until they hold this many cells, so that a share means something. */
 const LOSS_CELLS_MIN = 40;
+/** A mean round trip this much above the smallest, or a quarter of it, is a queue and not jitter. */
+const RISE_MIN_US = 500;
+/** The best of so many loss rounds is what the path can deliver. */
+const DELIVERED_ROUNDS = 8;
 const SILENCE_MIN_US = 50 * MILLISECOND_US;
 /** Without a fresh smallest rtt for so long, the window is lowered for two round trips to let the queue drain. */
 const DRAIN_EVERY_US = 10 * SECOND_US;
@@ -39,6 +43,8 @@ export class RateControl {
   private lossSent = 0;
   private lossReceived = 0;
   private intervalStartUs = 0;
+  private readonly delivered = new Float64Array(DELIVERED_ROUNDS);
+  private deliveredAt = 0;
   private freshUs = 0;
   private drainUntilUs = 0;
 
@@ -118,7 +124,7 @@ export class RateControl {
 
   digest(into: Digest): void {
     into.number(this.window).number(this.threshold).number(this.roundEndPacket).number(this.roundSumUs);
-    into.number(this.lossSent).number(this.lossReceived).number(this.drainUntilUs);
+    into.number(this.lossSent).number(this.lossReceived).number(this.drainUntilUs).number(this.deliveredAt);
   }
 
   private get excessUs(): number {
@@ -128,7 +134,7 @@ export class RateControl {
   private handleRound(nowUs: number, sentCells: number, receivedCells: number): void {
     const minUs = this.roundMinUs;
     const meanUs = Math.floor(this.roundSumUs / this.roundSamples);
-    const isRising = meanUs > this.rtt.minUs + Math.max(500, this.rtt.minUs >>> 3);
+    const isRising = meanUs > this.rtt.minUs + Math.max(RISE_MIN_US, this.rtt.minUs >>> 2);
     const shrunk = this.judgeLoss(nowUs, sentCells, receivedCells, isRising);
     if (minUs > this.targetUs) {
       if (this.isDoubling) this.leaveDoubling(minUs);
@@ -139,9 +145,9 @@ export class RateControl {
         this.threshold = this.window;
       }
     } else if (!this.isDoubling && !shrunk && this.roundLimited) {
-      // One cell per round, and up to a sixteenth more the further below the target we are.
+      // One cell per round, and up to an eighth more the further below the target we are.
       const share = Math.min(this.excessUs, this.targetUs - minUs);
-      const step = UNIT + Math.floor((this.window * share) / (16 * this.excessUs));
+      const step = UNIT + Math.floor((this.window * share) / (8 * this.excessUs));
       this.setWindow(this.window + step);
       this.threshold = this.window;
     }
@@ -164,6 +170,9 @@ export class RateControl {
     this.lossSent = sentCells;
     this.lossReceived = receivedCells;
     this.intervalStartUs = nowUs;
+    // Cells per second.
+    this.delivered[this.deliveredAt] = Math.floor((received * SECOND_US) / elapsedUs);
+    this.deliveredAt = (this.deliveredAt + 1) % DELIVERED_ROUNDS;
     if (lost <= LOSS_IGNORED) return false;
     if (isRising) {
       if (this.isDoubling) this.leaveDoubling(this.rtt.smoothedUs);
@@ -172,9 +181,12 @@ export class RateControl {
       return true;
     }
     if (lost <= LOSS_CAPPED) return false;
-    // What arrived per round trip, and as much more as may be lost without a cap; never down by more than a quarter.
-    const delivered = Math.floor((received * this.rtt.smoothedUs * 1_000) / (elapsedUs * (1_000 - LOSS_CAPPED)));
-    const capped = Math.max(delivered * UNIT, Math.floor((this.window * 3) / 4));
+    // What the path delivers in a round trip and a report's delay, and as much more as may be lost without a cap.
+    let best = 0;
+    for (const rate of this.delivered) best = Math.max(best, rate);
+    const cells = Math.floor((best * this.rtt.smoothedUs * 5) / (4 * SECOND_US));
+    const wanted = Math.floor((cells * UNIT * 1_000) / (1_000 - LOSS_CAPPED));
+    const capped = Math.max(wanted, Math.floor((this.window * 3) / 4));
     if (capped >= this.window) return false;
     this.setWindow(capped);
     this.threshold = this.window;
