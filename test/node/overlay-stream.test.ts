@@ -68,6 +68,26 @@ test("what was written before the stream was accepted is not lost", async () => 
   expect(String(chunk)).toBe("early");
 });
 
+test("an end that came before the stream had its place in a session is not lost", async () => {
+  const { near, far } = await openPair();
+  far.accept();
+  near.end();
+  far.resume();
+  await once(far, "end");
+
+  const world = new StreamWorld();
+  const early = world.connect(80);
+  early.end(); // before anybody knows of the stream
+  const heard = new Promise((resolve) => {
+    world.onStream = (stream) => {
+      stream.accept();
+      stream.resume();
+      stream.once("end", resolve);
+    };
+  });
+  await heard;
+});
+
 test("half-close: one direction ends, the other goes on", async () => {
   const { near, far } = await openPair();
   far.accept();
