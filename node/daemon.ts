@@ -54,6 +54,7 @@ const VERDICT_CHECK_MS = 250;
 const RESOLVE_RETRY_MS = 5_000;
 const RESOLVE_RETRY_MS_MAX = 300_000;
 const PING_TIMEOUT_MS_MAX = 60_000;
+const PATHS_LOOK_MS = 1_000;
 
 /** What the command line asks for; it wins over config.json for this run and is not written there. */
 export interface DaemonOptions {
@@ -86,6 +87,9 @@ export class Daemon {
   private readonly startedMs = performance.now();
   private readonly timers = new Set<NodeJS.Timeout>();
   private askShutdown: () => void = () => undefined;
+  private readonly peerPaths = new Set<number>();
+  private pathsInUse = new Set<number>();
+  private pathsInUseMs = Number.NEGATIVE_INFINITY;
   private proxyListens = false;
   private lastVerdict: Verdict = "starting";
   private stopping: Promise<void> | undefined;
@@ -123,7 +127,8 @@ export class Daemon {
     });
     this.hosting = new Hosting({ hosts, log });
     this.driver.setPorts(this.hosting.ports);
-    this.proxy = new HttpProxy({ connect: (nac, port) => this.driver.connect(nac, port), log });
+    udp.isPathInUse = (path) => this.isPathInUse(path);
+    this.proxy = new HttpProxy({ connect: (nac, port, hash) => this.driver.connect(nac, port, hash), log });
     this.driver.onStream = (stream, port) => this.hosting.handle(stream, port);
     this.peersWanted = config.peers.length + options.peers.length;
   }
@@ -199,7 +204,7 @@ export class Daemon {
   }
 
   peers(): PeerReport[] {
-    return this.driver.stack.peers().map((peer) => ({
+    return this.driver.stack.peers(systemClock.nowUs()).map((peer) => ({
       link: peer.link,
       endpoint: this.udp.endpointOf(peer.path),
       pinned: peer.pinned,
@@ -247,12 +252,12 @@ export class Daemon {
   /** A name is resolved first, and again with growing pauses while that fails: the network may come later than we do. */
   private addPeer(peer: PeerAddress, retryMs = RESOLVE_RETRY_MS): void {
     if (isIP(peer.host) !== 0) {
-      this.driver.addPeer(peer.host, peer.port, peer.pin);
+      this.dial(peer.host, peer);
       return;
     }
     lookup(peer.host).then(
       ({ address }) => {
-        if (this.stopping === undefined) this.driver.addPeer(address, peer.port, peer.pin);
+        if (this.stopping === undefined) this.dial(address, peer);
       },
       (error: unknown) => {
         // The resolver's message holds the name that was asked for; its code does not.
@@ -268,6 +273,23 @@ export class Daemon {
         this.timers.add(timer);
       },
     );
+  }
+
+  private dial(address: string, peer: PeerAddress): void {
+    this.driver.addPeer(address, peer.port, peer.pin);
+    const path = this.udp.pathOf(address, peer.port);
+    if (path >= 0) this.peerPaths.add(path);
+  }
+
+  /** Asked only while the table of paths is full, then often: one look at the links serves a second. */
+  private isPathInUse(path: number): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.pathsInUseMs > PATHS_LOOK_MS) {
+      this.pathsInUseMs = nowMs;
+      this.pathsInUse = new Set(this.peerPaths);
+      for (const peer of this.driver.stack.peers(systemClock.nowUs())) this.pathsInUse.add(peer.path);
+    }
+    return this.pathsInUse.has(path);
   }
 
   private handleRequest(request: ControlRequest): unknown {

@@ -24,6 +24,8 @@ const REASONS: Readonly<Record<string, string>> = {
   noKey: "nobody could give its key",
   handshake: "the handshake with it came to nothing",
   timeout: "it did not answer in time",
+  busy: "the daemon has too many pings under way",
+  closed: "the daemon is stopping",
 };
 
 /** Pings `count` times, one after the other; `handleOne` hears each outcome. */
