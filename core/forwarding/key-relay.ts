@@ -1,4 +1,5 @@
 import type { Digest } from "../collections/digest.js";
+import type { KeyMaterial } from "../session/key-fetch.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
 
 /**
@@ -27,22 +28,22 @@ interface PendingKey {
 
 export class KeyRelay {
   private readonly pending = new Map<number, PendingKey>();
-  private readonly cache = new Map<number, Uint8Array>();
+  private readonly cache = new Map<number, KeyMaterial>();
   private nextExpiryUs = NEVER;
 
-  /** The KEYRESP packet cached for NAC number `destination`. */
-  cached(destination: number): Uint8Array | undefined {
+  /** The key of NAC number `destination`, if it passed by. */
+  cached(destination: number): KeyMaterial | undefined {
     return this.cache.get(destination);
   }
 
-  /** Keeps a verified KEYRESP packet (copied). */
-  store(destination: number, response: Uint8Array): void {
+  /** Keeps a key that was verified against its NAC. */
+  store(destination: number, key: KeyMaterial): void {
     this.cache.delete(destination);
     if (this.cache.size >= CACHED_MAX) {
       const oldest = this.cache.keys().next().value;
       if (oldest !== undefined) this.cache.delete(oldest);
     }
-    this.cache.set(destination, response.slice());
+    this.cache.set(destination, key);
   }
 
   /**

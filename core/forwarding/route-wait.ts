@@ -37,7 +37,11 @@ export class RouteWait {
   }
 
   /** Hands out, in order, each packet whose destination has a route now; drops the expired. */
-  release(nowUs: number, hasRoute: (destination: number) => boolean, send: (destination: number, packet: Uint8Array) => void): void {
+  release(
+    nowUs: number,
+    hasRoute: (destination: number) => boolean,
+    send: (destination: number, packet: Uint8Array) => void,
+  ): void {
     const count = this.size;
     for (let i = 0; i < count; i += 1) {
       const slot = this.first;

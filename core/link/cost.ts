@@ -23,7 +23,10 @@ export function costClass(rttUs: number, lossPerMille: number, current: number):
   const exact = classOf(rttUs, lossPerMille);
   if (current === 0 || exact === current) return exact;
   if (exact > current) {
-    const shrunk = classOf(rttUs - Math.floor(rttUs / HYSTERESIS), lossPerMille - Math.floor(lossPerMille / HYSTERESIS));
+    const shrunk = classOf(
+      rttUs - Math.floor(rttUs / HYSTERESIS),
+      lossPerMille - Math.floor(lossPerMille / HYSTERESIS),
+    );
     return Math.max(current, shrunk);
   }
   const grown = classOf(rttUs + Math.floor(rttUs / HYSTERESIS), lossPerMille + Math.floor(lossPerMille / HYSTERESIS));

@@ -36,8 +36,6 @@ export class Dialer {
   /** Hash of the peer's link key, 32 bytes; undefined for an unpinned peer. */
   readonly pin: Uint8Array | undefined;
   state: DialState;
-  /** The key, once verified against the pin or taken on first use. */
-  peerKey: Uint8Array | undefined;
 
   private readonly random32: () => number;
   private readonly newNonce: () => Uint8Array;
@@ -56,15 +54,9 @@ export class Dialer {
   }
 
   get nextTimeoutUs(): number {
-    switch (this.state.kind) {
-      case "waiting":
-      case "asking":
-        return this.state.untilUs;
-      case "shaking":
-        return this.state.initiator.nextTimeoutUs;
-      case "linked":
-        return NEVER;
-    }
+    const { state } = this;
+    if (state.kind === "linked") return NEVER;
+    return state.kind === "shaking" ? state.initiator.nextTimeoutUs : state.untilUs;
   }
 
   /** What to send now, if anything. "failed": nobody answered; a pause has begun. */
@@ -92,13 +84,14 @@ export class Dialer {
     }
   }
 
-  handleKey(publicKey: Uint8Array, initiator: Initiator): void {
-    this.peerKey = publicKey.slice();
+  /** The peer's key came and its INIT is on the way. */
+  handleKey(initiator: Initiator): void {
     this.state = { kind: "shaking", initiator };
   }
 
-  handleLinked(): void {
+  handleLinked(nowUs: number): void {
     this.pauseUs = PAUSE_FIRST_US;
+    this.hintUs = nowUs;
     this.state = { kind: "linked" };
   }
 

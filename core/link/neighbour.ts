@@ -119,7 +119,11 @@ export class Neighbour {
   }
 
   digest(into: Digest): void {
-    into.number(this.state.kind === "up" ? 1 : 0).number(this.seqno).number(this.heardSeqno).number(this.cost);
+    into
+      .number(this.state.kind === "up" ? 1 : 0)
+      .number(this.seqno)
+      .number(this.heardSeqno)
+      .number(this.cost);
   }
 
   private handleEcho(nowUs: number, hello: Hello): boolean {
@@ -141,7 +145,8 @@ export class Neighbour {
   }
 
   private countLoss(missed: number): void {
-    for (let i = 0; i < Math.min(missed, 1 << LOSS_SHIFT); i += 1) this.lossPerMille += (1000 - this.lossPerMille) >> LOSS_SHIFT;
+    for (let i = 0; i < Math.min(missed, 1 << LOSS_SHIFT); i += 1)
+      this.lossPerMille += (1000 - this.lossPerMille) >> LOSS_SHIFT;
     this.lossPerMille -= this.lossPerMille >> LOSS_SHIFT;
   }
 

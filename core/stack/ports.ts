@@ -1,9 +1,9 @@
 import type { NacDictionary } from "../address/dictionary.js";
-import type { TableAllocator } from "../collections/tables.js";
+import type { TableAllocator } from "../collections/table-allocator.js";
 import type { Identity } from "../crypto/identity.js";
 import type { CryptoSuite, Entropy, KemKeys } from "../crypto/suite.js";
-import type { DropReason } from "../trace/drops.js";
 import type { TraceSink } from "../trace/trace.js";
+import type { DropReason } from "./drops.js";
 
 /**
  * The contract between the stack and its shells (a UDP daemon, a simulator): DESIGN.md section 3.
@@ -44,30 +44,28 @@ export interface StackConfig {
   readonly wallClockSeconds: number;
 }
 
-/** Why a stream, a ping or a session came to nothing. The first eight travel on the wire (wire/stream-frame.ts). */
-export const StreamCode = {
-  noError: 0,
-  refused: 1,
-  targetDown: 2,
-  cancelled: 3,
-  protocol: 4,
-  timeout: 5,
-  overload: 6,
-  sessionLost: 7,
-  /** No route to the NAC within ten seconds. Local. */
+/** Why a stream came to nothing: an EndCode of the wire, or one of these, which say how far this node itself got. */
+export const LocalCode = {
+  /** No route to the NAC within ten seconds. */
   unreachable: 8,
-  /** Nobody gave the key of the NAC. Local. */
+  /** Nobody gave the key of the NAC, or it is not the key that the long name demands. */
   noKey: 9,
-  /** The handshake came to nothing. Local. */
+  /** The handshake came to nothing. */
   handshakeFailed: 10,
 } as const;
 
-export type LinkDownReason = "dead" | "bye" | "replaced" | "shutdown" | "sealed out" | "never up";
+export type LinkDownReason = "dead" | "stalled" | "bye" | "replaced" | "shutdown";
 
 export type PingFailure = "noRoute" | "noKey" | "handshake" | "timeout";
 
 export type StackEvent =
-  | { readonly kind: "linkUp"; readonly link: number; readonly path: number; readonly pinned: boolean; readonly incoming: boolean }
+  | {
+      readonly kind: "linkUp";
+      readonly link: number;
+      readonly path: number;
+      readonly pinned: boolean;
+      readonly incoming: boolean;
+    }
   | { readonly kind: "linkDown"; readonly link: number; readonly path: number; readonly reason: LinkDownReason }
   /** A peer wants `port`: answer with acceptStream or reset. */
   | { readonly kind: "streamOpened"; readonly stream: number; readonly port: number }

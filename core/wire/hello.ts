@@ -40,7 +40,11 @@ const PROBE = 0x01;
 
 export function encodeHello(out: Writer, hello: Hello): void {
   out.u32(hello.seqno).u32(hello.echoSeqno).u32(hello.echoDelayUs).u16(hello.intervalMs);
-  out.u8(hello.probe ? PROBE : 0).raw(hello.routerId).u48(hello.networkTimeMs).u16(hello.queueDelayMs);
+  out
+    .u8(hello.probe ? PROBE : 0)
+    .raw(hello.routerId)
+    .u48(hello.networkTimeMs)
+    .u16(hello.queueDelayMs);
   out.u32(hello.controlSent).u32(hello.controlProcessed).raw(hello.tableDigest).u8(hello.load);
 }
 

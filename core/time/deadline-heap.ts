@@ -1,4 +1,4 @@
-import { NEVER } from "../time/instant.js";
+import { NEVER } from "./instant.js";
 
 /**
  * Deadlines of many timers with one soonest: an indexed binary heap on typed arrays. Moving a deadline costs O(log n),

@@ -1,0 +1,266 @@
+import type { Digest } from "../collections/digest.js";
+import type { Initiator } from "../session/initiator.js";
+import type { Session } from "../session/session.js";
+import { SEND_BUFFER_BYTES } from "../stream/send-buffer.js";
+import { Streams } from "../stream/streams.js";
+import { NEVER, SECOND_US } from "../time/instant.js";
+import { Trace } from "../trace/trace.js";
+import { Transport } from "../transport/transport.js";
+import { CELL_BYTES, EndCode } from "../wire/cell.js";
+import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
+import { NETWORK_HEADER_BYTES } from "../wire/network-header.js";
+import type { Params } from "../wire/params.js";
+import { RECORD_HEADER_BYTES } from "../wire/record.js";
+import type { Plane, Timed } from "./plane.js";
+import type { StreamHandles } from "./stream-handles.js";
+
+/** Where an end-to-end packet stands in a buffer that leaves room for the link's and the network's header before it. */
+export const PACKET_OFFSET = RECORD_HEADER_BYTES + NETWORK_HEADER_BYTES;
+const CELL_OFFSET = PACKET_OFFSET + RECORD_HEADER_BYTES;
+
+/** Cells of one call: the rest waits for the next, so that a fast sender cannot starve the links. */
+const PUMP_CELLS_MAX = 64;
+/** A session without streams is kept for the next request. The caller closes it; the called waits a little longer. */
+const IDLE_CALLER_US = 120 * SECOND_US;
+const IDLE_CALLED_US = 150 * SECOND_US;
+const PING_WAIT_US = 10 * SECOND_US;
+/** No shell gives this number to a ping of its own. */
+const CONFIRMING_PING = -2;
+
+// Filled and sent within one call; shared by all sessions of a process.
+const out = new Uint8Array(LINK_DATAGRAM_BYTES);
+
+/** An end-to-end session: keys, transport and streams, between one of our NACs and another. */
+export class EndSession implements Timed {
+  readonly session: Session;
+  readonly peer: number;
+  readonly timer: number;
+  readonly isCaller: boolean;
+  /** The handshake, until its CONF is confirmed by the first packet of the other end. */
+  initiator: Initiator | undefined;
+
+  private readonly plane: Plane;
+  private readonly streams: Streams;
+  private readonly transport: Transport;
+  private readonly handles: StreamHandles;
+  private readonly handleOf = new Map<number, number>();
+  private readonly send: (nowUs: number, bytes: Uint8Array) => void;
+  private readonly onOver: (self: EndSession) => void;
+  private readonly pings = new Map<number, number>();
+  private usedUs: number;
+  private isOver = false;
+  /** More cells are ready than one call may send. */
+  private isBacklogged = false;
+
+  constructor(args: {
+    nowUs: number;
+    plane: Plane;
+    session: Session;
+    initiator: Initiator | undefined;
+    peer: number;
+    peerParams: Params;
+    localParams: Params;
+    streams: StreamHandles;
+    send: (nowUs: number, bytes: Uint8Array) => void;
+    onOver: (self: EndSession) => void;
+  }) {
+    this.session = args.session;
+    this.peer = args.peer;
+    this.initiator = args.initiator;
+    this.isCaller = args.initiator !== undefined;
+    this.timer = args.plane.takeTimer();
+    this.plane = args.plane;
+    this.handles = args.streams;
+    this.send = args.send;
+    this.onOver = args.onOver;
+    this.usedUs = args.nowUs;
+    const { sink, trace } = args.plane.ports;
+    const session = args.session.localIndex;
+    this.streams = new Streams(
+      {
+        initiator: this.isCaller,
+        peerCreditBytes: args.peerParams.creditKiB * 1024,
+        localCreditBytes: args.localParams.creditKiB * 1024,
+        streamsMax: (this.isCaller ? args.peerParams : args.localParams).streamsMax,
+        session,
+        trace,
+      },
+      {
+        opened: (id, port) => {
+          const stream = this.handles.reserve();
+          this.bind(stream, id);
+          sink.event({ kind: "streamOpened", stream, port });
+        },
+        accepted: (id) => this.tell(id, (stream) => sink.event({ kind: "streamAccepted", stream })),
+        data: (id, bytes, at, length) => this.tell(id, (stream) => sink.deliver(stream, bytes, at, length)),
+        writable: (id, bytes) => this.tell(id, (stream) => sink.event({ kind: "streamWritable", stream, bytes })),
+        finished: (id) => this.tell(id, (stream) => sink.event({ kind: "streamFinished", stream })),
+        stopped: (id, code) => this.tell(id, (stream) => sink.event({ kind: "streamStopped", stream, code })),
+        reset: (id, code) => this.tell(id, (stream) => sink.event({ kind: "streamReset", stream, code })),
+        closed: (id) => this.unbind(id),
+      },
+    );
+    this.transport = new Transport({ session, trace }, this.streams, {
+      pong: (id, rttUs) => {
+        if (this.pings.delete(id)) sink.event({ kind: "pong", id, rttUs });
+      },
+    });
+  }
+
+  get wantsSuccessor(): boolean {
+    return this.session.wantsSuccessor || !this.transport.isOpen;
+  }
+
+  get nextTimeoutUs(): number {
+    if (this.isBacklogged) return 0;
+    const handshakeUs = this.initiator?.nextTimeoutUs ?? NEVER;
+    return Math.min(handshakeUs, this.transport.nextTimeoutUs, this.idleUs, this.pingUs);
+  }
+
+  handleTimeout(nowUs: number): void {
+    if (this.initiator !== undefined) {
+      const step = this.initiator.handleTimeout(nowUs);
+      if (step === "failed") return this.lose(nowUs);
+      if (step !== undefined) this.sendFlight(nowUs, step);
+    }
+    if (this.transport.nextTimeoutUs <= nowUs) this.transport.handleTimeout(nowUs);
+    this.expirePings(nowUs);
+    if (nowUs >= this.idleUs) this.transport.close(nowUs, EndCode.noError);
+    this.pump(nowUs);
+    if (!this.isOver) this.plane.watch(this);
+  }
+
+  /** An opened record: the cell stands at `bytes[at, at + length)`. False when it broke the protocol. */
+  handleCell(nowUs: number, bytes: Uint8Array, at: number, length: number): boolean {
+    this.usedUs = nowUs;
+    return this.transport.handleCell(nowUs, this.session.openedCounter, bytes, at, length) === undefined;
+  }
+
+  /** Sends what is due, up to a bound. */
+  pump(nowUs: number): void {
+    let cells = 0;
+    while (cells < PUMP_CELLS_MAX && this.transport.pollCell(nowUs, this.session.sealed, out, CELL_OFFSET)) {
+      if (this.session.seal(out, PACKET_OFFSET, CELL_BYTES) === 0) return this.lose(nowUs);
+      this.send(nowUs, out);
+      cells += 1;
+    }
+    this.isBacklogged = cells === PUMP_CELLS_MAX;
+    if (!this.transport.isOpen && !this.isBacklogged) this.leave();
+  }
+
+  /** Asks for a sign of life; the first packet of the called end also confirms the handshake. */
+  ping(nowUs: number, id: number): void {
+    this.pings.set(id, nowUs);
+    this.transport.ping(nowUs, id);
+  }
+
+  /** One packet under the traffic keys, which shows the caller that its CONF arrived. */
+  answerConf(nowUs: number): void {
+    this.transport.ping(nowUs, CONFIRMING_PING);
+    this.pump(nowUs);
+    this.plane.watch(this);
+  }
+
+  openStream(stream: number, port: number): void {
+    const id = this.streams.open(port);
+    if (id < 0) {
+      this.handles.release(stream);
+      this.plane.ports.sink.event({ kind: "streamReset", stream, code: EndCode.overload });
+      return;
+    }
+    this.bind(stream, id);
+    this.plane.ports.sink.event({ kind: "streamWritable", stream, bytes: SEND_BUFFER_BYTES });
+  }
+
+  acceptStream(id: number): void {
+    this.streams.accept(id);
+  }
+
+  write(id: number, bytes: Uint8Array): number {
+    return this.streams.write(id, bytes);
+  }
+
+  finish(id: number): void {
+    this.streams.finish(id);
+  }
+
+  reset(id: number, code: number): void {
+    this.streams.reset(id, code);
+    this.unbind(id);
+  }
+
+  consume(id: number, count: number): void {
+    this.streams.consume(id, count);
+  }
+
+  close(nowUs: number, code: number): void {
+    this.transport.close(nowUs, code);
+    this.pump(nowUs);
+  }
+
+  digest(into: Digest): void {
+    into.number(this.peer).number(this.handleOf.size);
+    this.session.digest(into);
+    this.transport.digest(into);
+    this.streams.digest(into);
+  }
+
+  private get idleUs(): number {
+    if (this.handleOf.size > 0 || !this.transport.isOpen) return NEVER;
+    return this.usedUs + (this.isCaller ? IDLE_CALLER_US : IDLE_CALLED_US);
+  }
+
+  /** When the oldest ping has waited long enough. */
+  private get pingUs(): number {
+    const oldest = this.pings.values().next();
+    return oldest.done ? NEVER : oldest.value + PING_WAIT_US;
+  }
+
+  private expirePings(nowUs: number): void {
+    for (const [id, sentUs] of this.pings) {
+      if (nowUs < sentUs + PING_WAIT_US) return;
+      this.pings.delete(id);
+      this.plane.ports.sink.event({ kind: "pingFailed", id, reason: "timeout" });
+    }
+  }
+
+  /** A flight of the handshake, sent again. */
+  private sendFlight(nowUs: number, flight: Uint8Array): void {
+    out.set(flight, PACKET_OFFSET);
+    this.send(nowUs, out);
+  }
+
+  private lose(nowUs: number): void {
+    this.transport.close(nowUs, EndCode.sessionLost);
+    this.leave();
+  }
+
+  private leave(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    const { sink } = this.plane.ports;
+    for (const id of this.pings.keys()) sink.event({ kind: "pingFailed", id, reason: "timeout" });
+    this.pings.clear();
+    for (const id of [...this.handleOf.keys()]) this.unbind(id);
+    this.onOver(this);
+  }
+
+  private bind(stream: number, id: number): void {
+    this.handleOf.set(id, stream);
+    this.handles.bind(stream, { end: this, id });
+    this.plane.ports.trace(Trace.streamOpened, this.session.localIndex, id, stream);
+  }
+
+  private unbind(id: number): void {
+    const stream = this.handleOf.get(id);
+    if (stream === undefined) return;
+    this.handleOf.delete(id);
+    this.handles.release(stream);
+    this.plane.ports.trace(Trace.streamClosed, this.session.localIndex, id, stream);
+  }
+
+  private tell(id: number, say: (stream: number) => void): void {
+    const stream = this.handleOf.get(id);
+    if (stream !== undefined) say(stream);
+  }
+}

@@ -1,0 +1,130 @@
+import type { NetworkTime } from "../link/network-time.js";
+import type { Routing } from "../routing/routing.js";
+import type { SessionContext } from "../session/context.js";
+import type { DeadlineHeap } from "../time/deadline-heap.js";
+import { Trace } from "../trace/trace.js";
+import type { DropCounters, DropReason } from "./drops.js";
+import type { StackPorts } from "./ports.js";
+
+/** Something with a deadline of its own. Its timer number is its place in the stack's heap of deadlines. */
+export interface Timed {
+  readonly timer: number;
+  readonly nextTimeoutUs: number;
+  handleTimeout(nowUs: number): void;
+}
+
+/** A timer for `state`, which keeps its own deadline. Watch it again whenever that may have moved. */
+export function timed(
+  plane: Plane,
+  state: { readonly nextTimeoutUs: number },
+  onTimeout: (nowUs: number) => void,
+): Timed {
+  const self: Timed = {
+    timer: plane.takeTimer(),
+    get nextTimeoutUs() {
+      return state.nextTimeoutUs;
+    },
+    handleTimeout(nowUs) {
+      onTimeout(nowUs);
+      plane.watch(self);
+    },
+  };
+  return self;
+}
+
+/** What both planes of the stack share: links below, ends above. */
+export class Plane {
+  readonly ports: StackPorts;
+  readonly session: SessionContext;
+  readonly routing: Routing;
+  readonly time: NetworkTime;
+  readonly drops: DropCounters;
+  readonly handshakes = { started: 0, done: 0, failed: 0 };
+  replays = 0;
+
+  private readonly heap: DeadlineHeap;
+  private readonly timed: (Timed | undefined)[] = [];
+  private readonly freeTimers: number[] = [];
+
+  constructor(args: {
+    ports: StackPorts;
+    session: SessionContext;
+    routing: Routing;
+    time: NetworkTime;
+    drops: DropCounters;
+    heap: DeadlineHeap;
+  }) {
+    this.ports = args.ports;
+    this.session = args.session;
+    this.routing = args.routing;
+    this.time = args.time;
+    this.drops = args.drops;
+    this.heap = args.heap;
+  }
+
+  drop(reason: DropReason): void {
+    const number = this.drops.count(reason);
+    this.ports.trace(Trace.packetDropped, number, 0, 0);
+  }
+
+  /** A timer number for a new Timed; hand it to `watch` once the object stands. */
+  takeTimer(): number {
+    return this.freeTimers.pop() ?? this.timed.push(undefined) - 1;
+  }
+
+  /** To be called whenever `nextTimeoutUs` of the object may have moved. */
+  watch(timed: Timed): void {
+    this.timed[timed.timer] = timed;
+    this.heap.set(timed.timer, timed.nextTimeoutUs);
+  }
+
+  unwatch(timed: Timed): void {
+    if (this.timed[timed.timer] !== timed) return;
+    this.heap.set(timed.timer, Number.MAX_SAFE_INTEGER);
+    this.timed[timed.timer] = undefined;
+    this.freeTimers.push(timed.timer);
+  }
+
+  /** The Timed that is due, or undefined. */
+  due(nowUs: number): Timed | undefined {
+    const timer = this.heap.due(nowUs);
+    return timer < 0 ? undefined : this.timed[timer];
+  }
+}
+
+/** Session numbers of one plane: random, never 0, each with its owner. */
+export class SessionIndex<Owner> {
+  private readonly owners = new Map<number, Owner>();
+  private readonly draw: () => number;
+
+  constructor(draw: () => number) {
+    this.draw = draw;
+  }
+
+  get size(): number {
+    return this.owners.size;
+  }
+
+  isFree(index: number): boolean {
+    return index !== 0 && !this.owners.has(index);
+  }
+
+  /** A free number; not reserved until `set`. */
+  propose(): number {
+    let index = this.draw();
+    while (!this.isFree(index)) index = this.draw();
+    return index;
+  }
+
+  set(index: number, owner: Owner): void {
+    this.owners.set(index, owner);
+  }
+
+  get(index: number): Owner | undefined {
+    return this.owners.get(index);
+  }
+
+  delete(index: number): void {
+    this.owners.delete(index);
+  }
+}

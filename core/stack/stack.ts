@@ -1,0 +1,231 @@
+import { Digest } from "../collections/digest.js";
+import { networkIdOf } from "../crypto/identity.js";
+import { NetworkTime } from "../link/network-time.js";
+import { Routing } from "../routing/routing.js";
+import { DeadlineHeap } from "../time/deadline-heap.js";
+import { ROUTER_ID_BYTES } from "../wire/hello.js";
+import { DropCounters } from "./drops.js";
+import { Ends } from "./ends.js";
+import { Links } from "./links.js";
+import { Plane } from "./plane.js";
+import type { PeerStatus, RouteStatus, StackConfig, StackPorts, StackStatus } from "./ports.js";
+
+/** Timers of one call: the rest is due at once again, so that the shell can read its sockets in between. */
+const TIMEOUTS_MAX = 256;
+
+/**
+ * The whole protocol as one machine: facts in (handle*), commands in, everything else out through the Sink.
+ *
+ *   datagram -> Links (session, link, routing) -> Ends (forwarding, session, transport, stream) -> Sink
+ *
+ * It only dispatches; the layers are in their rooms. Pure: the same inputs give the same outputs, byte for byte.
+ */
+export class Stack {
+  private readonly ports: StackPorts;
+  private epoch: number;
+  private readonly serviceNumber: number;
+  private readonly heap = new DeadlineHeap();
+  private readonly plane: Plane;
+  private readonly links: Links;
+  private readonly ends: Ends;
+
+  /** @param nowUs  the shell's monotonic clock, as every other input */
+  constructor(nowUs: number, config: StackConfig, ports: StackPorts) {
+    const { suite, entropy, random32, trace, allocate, dictionary } = ports;
+    this.ports = ports;
+    this.epoch = Math.max(config.storedEpoch + 1, config.wallClockSeconds) >>> 0;
+    this.serviceNumber = dictionary.intern(config.service.nac);
+    const routerId = entropy(ROUTER_ID_BYTES);
+    this.plane = new Plane({
+      ports,
+      session: { suite, entropy, networkId: networkIdOf(suite, config.networkName) },
+      routing: new Routing(
+        { dictionary, trace, allocate, random: random32, epochRaised: (nac, epoch) => this.raiseEpoch(nac, epoch) },
+        { routerId },
+      ),
+      time: new NetworkTime(nowUs, config.wallClockSeconds),
+      drops: new DropCounters(),
+      heap: this.heap,
+    });
+    this.ends = new Ends({ plane: this.plane, service: config.service, epoch: this.epoch });
+    this.links = new Links({ plane: this.plane, keys: config.linkKeys, routerId, user: this.ends });
+    this.ends.join(this.links);
+  }
+
+  /** When handleTimer wants to be called next; NEVER when nothing waits. Every input returns it too. */
+  get nextDeadlineUs(): number {
+    return Math.min(this.heap.soonestUs, this.plane.routing.nextTimeoutUs);
+  }
+
+  // Facts.
+
+  /** The first input. Announces the service NAC under a new epoch, which is persisted before anything is sent. */
+  start(nowUs: number): number {
+    this.ports.sink.persist({ kind: "epoch", epoch: this.epoch });
+    this.tick(nowUs);
+    this.ends.start(nowUs);
+    return this.settle(nowUs);
+  }
+
+  /** One UDP payload at `bytes[at, at + length)`, ours to change until return. */
+  handleDatagram(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): number {
+    this.tick(nowUs);
+    this.links.handleDatagram(nowUs, path, bytes, at, length);
+    return this.settle(nowUs);
+  }
+
+  handleTimer(nowUs: number): number {
+    this.tick(nowUs);
+    for (let i = 0; i < TIMEOUTS_MAX; i += 1) {
+      const due = this.plane.due(nowUs);
+      if (due === undefined) break;
+      due.handleTimeout(nowUs);
+    }
+    if (this.plane.routing.nextTimeoutUs <= nowUs) this.plane.routing.handleTimeout(nowUs);
+    return this.settle(nowUs);
+  }
+
+  // Commands.
+
+  /** Keeps a link to whoever answers on `path`. `pin`: the 32-byte hash of its link key, if known. */
+  addPeer(nowUs: number, path: number, pin: Uint8Array | undefined): number {
+    this.links.addPeer(nowUs, path, pin);
+    return this.settle(nowUs);
+  }
+
+  /**
+   * Opens a stream to `port` of `nac` and answers its number at once; what becomes of it comes as events. Given the
+   * 32-byte `nacHash` of a long name, the NAC's keys must hash to all of it.
+   */
+  openStream(nowUs: number, nac: Uint8Array, port: number, nacHash?: Uint8Array): number {
+    this.tick(nowUs);
+    const stream = this.ends.openStream(nowUs, nac, port, nacHash);
+    this.settle(nowUs);
+    return stream;
+  }
+
+  /** Accepts an incoming stream: bytes may flow. */
+  acceptStream(nowUs: number, stream: number): number {
+    const place = this.ends.streams.find(stream);
+    if (place !== undefined) {
+      place.end.acceptStream(place.id);
+      this.ends.pump(nowUs, place.end);
+    }
+    return this.settle(nowUs);
+  }
+
+  /** Takes bytes to send, copied. Answers how many: fewer than given when the buffer is full; streamWritable follows. */
+  write(nowUs: number, stream: number, bytes: Uint8Array): number {
+    const place = this.ends.streams.find(stream);
+    if (place === undefined) return 0;
+    const taken = place.end.write(place.id, bytes);
+    this.ends.pump(nowUs, place.end);
+    this.settle(nowUs);
+    return taken;
+  }
+
+  /** Nothing more will be written. */
+  finish(nowUs: number, stream: number): number {
+    const place = this.ends.streams.find(stream);
+    if (place !== undefined) {
+      place.end.finish(place.id);
+      this.ends.pump(nowUs, place.end);
+    }
+    return this.settle(nowUs);
+  }
+
+  /** Ends both directions at once; no more events of this stream follow. */
+  reset(nowUs: number, stream: number, code: number): number {
+    const place = this.ends.streams.find(stream);
+    if (place === undefined) {
+      if (this.ends.streams.has(stream)) this.ends.cancelWish(stream);
+    } else {
+      place.end.reset(place.id, code);
+      this.ends.pump(nowUs, place.end);
+    }
+    return this.settle(nowUs);
+  }
+
+  /** The application took `count` delivered bytes: the peer may send as many more. */
+  consume(nowUs: number, stream: number, count: number): number {
+    const place = this.ends.streams.find(stream);
+    if (place !== undefined) {
+      place.end.consume(place.id, count);
+      this.ends.pump(nowUs, place.end);
+    }
+    return this.settle(nowUs);
+  }
+
+  /** Asks `nac` for a sign of life; pong or pingFailed follows with the same `id`. */
+  ping(nowUs: number, nac: Uint8Array, id: number): number {
+    this.tick(nowUs);
+    this.ends.ping(nowUs, nac, id);
+    return this.settle(nowUs);
+  }
+
+  /** Closes every session and says goodbye on every link. Nothing may be asked of the stack afterwards. */
+  shutdown(nowUs: number): void {
+    this.ends.shutdown(nowUs);
+    this.links.shutdown(nowUs);
+  }
+
+  // Getters.
+
+  status(): StackStatus {
+    const { handshakes, replays, drops, routing } = this.plane;
+    return {
+      epoch: this.epoch,
+      suite: this.ports.suite.name,
+      neighbours: this.links.upCount,
+      routes: routing.count,
+      sessions: this.ends.sessionCount,
+      streams: this.ends.streams.count,
+      drops: drops.all(),
+      handshakes: { ...handshakes },
+      replays,
+    };
+  }
+
+  peers(nowUs: number): PeerStatus[] {
+    return this.links.status(nowUs);
+  }
+
+  routes(): RouteStatus[] {
+    const all: RouteStatus[] = [];
+    this.plane.routing.forEachRoute((destination, { metric, nextHop, backups }) => {
+      if (nextHop < 0) return; // our own
+      all.push({ nac: this.ports.dictionary.bytesOf(destination), metric, nextHop, backups });
+    });
+    return all;
+  }
+
+  /** A hash of the whole state: two runs of the same inputs have the same. */
+  digest(): string {
+    const into = new Digest();
+    this.links.digest(into);
+    this.ends.digest(into);
+    this.plane.routing.digest(into);
+    this.plane.time.digest(into);
+    this.plane.drops.digest(into);
+    return into.hex();
+  }
+
+  /** Somebody spoke of our NAC in a newer epoch than ours, so it had to be outbid. */
+  private raiseEpoch(destination: number, epoch: number): void {
+    if (destination !== this.serviceNumber || epoch <= this.epoch) return;
+    this.epoch = epoch;
+    this.ports.sink.persist({ kind: "epoch", epoch });
+  }
+
+  /** Before an input: routing counts in the current slot of network time. */
+  private tick(nowUs: number): void {
+    this.plane.routing.setSlot(this.plane.time.slot(nowUs));
+  }
+
+  /** After an input: what it set free goes out, and the next deadline is known. */
+  private settle(nowUs: number): number {
+    this.ends.settle(nowUs);
+    this.links.flushControl(nowUs);
+    return this.nextDeadlineUs;
+  }
+}

@@ -1,0 +1,267 @@
+import { NacDictionary } from "../../core/address/dictionary.js";
+import { heapAllocator } from "../../core/collections/table-allocator.js";
+import { type Identity, identityFromSeeds, networkIdOf } from "../../core/crypto/identity.js";
+import { nobleSuite } from "../../core/crypto/noble-suite.js";
+import type { CryptoSuite } from "../../core/crypto/suite.js";
+import type { StackEvent } from "../../core/stack/ports.js";
+import { Stack } from "../../core/stack/stack.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
+import { traceNothing } from "../../core/trace/trace.js";
+import { createNativeSuite } from "../../node/crypto/native-suite.js";
+import { type Random, randomFrom } from "./random.js";
+
+/** What a cable does to datagrams, each way. Shares are out of 1. */
+export interface Cable {
+  readonly delayUs?: number;
+  readonly jitterUs?: number;
+  readonly loss?: number;
+  readonly duplication?: number;
+}
+
+/** A datagram as somebody on the cable saw it. */
+export interface Seen {
+  readonly from: string;
+  readonly to: string;
+  readonly atUs: number;
+  readonly bytes: Uint8Array;
+}
+
+interface Flying {
+  readonly dueUs: number;
+  readonly order: number;
+  readonly to: WorldNode;
+  readonly path: number;
+  readonly bytes: Uint8Array;
+}
+
+interface Socket {
+  readonly peer: WorldNode;
+  readonly peerPath: number;
+  readonly cable: Cable;
+  isCut: boolean;
+}
+
+/** A bound on steps of one `run`, so that a broken stack fails instead of spinning. */
+const STEPS_MAX = 5_000_000;
+
+/** One node of the world: a real Stack with everything that happened to it. */
+export class WorldNode {
+  readonly name: string;
+  readonly identity: Identity;
+  readonly events: StackEvent[] = [];
+  /** Delivered bytes per stream, in order. */
+  readonly received = new Map<number, Uint8Array[]>();
+  readonly epochs: number[] = [];
+  readonly sockets: Socket[] = [];
+  /** Consume what is delivered at once; a test that reads slowly turns it off. */
+  isHungry = true;
+  isAlive = true;
+  stack: Stack;
+  /** Answers what arrives on a stream that a peer opened; called between inputs. */
+  onEvent: (event: StackEvent) => void = () => undefined;
+  readonly consumed: { stream: number; bytes: number }[] = [];
+  readonly pending: StackEvent[] = [];
+
+  private readonly world: StackWorld;
+
+  constructor(world: StackWorld, name: string, identity: Identity) {
+    this.world = world;
+    this.name = name;
+    this.identity = identity;
+    this.stack = this.boot();
+  }
+
+  get nac(): Uint8Array {
+    return this.identity.nac;
+  }
+
+  bytesReceived(stream: number): Uint8Array {
+    const parts = this.received.get(stream) ?? [];
+    return Uint8Array.from(Buffer.concat(parts));
+  }
+
+  /** A fresh process with the same keys: what restart with kept files is. */
+  boot(): Stack {
+    const { world } = this;
+    const random = world.random;
+    this.stack = new Stack(
+      world.nowUs,
+      {
+        networkName: "world",
+        service: this.identity,
+        linkKeys: world.suite.kemKeys(random.bytes(64)),
+        storedEpoch: this.epochs.at(-1) ?? 0,
+        wallClockSeconds: 1_800_000_000 + Math.floor(world.nowUs / SECOND_US),
+      },
+      {
+        suite: world.suite,
+        entropy: (length) => random.bytes(length),
+        random32: () => random.u32(),
+        sink: {
+          transmit: (path, bytes, at, length) => world.transmit(this, path, bytes.slice(at, at + length)),
+          event: (event) => {
+            this.events.push(event);
+            this.pending.push(event);
+          },
+          deliver: (stream, bytes, at, length) => {
+            const parts = this.received.get(stream) ?? [];
+            parts.push(bytes.slice(at, at + length));
+            this.received.set(stream, parts);
+            if (this.isHungry) this.consumed.push({ stream, bytes: length });
+          },
+          persist: ({ epoch }) => this.epochs.push(epoch),
+        },
+        trace: traceNothing,
+        allocate: heapAllocator,
+        dictionary: new NacDictionary(),
+      },
+    );
+    return this.stack;
+  }
+}
+
+/** Real stacks over cables of virtual time: no sockets, no sleeping, the same every time for one seed. */
+export class StackWorld {
+  nowUs = SECOND_US;
+  readonly random: Random;
+  readonly suite: CryptoSuite;
+  readonly nodes = new Map<string, WorldNode>();
+  readonly seen: Seen[] = [];
+  isRecording = false;
+  private readonly flying: Flying[] = [];
+  private order = 0;
+
+  constructor(options: { seed?: string; suite?: "noble" | "native" } = {}) {
+    this.random = randomFrom(options.seed ?? "world");
+    this.suite = options.suite === "noble" ? nobleSuite : createNativeSuite();
+  }
+
+  node(name: string): WorldNode {
+    const known = this.nodes.get(name);
+    if (known !== undefined) return known;
+    const networkId = networkIdOf(this.suite, "world");
+    const identity = identityFromSeeds(this.suite, networkId, this.random.bytes(64), this.random.bytes(32));
+    const node = new WorldNode(this, name, identity);
+    this.nodes.set(name, node);
+    node.stack.start(this.nowUs);
+    return node;
+  }
+
+  /** Lays a cable; `from` dials `to`. */
+  wire(from: string, to: string, cable: Cable = {}): this {
+    const a = this.node(from);
+    const b = this.node(to);
+    const path = a.sockets.length;
+    const peerPath = b.sockets.length;
+    a.sockets.push({ peer: b, peerPath, cable, isCut: false });
+    b.sockets.push({ peer: a, peerPath: path, cable, isCut: false });
+    a.stack.addPeer(this.nowUs, path, undefined);
+    return this;
+  }
+
+  line(...names: string[]): this {
+    for (let i = 1; i < names.length; i += 1) this.wire(names[i - 1]!, names[i]!);
+    return this;
+  }
+
+  cut(a: string, b: string): void {
+    for (const [one, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      for (const socket of this.node(one).sockets) if (socket.peer.name === other) socket.isCut = true;
+    }
+  }
+
+  /** The process is gone without a word. */
+  kill(name: string): void {
+    this.node(name).isAlive = false;
+  }
+
+  /** The same keys and addresses, a fresh process; it dials whom it dialled before. */
+  restart(name: string, dials: readonly string[]): void {
+    const node = this.node(name);
+    node.isAlive = true;
+    node.pending.length = 0;
+    node.boot().start(this.nowUs);
+    for (const [path, socket] of node.sockets.entries()) {
+      if (dials.includes(socket.peer.name)) node.stack.addPeer(this.nowUs, path, undefined);
+    }
+  }
+
+  transmit(from: WorldNode, path: number, bytes: Uint8Array): void {
+    const socket = from.sockets[path];
+    if (socket === undefined) throw new Error(`${from.name} sent on path ${path}, which it never had`);
+    if (this.isRecording) this.seen.push({ from: from.name, to: socket.peer.name, atUs: this.nowUs, bytes });
+    const { delayUs = MILLISECOND_US, jitterUs = 0, loss = 0, duplication = 0 } = socket.cable;
+    if (socket.isCut || this.random.chance(loss)) return;
+    const copies = this.random.chance(duplication) ? 2 : 1;
+    for (let i = 0; i < copies; i += 1) {
+      const dueUs = this.nowUs + delayUs + this.random.below(jitterUs + 1);
+      this.push({ dueUs, order: this.order++, to: socket.peer, path: socket.peerPath, bytes: bytes.slice() });
+    }
+  }
+
+  /** Puts a datagram on the wire as if `from` had sent it. */
+  inject(from: string, to: string, bytes: Uint8Array): void {
+    const socket = this.node(from).sockets.find((one) => one.peer.name === to);
+    if (socket === undefined) throw new Error(`no cable from ${from} to ${to}`);
+    this.push({ dueUs: this.nowUs, order: this.order++, to: socket.peer, path: socket.peerPath, bytes: bytes.slice() });
+  }
+
+  /** Runs until `done` holds or the time is over; answers whether it held. */
+  run(forUs: number, done: () => boolean = () => false): boolean {
+    const endUs = this.nowUs + forUs;
+    for (let step = 0; step < STEPS_MAX; step += 1) {
+      this.settle();
+      if (done()) return true;
+      const nextUs = this.nextUs();
+      if (nextUs > endUs) {
+        this.nowUs = endUs;
+        return done();
+      }
+      this.nowUs = Math.max(this.nowUs, nextUs);
+      this.step();
+    }
+    throw new Error("the world took too many steps: something spins");
+  }
+
+  private step(): void {
+    const datagram = this.flying[0];
+    if (datagram !== undefined && datagram.dueUs <= this.nowUs) {
+      this.flying.shift();
+      if (!datagram.to.isAlive) return;
+      datagram.to.stack.handleDatagram(this.nowUs, datagram.path, datagram.bytes, 0, datagram.bytes.length);
+      return;
+    }
+    for (const node of this.nodes.values()) {
+      if (node.isAlive && node.stack.nextDeadlineUs <= this.nowUs) node.stack.handleTimer(this.nowUs);
+    }
+  }
+
+  /** What a shell does between inputs: gives back credit, tells the application. */
+  private settle(): void {
+    for (const node of this.nodes.values()) {
+      while (node.isAlive && (node.consumed.length > 0 || node.pending.length > 0)) {
+        const taken = node.consumed.splice(0);
+        for (const { stream, bytes } of taken) node.stack.consume(this.nowUs, stream, bytes);
+        const event = node.pending.shift();
+        if (event !== undefined) node.onEvent(event);
+      }
+    }
+  }
+
+  private nextUs(): number {
+    let soonestUs = this.flying[0]?.dueUs ?? NEVER;
+    for (const node of this.nodes.values()) {
+      if (node.isAlive) soonestUs = Math.min(soonestUs, node.stack.nextDeadlineUs);
+    }
+    return soonestUs;
+  }
+
+  private push(datagram: Flying): void {
+    let at = this.flying.length;
+    while (at > 0 && this.flying[at - 1]!.dueUs > datagram.dueUs) at -= 1;
+    this.flying.splice(at, 0, datagram);
+  }
+}
