@@ -1,8 +1,11 @@
 import type { Digest } from "../collections/digest.js";
 
+const FAST_ROUNDS = 8;
+
 /**
  * How much the peer may still send: an absolute byte limit that follows what the application has taken. The window
- * doubles up to its maximum when half of it is used within two round trips.
+ * doubles up to its maximum when half of it is used within eight round trips:
+ * with losses a byte waits several for the one before it.
  */
 export class ReceiveCredit {
   /** The limit the peer was told of. */
@@ -38,7 +41,7 @@ export class ReceiveCredit {
 
   /** Raises the limit and returns it. */
   raise(nowUs: number, rttUs: number): number {
-    if (this.raisedUs > 0 && nowUs - this.raisedUs < 2 * rttUs) {
+    if (this.raisedUs > 0 && nowUs - this.raisedUs < FAST_ROUNDS * rttUs) {
       this.window = Math.min(this.window * 2, this.windowMax);
     }
     this.raisedUs = nowUs;

@@ -119,7 +119,8 @@ export class RateControl {
   }
 
   get silenceStepUs(): number {
-    return Math.max(2 * this.rtt.smoothedUs, SILENCE_MIN_US);
+    // Before the first sample the round-trip time is a guess.
+    return this.rtt.samples === 0 ? SECOND_US : Math.max(2 * this.rtt.smoothedUs, SILENCE_MIN_US);
   }
 
   digest(into: Digest): void {
