@@ -1,56 +1,103 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, watch } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
-import { DaemonProcess } from "../../node/demo/daemon-process.js";
+import { type DaemonPlan, DaemonProcess } from "../../node/demo/daemon-process.js";
 import { removeFolder, temporaryFolder } from "../support/daemons.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const KILLS = 30;
-/** A start takes about half a second here: some kills come before anything is written, some after all is. */
-const KILL_MS_MAX = 900;
+const KILLS_BY_TIME = 16;
+/** A first start makes this many changes in its folder, about: temporary files, their renames, the socket. */
+const KILLS_BY_CHANGE = 16;
 
 describe("a start", () => {
   const base = temporaryFolder();
+  const planOf = (name: string) => ({ name, base, network: "e2e", http: "off", peers: [], hosts: [] });
   afterAll(() => removeFolder(base));
 
-  test("killed at any point leaves keys and configuration whole", async () => {
-    const plan = { name: "killed", base, network: "e2e", http: "off", peers: [], hosts: [] };
-    const kept = new Map<string, string>();
-    const delays = Array.from({ length: KILLS }, (_, number) => Math.floor((KILL_MS_MAX * number) / KILLS));
+  test("killed at any time leaves keys and configuration whole", async () => {
+    const wholeMs = await startToReady(planOf("whole"));
+    let kept: Identity = {};
 
-    for (const delayMs of delays) {
-      const daemon = new DaemonProcess(plan);
+    for (let number = 0; number < KILLS_BY_TIME; number++) {
+      const delayMs = Math.round((1.2 * wholeMs * number) / KILLS_BY_TIME);
+      const daemon = new DaemonProcess(planOf("killed"));
       await sleep(delayMs);
       await daemon.kill();
-
-      const where = `killed after ${delayMs} ms`;
-      const config = JSON.parse(readFileSync(join(daemon.directory, "config.json"), "utf8"));
-      expect(config.network, where).toEqual({ name: "e2e" });
-      const keyFile = join(daemon.directory, "privatekey.pem");
-      if (!existsSync(keyFile)) continue;
-      const pem = readFileSync(keyFile, "utf8");
-      expect(pem.match(/-----END PRIVATE KEY-----\n/g), where).toHaveLength(2);
-      expect(statSync(keyFile).mode & 0o777, where).toBe(0o600);
-      expect(pem, where).toBe(kept.get("pem") ?? pem); // a key once written is never replaced
-      kept.set("pem", pem);
-      if (config.nac === undefined) continue;
-      expect(config.nac, where).toBe(kept.get("nac") ?? config.nac);
-      kept.set("nac", config.nac);
+      kept = expectWhole(daemon.directory, kept, `killed after ${delayMs} ms`);
     }
-    expect(kept.size).toBe(2); // some kills did come late enough
 
-    const daemon = new DaemonProcess(plan);
-    await daemon.ready();
-    expect((await daemon.id()).nac).toBe(kept.get("nac"));
-    expect(await daemon.stop()).toBe(0);
+    expect(kept.nac).toBeDefined(); // some kills did come late enough
+    await expectStarts("killed", kept);
   });
+
+  test("killed at any change it makes to its folder leaves keys and configuration whole", async () => {
+    let sawKey = 0;
+    for (let number = 1; number <= KILLS_BY_CHANGE; number++) {
+      const name = `change-${number}`;
+      const daemon = new DaemonProcess(planOf(name));
+      let changes = 0;
+      const watcher = watch(daemon.directory, () => {
+        if (++changes === number) process.kill(daemon.pid, "SIGKILL");
+      });
+      await Promise.race([daemon.exited, daemon.ready().catch(() => {})]);
+      await daemon.kill();
+      watcher.close();
+
+      const kept = expectWhole(daemon.directory, {}, `killed at change ${number}`);
+      if (kept.pem !== undefined) sawKey++;
+      await expectStarts(name, kept);
+    }
+    expect(sawKey).toBeGreaterThan(0);
+    expect(sawKey).toBeLessThan(KILLS_BY_CHANGE); // some kills came before there was a key
+  });
+
+  async function expectStarts(name: string, kept: Identity): Promise<void> {
+    const daemon = new DaemonProcess(planOf(name));
+    await daemon.ready();
+    const { nac } = await daemon.id();
+    expect(expectWhole(daemon.directory, kept, "started again").nac).toBe(nac);
+    expect(await daemon.stop()).toBe(0);
+  }
 });
+
+interface Identity {
+  readonly pem?: string;
+  readonly nac?: string;
+}
+
+/** What the folder holds is whole, and what it held before is still there. Returns what it holds now. */
+function expectWhole(directory: string, before: Identity, when: string): Identity {
+  const config = JSON.parse(readFileSync(join(directory, "config.json"), "utf8"));
+  expect(config.network, when).toEqual({ name: "e2e" });
+  expect(config.nac, when).toBe(before.nac ?? config.nac);
+
+  const keyFile = join(directory, "privatekey.pem");
+  if (!existsSync(keyFile)) {
+    expect(before.pem, when).toBeUndefined();
+    expect(config.nac, when).toBeUndefined();
+    return {};
+  }
+  const pem = readFileSync(keyFile, "utf8");
+  expect(pem.match(/-----END PRIVATE KEY-----\n/g), when).toHaveLength(2);
+  expect(statSync(keyFile).mode & 0o777, when).toBe(0o600);
+  expect(pem, when).toBe(before.pem ?? pem); // a key once written is never replaced
+  return config.nac === undefined ? { pem } : { pem, nac: config.nac };
+}
+
+async function startToReady(plan: DaemonPlan): Promise<number> {
+  const startedAt = performance.now();
+  const daemon = new DaemonProcess(plan);
+  await daemon.ready();
+  const tookMs = performance.now() - startedAt;
+  await daemon.stop();
+  return tookMs;
+}
 
 describe("npm start", () => {
   test("shows five daemons, their route and the commands, checks itself and ends with 0", async () => {

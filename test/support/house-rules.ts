@@ -44,6 +44,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "sim/scenario": ["seedrandom", "yaml", "zod"],
   "sim/record": ["seedrandom", "d3-force"],
   node: ["node:", "yargs", "yaml", "zod"],
+  "node/setup": ["node:"], // it runs before anything is installed
   viz: ["d3", "vite"],
 };
 
