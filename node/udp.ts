@@ -183,7 +183,9 @@ export class UdpPort {
     // Port 0 cannot be answered; nothing honest sends from it.
     if (port === 0) return;
     const path = this.pathFor(socket, address, port);
-    if (path >= 0) this.onDatagram(path, bytes, bytes.length);
+    if (path < 0) return;
+    // A plain Uint8Array: the slice() of a Buffer is a view where the core, rightly, expects a copy.
+    this.onDatagram(path, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), bytes.length);
   }
 
   private pathFor(socket: number, address: string, port: number): number {

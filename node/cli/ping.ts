@@ -5,8 +5,8 @@ import { askDaemon } from "../control/client.js";
 import type { PingReport } from "../control/protocol.js";
 import { usage } from "./usage.js";
 
-/** The first may have to wait for a route, a key and a handshake. */
-const FIRST_TIMEOUT_MS = 10_000;
+/** The first may have to wait for a route (the stack gives up after 10 s and says so), a key and a handshake. */
+const FIRST_TIMEOUT_MS = 12_000;
 const NEXT_TIMEOUT_MS = 3_000;
 const INTERVAL_MS = 200;
 
@@ -15,7 +15,7 @@ export interface PingSummary {
   readonly received: number;
   /** Null when nothing came back. */
   readonly rttMs: { readonly min: number; readonly p50: number; readonly max: number } | null;
-  /** Why the last one that was lost came to nothing; absent when all came back. */
+  /** Why the first one that was lost came to nothing; absent when all came back. */
   readonly reason?: string;
 }
 
@@ -44,7 +44,7 @@ export async function pingMany(
     const timeoutMs = sent === 1 ? FIRST_TIMEOUT_MS : NEXT_TIMEOUT_MS;
     const outcome = await askDaemon<PingReport>(directory.socket, { command: "ping", nac: printNac(nac), timeoutMs });
     if ("rttMs" in outcome) times.push(outcome.rttMs);
-    else reason = REASONS[outcome.reason] ?? outcome.reason;
+    else reason ??= REASONS[outcome.reason] ?? outcome.reason;
     handleOne(sent, outcome);
   }
   return { sent: count, received: times.length, rttMs: summarise(times), ...(reason === undefined ? {} : { reason }) };

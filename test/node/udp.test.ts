@@ -77,6 +77,20 @@ test("the bytes may be overwritten as soon as send returned", async () => {
   expect(texts.sort()).toEqual(Array.from({ length: 32 }, (_, i) => String(i + 10)));
 });
 
+test("what arrives is a plain Uint8Array, whose slices are copies", async () => {
+  const udp = await udpAt(LOOPBACK);
+  const arrival = new Promise<Uint8Array>((resolve) => {
+    udp.onDatagram = (_, bytes) => resolve(bytes);
+  });
+  udp.send(udp.pathOf("127.0.0.1", udp.endpoints[0]!.port), bytesOf("ab"), 0, 2);
+
+  const bytes = await arrival;
+  const copy = bytes.slice(0, 1);
+  bytes.fill(0);
+
+  expect([...copy]).toEqual([0x61]);
+});
+
 test("an address keeps its path number, and each address has its own", async () => {
   const udp = await udpAt(LOOPBACK);
 
