@@ -177,7 +177,7 @@ export class Driver implements StreamCommands {
 
   write(stream: number, bytes: Uint8Array): number {
     if (this.isClosed) return 0;
-    const count = this.stack.write(this.clock.nowUs(), stream, bytes);
+    const count = this.stack.write(this.clock.nowUs(), stream, plain(bytes));
     this.settle(this.stack.nextDeadlineUs);
     return count;
   }
@@ -204,7 +204,7 @@ export class Driver implements StreamCommands {
   // The loop.
 
   private handleDatagram(path: number, bytes: Uint8Array, length: number): void {
-    this.settle(this.stack.handleDatagram(this.clock.nowUs(), path, bytes, 0, length));
+    this.settle(this.stack.handleDatagram(this.clock.nowUs(), path, plain(bytes), 0, length));
   }
 
   private keepData(stream: number, bytes: Uint8Array, at: number, length: number): void {
@@ -354,4 +354,12 @@ export class Driver implements StreamCommands {
     clearTimeout(ping.timer);
     ping.answer(outcome);
   }
+}
+
+/**
+ * The same bytes as a plain array. A Buffer is a Uint8Array in all but this: its `slice` is a view where the core, which
+ * knows no Buffers, counts on a copy.
+ */
+function plain(bytes: Uint8Array): Uint8Array {
+  return Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes;
 }
