@@ -1,5 +1,5 @@
 import type { Digest } from "../collections/digest.js";
-import { MILLISECOND_US, SECOND_US } from "../time/instant.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import type { Hello } from "../wire/hello.js";
 import { costClass } from "./cost.js";
 
@@ -18,6 +18,8 @@ const GREETING_INTERVAL_US = 250 * MILLISECOND_US;
 const JITTER_US = 200 * MILLISECOND_US;
 
 const SENT_TIMES = 32;
+/** The cost class follows the least of so many round trips: a busy event loop is not a long cable. */
+const COST_SAMPLES = 8;
 const RTT_SHIFT = 3; // smoothed over 8 samples, as RFC 6298
 const LOSS_SHIFT = 4;
 
@@ -48,6 +50,8 @@ export class Neighbour {
   private readonly random32: () => number;
   private seqno = 0;
   private readonly sentUs = new Float64Array(SENT_TIMES);
+  private readonly samplesUs = new Float64Array(COST_SAMPLES).fill(NEVER);
+  private samples = 0;
   private heardSeqno = 0;
   private heardUs = 0;
   private echoedSeqno = 0;
@@ -112,7 +116,7 @@ export class Neighbour {
 
   /** True when the cost class changed. */
   settleCost(): boolean {
-    const cost = costClass(this.rttUs, this.lossPerMille, this.cost);
+    const cost = costClass(this.leastRttUs, this.lossPerMille, this.cost);
     const changed = cost !== this.cost;
     this.cost = cost;
     return changed;
@@ -134,14 +138,22 @@ export class Neighbour {
     if (this.seqno - echo < SENT_TIMES) this.measure(nowUs - this.sentUs[echo % SENT_TIMES]! - hello.echoDelayUs);
     if (this.state.kind !== "greeting") return false;
     this.state = { kind: "up", sinceUs: nowUs };
-    this.cost = costClass(this.rttUs, this.lossPerMille, 0);
+    this.cost = costClass(this.leastRttUs, this.lossPerMille, 0);
     this.helloDueUs = Math.max(this.helloDueUs, nowUs + HELLO_INTERVAL_US - (this.random32() % JITTER_US));
     return true;
   }
 
   private measure(sampleUs: number): void {
     const sample = Math.max(1, sampleUs);
+    this.samplesUs[this.samples % COST_SAMPLES] = sample;
+    this.samples += 1;
     this.rttUs = this.rttUs === 0 ? sample : this.rttUs + ((sample - this.rttUs) >> RTT_SHIFT);
+  }
+
+  private get leastRttUs(): number {
+    let least = NEVER;
+    for (const sample of this.samplesUs) least = Math.min(least, sample);
+    return least === NEVER ? 0 : least;
   }
 
   private countLoss(missed: number): void {
