@@ -55,22 +55,22 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     await showDaemons(line, performance.now() - startedAt);
     showRoute(path, cold, warm);
     if (!isGood) {
-      say(styleText("red", `The self-check failed: the site answered ${cold.status}, then ${warm.status}.`));
+      say(paint(`The self-check failed: the site answered ${cold.status}, then ${warm.status}.`, "red"));
       say(line.client.logTail());
       return ExitCode.checkFailed;
     }
     if (port !== PROXY_PORT) sayPortChanged(port);
     showCommands(line, url);
     if (options.once) return ExitCode.ok;
-    say(`\n${styleText("dim", "Ctrl-C ends the five daemons and removes their files.")}`);
+    say(`\n${paint("Ctrl-C ends the five daemons and removes their files.", "dim")}`);
     await Promise.race([interrupted.signal, anyExit(line.daemons)]);
     const ended = interrupted.happened ? undefined : line.daemons.find((daemon) => daemon.hasExited);
     if (ended === undefined) return ExitCode.ok;
-    say(styleText("red", `\nThe daemon ${ended.name} ended by itself:\n${ended.logTail()}`));
+    say(paint(`\nThe daemon ${ended.name} ended by itself:\n${ended.logTail()}`, "red"));
     return ExitCode.unexpected;
   } catch (error) {
     if (interrupted.happened) return ExitCode.ok;
-    say(styleText("red", `The demo broke off: ${error instanceof Error ? error.message : String(error)}`));
+    say(paint(`The demo broke off: ${error instanceof Error ? error.message : String(error)}`, "red"));
     return ExitCode.checkFailed;
   } finally {
     interrupted.again = () => line?.daemons.forEach((daemon) => void daemon.kill()); // who asks twice is in a hurry
@@ -152,15 +152,15 @@ function isOurPage(answer: ProxyAnswer): boolean {
 
 async function showDaemons(line: Line, tookMs: number): Promise<void> {
   const udp = await Promise.all(line.daemons.map(async (daemon) => (await daemon.status()).udp.join(" ")));
-  say(`\n${styleText("bold", "Five daemons, up in")} ${styleText("bold", `${(tookMs / 1000).toFixed(1)} s`)}\n`);
+  say(`\n${paint(`Five daemons, up in ${(tookMs / 1000).toFixed(1)} s`, "bold")}\n`);
   for (const [index, daemon] of line.daemons.entries()) {
     const pid = String(daemon.pid).padEnd(8);
-    say(`  ${daemon.name.padEnd(8)} pid ${pid} udp ${udp[index]!.padEnd(16)} ${styleText("dim", daemon.directory)}`);
+    say(`  ${daemon.name.padEnd(8)} pid ${pid} udp ${udp[index]!.padEnd(16)} ${paint(daemon.directory, "dim")}`);
   }
 }
 
 function showRoute(path: readonly DaemonProcess[], cold: ProxyAnswer, warm: ProxyAnswer): void {
-  const arrow = styleText("dim", " > ");
+  const arrow = paint(" > ", "dim");
   say(`\n  route    ${path.map((daemon) => daemon.name).join(arrow)}${arrow}web site`);
   const bytes = warm.body.length.toLocaleString("en-US");
   say(`  fetched  ${bytes} bytes in ${milliseconds(cold)}, keys and all; again in ${milliseconds(warm)}`);
@@ -172,15 +172,20 @@ function milliseconds(answer: ProxyAnswer): string {
 
 function sayPortChanged(port: number): void {
   const text = ` Port ${PROXY_PORT} is taken by another program: the proxy listens on ${port} instead. `;
-  say(`\n  ${styleText(["black", "bgYellow", "bold"], text)}`);
+  say(`\n  ${paint(text, "black", "bgYellow", "bold")}`);
 }
 
 function showCommands(line: Line, url: string): void {
   const proxy = `http://${line.proxy.host}:${line.proxy.port}`;
-  say(`\n  url      ${styleText(["cyan", "underline"], url)}`);
+  say(`\n  url      ${paint(url, "cyan", "underline")}`);
   say(`  curl     curl -x ${proxy} ${url}`);
   say(`  browser  chromium --user-data-dir=$(mktemp -d) --proxy-server=${proxy} ${url}`);
   say(`  routes   npx mariana routes --dir ${line.client.directory}`);
+}
+
+/** One style at a time: Node 20 paints a list of them also where there is no terminal. */
+function paint(text: string, ...styles: Parameters<typeof styleText>[0][]): string {
+  return styles.reduce((painted, style) => styleText(style, painted), text);
 }
 
 function say(text: string): void {

@@ -120,7 +120,6 @@ describe.skipIf(isMissing("nginx"))("nginx behind the last of five daemons", () 
     const outgoing = openThrough(line.proxy, url("/big.bin"));
     outgoing.end();
     const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
-    const reading = hashOf(answer);
     const most = [...before];
     const watch = () => {
       for (const [index, daemon] of line.daemons.entries()) {
@@ -128,14 +127,20 @@ describe.skipIf(isMissing("nginx"))("nginx behind the last of five daemons", () 
       }
     };
 
-    outgoing.socket!.pause();
-    for (let number = 0; number < 32; number++) {
-      await sleep(250);
-      watch();
-    }
-    outgoing.socket!.resume();
+    const socket = outgoing.socket!;
+    const sleepingFor = async (steps: number) => {
+      for (let number = 0; number < steps; number++) {
+        await sleep(250);
+        watch();
+      }
+      return socket.bytesRead;
+    };
+    const early = await sleepingFor(24);
+    const late = await sleepingFor(8);
+    expect(late).toBe(early); // nothing comes to who does not read
+    expect(late).toBeLessThan(DOWNLOAD_BYTES / 4);
     const timer = setInterval(watch, 250);
-    const arrived = await reading;
+    const arrived = await hashOf(answer);
     clearInterval(timer);
 
     expect(arrived.sha256).toBe(bigSha256);
