@@ -83,6 +83,35 @@ test("a ping is answered with its round trip, and one to nobody with a reason", 
   expect(nobody).toEqual({ reason: "timeout" });
 });
 
+test("a stream that is dropped in the middle of a transfer is forgotten at both ends", async () => {
+  const { first, last } = line(3);
+  let broken: StreamError | undefined;
+  last.driver.setPorts([1]);
+  last.driver.onStream = (stream) => {
+    stream.accept();
+    stream.on("error", (error) => {
+      broken = error as StreamError;
+    });
+    const more = (): void => {
+      while (!stream.destroyed && stream.write(Buffer.alloc(65_536)));
+      stream.once("drain", more);
+    };
+    more();
+  };
+  const stream = first.driver.connect(last.nac, 1);
+  await once(stream, "data");
+  stream.destroy();
+  await until(() => first.driver.stack.status().streams === 0 && last.driver.stack.status().streams === 0);
+  expect(broken?.fault).toBe("cancelled");
+  // The session is whole: its credit came back, another stream gets through.
+  const again = first.driver.connect(last.nac, 1);
+  for (let read = 0; read < 6 * 1024 * 1024; ) {
+    const [chunk] = (await once(again, "data")) as [Buffer];
+    read += chunk.length;
+  }
+  again.destroy();
+});
+
 test("a reader that does not read stops the sender within credit and send buffer", async () => {
   const { first, last } = line(2);
   let incoming: OverlayStream | undefined;
