@@ -34,9 +34,14 @@ export class ReceiveCredit {
     this.consumed += bytes;
   }
 
-  /** True when the peer is to be told of a higher limit. */
+  /**
+   * True when the peer is to be told of a higher limit: half the window was taken, or the peer runs out and something
+   * was taken. The latter matters where unread bytes of one stream hold most of a session's window.
+   */
   get needsRaise(): boolean {
-    return this.limit - this.consumed <= this.window >>> 1;
+    const gain = this.consumed + this.window - this.limit;
+    if (gain >= this.window >>> 1) return true;
+    return this.limit - this.received <= this.window >>> 2 && gain >= this.window >>> 6;
   }
 
   /** Raises the limit and returns it. */

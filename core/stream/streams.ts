@@ -186,7 +186,7 @@ export class Streams implements CellSource, CellSink {
     if (taken <= 0) return;
     stream.credit.consume(taken);
     this.consumeSession(taken);
-    if (stream.receive.kind === "open" && stream.credit.needsRaise) this.queueControl(stream, Pending.credit);
+    this.raiseWhereDue(stream);
     this.closeIfOver(stream);
   }
 
@@ -407,7 +407,9 @@ export class Streams implements CellSource, CellSink {
   /** The highest byte of a stream moved to `end`. False when that breaks a limit. */
   private receive(stream: Stream, end: number): boolean {
     const grown = end - stream.credit.received;
-    return stream.credit.receive(grown) && this.credit.receive(grown);
+    if (!stream.credit.receive(grown) || !this.credit.receive(grown)) return false;
+    this.raiseWhereDue(stream);
+    return true;
   }
 
   /** Gives what is in order to the application, which may end the stream meanwhile. */
@@ -465,6 +467,12 @@ export class Streams implements CellSource, CellSink {
   private consumeSession(bytes: number): void {
     this.credit.consume(bytes);
     if (this.credit.needsRaise && !this.isOver) this.isCreditDue = true;
+  }
+
+  private raiseWhereDue(stream: Stream): void {
+    if (this.isOver) return;
+    if (this.credit.needsRaise) this.isCreditDue = true;
+    if (stream.receive.kind === "open" && stream.credit.needsRaise) this.queueControl(stream, Pending.credit);
   }
 
   private closeIfOver(stream: Stream): void {
