@@ -9,7 +9,6 @@ import { nearest } from "../config/nearest.js";
 import { askDaemon } from "../control/client.js";
 import type { PeerReport, RouteReport } from "../control/protocol.js";
 import { ExitCode, Failure, systemCode } from "../failure.js";
-import { findId } from "./id.js";
 import { complain, formatMs, paint, print, printJson } from "./output.js";
 import { pingMany } from "./ping.js";
 import { formatId, formatPeers, formatRoutes, formatStatus } from "./reports.js";
@@ -89,7 +88,10 @@ async function main(args: readonly string[]): Promise<number> {
         withJson(command)
           .example("$0 id", "the NAC, both names, the link key's hash, the files")
           .example("$0 id --json | jq -r .longName", "the name to share"),
-      async (argv) => show(argv.json, await findId(directoryIn(argv)), formatId),
+      async (argv) => {
+        const { findId } = await import("./id.js"); // brings the crypto and the schema, which the other commands do without
+        show(argv.json, await findId(directoryIn(argv)), formatId);
+      },
     )
     .command(
       "status",

@@ -1,4 +1,4 @@
-import {
+import fs, {
   chmodSync,
   existsSync,
   mkdtempSync,
@@ -9,6 +9,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -16,10 +17,14 @@ import { printNac } from "../../core/address/nac.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import { defaultConfig, keepInConfig, readConfig } from "../../node/config/config-file.js";
 import { type Directory, directoryOf } from "../../node/config/directory.js";
+import { removeTemporaries } from "../../node/config/file.js";
 import { isLinkKeyPersistent, openIdentity, openLinkKey } from "../../node/config/identity-files.js";
 import { createIdentityKey, readIdentityKey, readLinkKey } from "../../node/config/key-files.js";
 import { systemEntropy } from "../../node/entropy.js";
 import { Failure } from "../../node/failure.js";
+
+/** Everything by which a start changes a directory. */
+const CHANGES = ["openSync", "writeSync", "fchmodSync", "fsyncSync", "renameSync", "linkSync", "unlinkSync"] as const;
 
 const CONTEXT = { suite: nobleSuite, entropy: systemEntropy, networkName: "test" };
 
@@ -31,6 +36,7 @@ afterEach(() => rmSync(directory.path, { recursive: true, force: true }));
 
 /** A start as far as the files go: the identity, and the port that a real one would have bound. */
 function startOnce(udpPort: number, rotate = false): { nac: string; udpPort: number } {
+  removeTemporaries(directory.path);
   const config = readConfig(directory.configFile);
   const { identity } = openIdentity(directory, config, CONTEXT, rotate);
   const port = config?.udpPort || udpPort;
@@ -132,7 +138,8 @@ test("rotation changes keys and NAC as one, keeps the port, and ends a mismatch"
   expect(startOnce(3)).toEqual(rotated);
 });
 
-test.each([0o640, 0o604, 0o660, 0o666])("a key file of mode %o is refused with the command that closes it", (mode) => {
+test.each(["640", "604", "660", "666"])("a key file of mode %s is refused with the command that closes it", (octal) => {
+  const mode = Number.parseInt(octal, 8);
   startOnce(1);
   chmodSync(directory.keyFile, mode);
 
@@ -196,4 +203,70 @@ test("a persistent link key is one private file; a fresh one leaves no trace", (
   expect(statSync(directory.linkKeyFile).mode & 0o777).toBe(0o600);
   chmodSync(directory.linkKeyFile, 0o644);
   expect(failureOf(() => readLinkKey(directory.linkKeyFile)).exit).toBe(7);
+});
+
+/**
+ * Runs `action` and dies at the `nth` change of the file system: that one does not happen (a write happens by half), and
+ * neither does anything after it, clean-up included. That is what kill -9 leaves behind. False when `action` had fewer.
+ */
+function dieAt(nth: number, action: () => void): boolean {
+  class Killed extends Error {}
+  const real = Object.fromEntries(CHANGES.map((name) => [name, fs[name] as (...args: unknown[]) => unknown]));
+  let changes = 0;
+  for (const name of CHANGES) {
+    Object.assign(fs, {
+      [name]: (...args: unknown[]) => {
+        changes += 1;
+        if (changes === nth && name === "writeSync") {
+          const [file, bytes] = args as [number, Uint8Array];
+          real.writeSync!(file, bytes.subarray(0, bytes.length >> 1));
+        }
+        if (changes >= nth) throw new Killed();
+        return real[name]!(...args);
+      },
+    });
+  }
+  syncBuiltinESMExports();
+  try {
+    action();
+    return false;
+  } catch (error) {
+    if (!(error instanceof Killed)) throw error;
+    return true;
+  } finally {
+    Object.assign(fs, real);
+    syncBuiltinESMExports();
+  }
+}
+
+test.each([
+  ["a first start", () => undefined, false],
+  ["a start without privatekey.pem", () => unlinkSync(directory.keyFile), false],
+  ["a start without config.json", () => unlinkSync(directory.configFile), false],
+  ["a rotation", () => undefined, true],
+])("%s that is killed at any change of a file leaves keys and configuration whole", (what, prepare, rotate) => {
+  const outcomes = new Set<string>();
+  let deaths = 0;
+  for (let nth = 1; ; nth += 1) {
+    for (const name of readdirSync(directory.path)) unlinkSync(join(directory.path, name));
+    const before = what === "a first start" ? undefined : startOnce(1);
+    prepare();
+
+    const died = dieAt(nth, () => startOnce(2, rotate));
+    if (!died) break;
+    deaths += 1;
+
+    const after = startOnce(3); // is not refused
+    expect(startOnce(4)).toEqual(after);
+    expect(readdirSync(directory.path).sort()).toEqual(["config.json", "privatekey.pem"]);
+    expect(statSync(directory.keyFile).mode & 0o777).toBe(0o600);
+    if (what === "a start without config.json") expect(after.nac).toBe(before!.nac);
+    else if (before !== undefined) expect(after.udpPort).toBe(before.udpPort);
+    outcomes.add(after.nac === before?.nac ? "old" : "new");
+  }
+
+  expect(deaths).toBeGreaterThanOrEqual(5); // make, write, sync, rename, sync: at least one file
+  expect([...outcomes].sort()).toEqual(
+    { "a rotation": ["new", "old"], "a start without config.json": ["old"] }[what] ?? ["new"],
+  );
 });

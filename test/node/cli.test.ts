@@ -1,0 +1,405 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { parseNac } from "../../core/address/nac.js";
+import { parseName } from "../../core/address/name.js";
+import { linkKeyHashOf, networkIdOf, SUITE_FLOOR } from "../../core/crypto/identity.js";
+import { nobleSuite } from "../../core/crypto/noble-suite.js";
+import { readLinkKey } from "../../node/config/key-files.js";
+import type { IdReport, PeerReport, RouteReport, StatusReport } from "../../node/control/protocol.js";
+
+/** Built by `tsc -b`: what a user runs, and not what a test runner makes of the source. */
+const COMMAND = fileURLToPath(new URL("../../dist/node/cli/main.js", import.meta.url));
+const LOOPBACK = ["--udp", "127.0.0.1:0", "--http", "off"];
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function mariana(...args: string[]): Promise<Outcome> {
+  return marianaWith({}, ...args);
+}
+
+function marianaWith(environment: NodeJS.ProcessEnv, ...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, ...environment };
+    execFile(process.execPath, [COMMAND, ...args], { env }, (error, out, err) => {
+      resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : -1, out, err });
+    });
+  });
+}
+
+async function json<T>(...args: string[]): Promise<T> {
+  const { code, out, err } = await mariana(...args, "--json");
+  if (code !== 0) throw new Error(`mariana ${args.join(" ")}: exit ${code}: ${err}`);
+  return JSON.parse(out) as T;
+}
+
+let folder: string;
+const children: ChildProcess[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "mariana-cli-"));
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function spawnUp(directory: string, args: readonly string[]): ChildProcess & { text: { out: string; err: string } } {
+  const child = spawn(process.execPath, [COMMAND, "up", "--dir", directory, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const text = { out: "", err: "" };
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text.out += chunk;
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    text.err += chunk;
+  });
+  children.push(child);
+  return Object.assign(child, { text });
+}
+
+async function up(name: string, ...args: string[]) {
+  const directory = join(folder, name);
+  const child = spawnUp(directory, [...LOOPBACK, ...args]);
+  const status = await json<StatusReport>("status", "--dir", directory, "--wait", "ready", "--timeout", "20");
+  return { child, directory, status };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+  child.kill(signal);
+  const [code] = (await once(child, "exit")) as [number | null];
+  return code;
+}
+
+describe("usage", () => {
+  test.each([
+    [["up"], "mariana up --peer"],
+    [["id"], "mariana id --json"],
+    [["status"], "mariana status --wait ready"],
+    [["peers"], "mariana peers --json"],
+    [["routes"], "mariana routes --json"],
+    [["ping"], "mariana ping -c 1"],
+  ])("%s --help shows two examples on stdout", async (command, example) => {
+    const { code, out, err } = await mariana(...command, "--help");
+
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const examples = out.slice(out.indexOf("Examples:")).match(/^ {2}mariana /gm);
+    expect(examples).toHaveLength(2);
+    expect(out).toContain(example);
+  });
+
+  test.each([
+    [[], "which command?"],
+    [["stat"], "Did you mean status?"],
+    [["up", "--peeer", "127.0.0.1:1"], "did you mean --peer?"],
+    [["up", "--peer", "127.0.0.1"], "--peer 127.0.0.1: expected HOST:PORT"],
+    [["up", "--peer"], "Not enough arguments following: peer"],
+    [["up", "--host", "80"], "--host 80: expected PORT=HOST:PORT"],
+    [["up", "--udp", "relay.example:1"], "--udp relay.example:1: expected IP:PORT"],
+    [["up", "--http", "off", "--http", "127.0.0.1:1"], "--http off cannot stand beside"],
+    [["up", "extra"], "extra"],
+    [["status", "--wait", "never"], "ready"],
+    [["status", "--timeout", "soon"], "--timeout soon: expected a number"],
+    [["status", "--dir", "a", "--dir", "b"], "--dir stands more than once"],
+    [["ping"], "non-option"],
+    [["ping", "example.com"], "neither a NAC nor a name under .mariana"],
+    [["ping", "0f8fad5b-d9cb-869f-a165-70867728950e", "-c", "0"], "-c 0: expected a number from 1"],
+  ])("mariana %j is exit 2 with a hint on stderr and nothing on stdout", async (args, hint) => {
+    const { code, out, err } = await marianaWith({ MARIANA_DIR: folder }, ...args);
+
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toContain(hint);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("--version is that of package.json", async () => {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+      version: string;
+    };
+
+    expect((await mariana("--version")).out).toBe(`${version}\n`);
+  });
+
+  test("there is no colour where there is no terminal", async () => {
+    const { err } = await marianaWith({ FORCE_COLOR: "1" }, "status", "--dir", folder);
+
+    expect(err).not.toContain("\u001b");
+  });
+});
+
+describe("without a daemon", () => {
+  test.each([["status"], ["peers"], ["routes"], ["ping 0f8fad5b-d9cb-869f-a165-70867728950e"]])(
+    "%s is exit 4",
+    async (command) => {
+      const { code, out, err } = await mariana(...command.split(" "), "--dir", folder);
+
+      expect({ code, out }).toEqual({ code: 4, out: "" });
+      expect(err).toContain(`no daemon is running in ${folder}`);
+      expect(err).toContain("fix:");
+    },
+  );
+
+  test("waiting for one that never comes is exit 4 after the timeout", async () => {
+    expect((await mariana("status", "--dir", folder, "--wait", "ready", "--timeout", "0.3")).code).toBe(4);
+  });
+
+  test("id in an empty directory is exit 3, and makes nothing", async () => {
+    expect((await mariana("id", "--dir", folder)).code).toBe(3);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test.each([
+    [
+      "a broken config",
+      "config.json",
+      '{\n "version": 1,\n "peeers": []\n}',
+      3,
+      /config\.json:3:2: unknown key "peeers" \(nearest valid key: peers\)/,
+    ],
+    [
+      "a newer config",
+      "config.json",
+      '{"version": 2}',
+      3,
+      /config\.json:1:13: version 2 was written by a newer mariana/,
+    ],
+    ["a damaged key", "privatekey.pem", "nonsense", 3, /privatekey\.pem is damaged/],
+  ])("up with %s is refused in clear words", async (_, file, text, code, message) => {
+    writeFileSync(join(folder, file), text, { mode: 0o600 });
+
+    const outcome = await mariana("up", "--dir", folder, ...LOOPBACK);
+
+    expect(outcome.code).toBe(code);
+    expect(outcome.err).toMatch(message);
+    expect(readFileSync(join(folder, file), "utf8")).toBe(text);
+    expect(existsSync(join(folder, "control.sock"))).toBe(false);
+  });
+
+  test("a directory too deep for a socket is refused with the way out, and a symbolic link is one", async () => {
+    const deep = join(folder, "d".repeat(120));
+    const refused = await mariana("up", "--dir", deep, ...LOOPBACK);
+    expect(refused.code).toBe(3);
+    expect(refused.err).toMatch(/the control socket's path has \d+ bytes.*\n.*symbolic link/);
+
+    symlinkSync(deep, join(folder, "short"));
+    const { status } = await up("short");
+    expect(status.verdict).toBe("ready");
+  });
+});
+
+describe("one daemon", () => {
+  test("shows its identity and status, ends with 0, and leaves an identity that can be read", async () => {
+    const { child, directory, status } = await up("ada");
+
+    expect(status).toMatchObject({
+      verdict: "ready",
+      fix: null,
+      udp: [expect.stringMatching(/^127\.0\.0\.1:\d+$/)],
+      http: [],
+      neighbours: 0,
+      routes: 0,
+      suite: "native",
+      epoch: expect.any(Number),
+      drops: expect.any(Object),
+      anonymity: "none",
+      pid: child.pid,
+    });
+    const id = await json<IdReport>("id", "--dir", directory);
+    expect(status.nac).toBe(id.nac);
+    expect(parseName(id.name)?.nac).toEqual(parseNac(id.nac));
+    expect(parseName(id.longName)?.nac).toEqual(parseNac(id.nac));
+    const linkKey = nobleSuite.kemKeys(readLinkKey(join(directory, "linkkey.pem"))!.kemSeed).publicKey;
+    const hash = linkKeyHashOf(nobleSuite, networkIdOf(nobleSuite, "mariana"), SUITE_FLOOR, linkKey);
+    expect(id.linkKeyHash).toBe(Buffer.from(hash).toString("hex"));
+    expect((await mariana("status", "--dir", directory)).out).toContain("anonymity   none: relays can see");
+
+    expect(await end(child, "SIGINT")).toBe(0);
+    expect(await json<IdReport>("id", "--dir", directory)).toEqual(id);
+    expect(readdirSync(directory).sort()).toEqual(["config.json", "linkkey.pem", "privatekey.pem", "state.json"]);
+    expect(child.text.out).toContain(id.longName);
+  });
+
+  test("logs JSON lines in which neither its NAC nor its address stands", async () => {
+    const { child, directory, status } = await up("ada");
+    await end(child);
+
+    const lines = child.text.err
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { event: string });
+    expect(lines.map((line) => line.event)).toEqual(
+      expect.arrayContaining(["node.start", "key.created", "port.bound", "node.ready", "node.stop"]),
+    );
+    expect(child.text.err).not.toContain((await json<IdReport>("id", "--dir", directory)).nac);
+    expect(child.text.err).not.toContain(status.udp[0]);
+  });
+
+  test("a second start in the same directory is exit 8 and names the pid of the first", async () => {
+    const { child, directory } = await up("ada");
+
+    const second = await mariana("up", "--dir", directory, ...LOOPBACK);
+
+    expect(second.code).toBe(8);
+    expect(second.err).toContain(`in use by the daemon with pid ${child.pid}`);
+    expect((await mariana("status", "--dir", directory)).code).toBe(0);
+  });
+
+  test("after kill -9 the next start takes over the socket, keeps NAC and port, and uses a newer epoch", async () => {
+    const { child, directory, status } = await up("ada");
+    await end(child, "SIGKILL");
+    expect((await mariana("status", "--dir", directory)).code).toBe(4);
+
+    const again = await up("ada");
+
+    expect(again.status).toMatchObject({ nac: status.nac, udp: status.udp });
+    expect(again.status.epoch).toBeGreaterThan(status.epoch!);
+  });
+
+  test("only privatekey.pem deleted: new NAC, same port; only config.json deleted: same NAC, new port", async () => {
+    const first = await up("ada");
+    await end(first.child);
+    unlinkSync(join(first.directory, "privatekey.pem"));
+
+    const second = await up("ada");
+    expect(second.status.nac).not.toBe(first.status.nac);
+    expect(second.status.udp).toEqual(first.status.udp);
+    await end(second.child);
+    unlinkSync(join(second.directory, "config.json"));
+
+    const third = await up("ada");
+    expect(third.status.nac).toBe(second.status.nac);
+    expect(third.status.udp).not.toEqual(second.status.udp);
+  });
+
+  test("up --rotate gives a new NAC on the same port", async () => {
+    const first = await up("ada");
+    await end(first.child);
+
+    const second = await up("ada", "--rotate");
+
+    expect(second.status.nac).not.toBe(first.status.nac);
+    expect(second.status.udp).toEqual(first.status.udp);
+  });
+
+  test("a key that others can read is exit 7, with the command that closes it", async () => {
+    const { child, directory } = await up("ada");
+    await end(child);
+    chmodSync(join(directory, "privatekey.pem"), 0o644);
+
+    const { code, err } = await mariana("up", "--dir", directory, ...LOOPBACK);
+
+    expect(code).toBe(7);
+    expect(err).toContain(`chmod 600 ${join(directory, "privatekey.pem")}`);
+  });
+
+  test("a damaged state.json is logged and does no harm", async () => {
+    const first = await up("ada");
+    await end(first.child);
+    writeFileSync(join(first.directory, "state.json"), "{");
+
+    const second = await up("ada");
+
+    expect(second.status.epoch).toBeGreaterThan(first.status.epoch!);
+    expect(second.child.text.err).toContain("state.damaged");
+  });
+
+  test("a busy HTTP or UDP port is exit 8, naming the port and how to find who has it", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const directory = join(folder, "ada");
+
+    const http = await mariana("up", "--dir", directory, "--udp", "127.0.0.1:0", "--http", `127.0.0.1:${port}`);
+    server.close();
+    const other = await up("bob");
+    const udp = await mariana("up", "--dir", directory, "--udp", other.status.udp[0]!, "--http", "off");
+
+    expect(http).toMatchObject({ code: 8, err: expect.stringContaining(`HTTP 127.0.0.1:${port} is in use`) });
+    expect(http.err).toContain(`ss -ltnp 'sport = :${port}'`);
+    expect(udp).toMatchObject({ code: 8, err: expect.stringContaining(`UDP ${other.status.udp[0]} is in use`) });
+  });
+});
+
+describe("two daemons", () => {
+  test("find each other, and peers, routes and ping show it", async () => {
+    const ada = await up("ada");
+    const { linkKeyHash } = await json<IdReport>("id", "--dir", ada.directory);
+    const bob = await up("bob", "--peer", `${ada.status.udp[0]}#${linkKeyHash}`);
+
+    expect(bob.status).toMatchObject({ verdict: "ready", neighbours: 1 });
+    const [peer] = await json<PeerReport[]>("peers", "--dir", bob.directory);
+    expect(peer).toEqual({
+      link: expect.any(Number),
+      endpoint: ada.status.udp[0],
+      pinned: true,
+      incoming: false,
+      found: "config",
+      rttMs: expect.any(Number),
+      lossShare: expect.any(Number),
+      cost: expect.any(Number),
+      upSeconds: expect.any(Number),
+    });
+    const [other] = await json<PeerReport[]>("peers", "--dir", ada.directory);
+    expect(other).toMatchObject({ endpoint: bob.status.udp[0], incoming: true, found: "incoming" });
+
+    const ping = await json<object>("ping", ada.status.nac!, "-c", "3", "--dir", bob.directory);
+    expect(ping).toEqual({
+      sent: 3,
+      received: 3,
+      rttMs: { min: expect.any(Number), p50: expect.any(Number), max: expect.any(Number) },
+    });
+    expect((await mariana("ping", `${ada.status.nac}.mariana`, "-c", "1", "--dir", bob.directory)).out).toMatch(
+      /^1: [\d.]+ ms\n1 sent, 1 received; min /,
+    );
+    const routes = await json<RouteReport[]>("routes", "--dir", bob.directory);
+    expect(routes).toContainEqual({
+      nac: ada.status.nac,
+      metric: expect.any(Number),
+      nextHop: peer!.link,
+      backups: [],
+    });
+  });
+
+  test("a peer with another link key is not taken, and a NAC that nobody has is not reached; both say why", async () => {
+    const ada = await up("ada");
+    const directory = join(folder, "bob");
+    spawnUp(directory, [...LOOPBACK, "--peer", `${ada.status.udp[0]}#${"00".repeat(32)}`]);
+
+    const [wait, ping] = await Promise.all([
+      mariana("status", "--dir", directory, "--wait", "ready", "--timeout", "12"),
+      mariana("ping", "0f8fad5b-d9cb-869f-a165-70867728950e", "-c", "1", "--json", "--dir", ada.directory),
+    ]);
+
+    expect(wait.code).toBe(9);
+    expect(wait.err).toContain("it is degraded, no link to the configured peer is up");
+    expect(wait.err).toContain("link key hash");
+    expect((await json<StatusReport>("status", "--dir", directory)).verdict).toBe("degraded");
+    expect(ping.code).toBe(5);
+    expect(JSON.parse(ping.out)).toMatchObject({ sent: 1, received: 0, rttMs: null, reason: "no route to it" });
+    expect(ping.err).toContain("no route to it");
+  });
+});
