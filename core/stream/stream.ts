@@ -87,7 +87,13 @@ export class Stream {
   digest(into: Digest): void {
     into.number(this.id).number(this.sent).number(this.sendLimit).number(this.delivered).number(this.pending);
     into.number(this.buffer.length).number(this.reassembly.length);
-    into.number(this.send.kind.length).number(this.receive.kind.length).number(this.opening.kind.length);
+    into.number(OPENINGS.indexOf(this.opening.kind)).number(SENDS.indexOf(this.send.kind));
+    into.number(RECEIVES.indexOf(this.receive.kind));
     this.credit.digest(into);
   }
 }
+
+// The numbers that stand for states in a digest.
+const OPENINGS: readonly Opening["kind"][] = ["unannounced", "offered", "accepted"];
+const SENDS: readonly SendState["kind"][] = ["open", "finishing", "finished", "reset"];
+const RECEIVES: readonly ReceiveState["kind"][] = ["open", "ending", "finished", "discarding", "reset"];
