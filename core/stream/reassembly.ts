@@ -35,7 +35,10 @@ export class Reassembly {
     if (before !== undefined && before.offset + before.bytes.length > offset) return false;
     const after = this.pieces[low];
     if (after !== undefined && offset + length > after.offset) return false;
-    const piece = { offset, bytes: from.slice(at, at + length) };
+    // Not slice: of a node Buffer that would be a view of bytes that are soon others.
+    const bytes = new Uint8Array(length);
+    bytes.set(from.subarray(at, at + length));
+    const piece = { offset, bytes };
     if (low === this.pieces.length) this.pieces.push(piece);
     else this.pieces.splice(low, 0, piece);
     this.length += length;
