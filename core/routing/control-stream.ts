@@ -22,7 +22,8 @@ export const STALL_US = 10 * SECOND_US;
 const REORDER_GRACE_US = 20 * MILLISECOND_US;
 /** The least time before the same thing is asked again. */
 const REPEAT_MIN_US = 100 * MILLISECOND_US;
-const REPEAT_MAX_US = 2 * SECOND_US;
+const HEAD_REPEAT_MAX_US = SECOND_US;
+const STATUS_REPEAT_MAX_US = 500 * MILLISECOND_US;
 /** A copy sent this recently may still be on its way; doubled round trips of a good link. */
 const RESEND_MIN_US = 20 * MILLISECOND_US;
 const RANGES_MAX = WAITING_MAX / 2 + 1;
@@ -183,7 +184,7 @@ export class ControlStream {
     }
     if (this.headAtUs <= nowUs && out.room >= ROUTE_HEAD_BYTES) {
       encodeRouteHead(out, this.sent);
-      this.headWaitUs = Math.min(REPEAT_MAX_US, this.headWaitUs * 2);
+      this.headWaitUs = Math.min(HEAD_REPEAT_MAX_US, this.headWaitUs * 2);
       this.headAtUs = nowUs + this.headWaitUs;
     }
     for (let n = this.acknowledged + 1; this.repeats > 0 && n <= this.sent; n += 1) {
@@ -217,7 +218,10 @@ export class ControlStream {
     const end = Math.min(this.promised, this.processed + WAITING_MAX);
     if (start <= end && missing.length < fits) missing.push({ start, length: end - start + 1 });
     encodeRouteStatus(out, { processed: this.processed, missing });
-    this.statusWaitUs = Math.min(REPEAT_MAX_US, this.statusWaitUs === 0 ? this.repeatUs() : this.statusWaitUs * 2);
+    this.statusWaitUs = Math.min(
+      STATUS_REPEAT_MAX_US,
+      this.statusWaitUs === 0 ? this.repeatUs() : this.statusWaitUs * 2,
+    );
     this.statusAtUs = missing.length > 0 ? nowUs + this.statusWaitUs : NEVER;
   }
 

@@ -58,6 +58,7 @@ export class Requests {
     request.hops = HOPS_MAX;
     request.closeAtUs = nowUs + ANSWER_US;
     if (nowUs - request.forwardedUs < DEDUP_US) return false;
+    this.forgetAskers(request);
     this.begin(nowUs, request);
     return true;
   }
@@ -66,9 +67,11 @@ export class Requests {
   pass(nowUs: number, asker: Neighbour, destination: number, epoch: number, index: number, hops: number): void {
     const request = this.obtain(nowUs, destination, epoch, index, hops);
     if (request === undefined) return;
-    asker.columns.flags[destination]! |= ASKED;
     request.closeAtUs = nowUs + ANSWER_US;
-    if (nowUs - request.forwardedUs < DEDUP_US) return;
+    const isRepeat = nowUs - request.forwardedUs < DEDUP_US;
+    if (!isRepeat) this.forgetAskers(request);
+    asker.columns.flags[destination]! |= ASKED;
+    if (isRepeat) return;
     request.hops = request.isOwn ? HOPS_MAX : hops;
     this.begin(nowUs, request);
   }
@@ -175,6 +178,12 @@ export class Requests {
     const { destination } = request;
     this.open.delete(destination);
     this.table.state[destination]! &= ~REQUESTED;
+    for (const neighbour of this.table.neighbours) neighbour.columns.flags[destination]! &= ~ASKED;
+  }
+
+  /** A new round of the same request: who asked in an older one was served, asks again, or is now the one to ask. */
+  private forgetAskers({ destination, forwardedUs }: OpenRequest): void {
+    if (forwardedUs < 0) return; // never forwarded: the askers are those of a request that this one replaced
     for (const neighbour of this.table.neighbours) neighbour.columns.flags[destination]! &= ~ASKED;
   }
 

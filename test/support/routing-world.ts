@@ -366,6 +366,8 @@ export class RoutingWorld {
       const isMended = end.edge.isConnected && end.edge.serial !== serial;
       if (!end.isUp || end.session !== session || (isMended && end.other.isUp && end.other.session === session)) return;
       this.takeDown(end);
+      // Half of the session is gone though the cable is whole: the ends meet again.
+      if (end.edge.isConnected) this.plan(3 * end.edge.latencyUs, () => this.establish(end.edge));
     });
   }
 
@@ -403,7 +405,9 @@ export class RoutingWorld {
     if (!end.isUp) return;
     const sent = end.owner.routing.controlSent(end.link);
     const processed = end.owner.routing.controlProcessed(end.link);
-    this.transmit(end, (other) => {
+    const { other } = end;
+    if (other.isUp && other.owner.routing.controlProcessed(other.link) < sent) this.note(); // still under repair
+    this.transmit(end, () => {
       this.input(other.owner, (routing) => {
         if (!routing.handleHello(this.nowUs, other.link, sent, processed))
           throw new Error(`${this.repeat()}: bad hello`);
@@ -630,4 +634,29 @@ class EventQueue {
     this.heap[a] = this.heap[b]!;
     this.heap[b] = x;
   }
+}
+
+/**
+ * Cuts, mends, changes of cost, crashes and restarts at random, `count` of them, some in bursts and some far apart.
+ * Afterwards every cable is whole again and every node lives.
+ */
+export function shake(world: RoutingWorld, count: number): void {
+  const random = randomFrom(`shake/${world.seed}`);
+  const cables = world.cables();
+  const names = world.names();
+  for (let i = 0; i < count; i += 1) {
+    const { a, b } = random.pick(cables);
+    const name = random.pick(names);
+    const what = random.below(20);
+    if (what < 8) world.cut(a, b);
+    else if (what < 14) world.wire(a, b);
+    else if (what < 17) world.setCost(a, b, random.between(1, 4));
+    else if (what < 18) world.crash(name);
+    else if (what < 19) world.restart(name);
+    else world.want(name, random.pick(names));
+    if (random.chance(0.3)) world.run({ within: `${random.between(1, 8_000)}ms` });
+    else world.run({ within: `${random.between(1, 120)}ms` });
+  }
+  for (const name of names) if (!world.isAlive(name)) world.restart(name);
+  for (const { a, b } of cables) world.wire(a, b);
 }
