@@ -23,12 +23,12 @@ import { messageOf } from "../failure.js";
 import type { Log } from "../log.js";
 import { StreamError } from "../stream-error.js";
 import { breakStream, joinStreams } from "../tunnel.js";
-import { bindFailure } from "../udp.js";
+import { bindFailure, isFamilyMissing } from "../udp.js";
 import { type Page, renderPage } from "./pages.js";
 import { type Connect, limitOpening, StreamAgent } from "./stream-agent.js";
 
 export interface HttpListen extends Endpoint {
-  /** Not being able to bind is only a warning (IPv6 on a machine without it). */
+  /** A machine without this address family is only warned about. */
   readonly optional?: boolean;
 }
 
@@ -85,7 +85,7 @@ export class HttpProxy {
         this.servers.push(server);
         this.bound.push({ host: entry.host, port: chosen });
       } catch (error) {
-        if (entry.optional === true) {
+        if (entry.optional === true && isFamilyMissing(error)) {
           this.log.warn("http.skipped", { http: printEndpoint(wanted), error: messageOf(error) });
           continue;
         }

@@ -344,6 +344,25 @@ describe("one daemon", () => {
   });
 });
 
+describe("the HTTP proxy", () => {
+  test("listens on IPv4 and IPv6, and a busy port on either is exit 8", async () => {
+    const directory = join(folder, "ada");
+    const server = createServer().listen(0, "::1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const listen = ["--http", `127.0.0.1:${port}`, "--http", `[::1]:${port}`];
+
+    const busy = await mariana("up", "--dir", directory, "--udp", "127.0.0.1:0", ...listen);
+    expect(busy).toMatchObject({ code: 8, err: expect.stringContaining(`HTTP [::1]:${port} is in use`) });
+
+    server.close();
+    await once(server, "close");
+    spawnUp(directory, ["--udp", "127.0.0.1:0", ...listen]);
+    const status = await json<StatusReport>("status", "--dir", directory, "--wait", "ready", "--timeout", "20");
+    expect(status.http).toEqual([`127.0.0.1:${port}`, `[::1]:${port}`]);
+  });
+});
+
 describe("two daemons", () => {
   test("find each other, and peers, routes and ping show it", async () => {
     const ada = await up("ada");
