@@ -25,7 +25,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: [E2E],
-          testTimeout: 180_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
           fileParallelism: false,
