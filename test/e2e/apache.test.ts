@@ -14,12 +14,13 @@ const BIG_BYTES = 10_000_000;
 const PAGE = "<!doctype html><title>Apache here</title>\n";
 
 describe.skipIf(isMissing("apache2"))("Apache behind the last of five daemons", () => {
-  const base = temporaryFolder();
+  let base: string;
   let apache: WebServer;
   let line: Line;
   let bigSha256: string;
 
   beforeAll(async () => {
+    base = temporaryFolder();
     apache = await startApache(join(base, "apache"));
     writeFileSync(join(apache.root, "index.html"), PAGE);
     bigSha256 = await writeBulk(join(apache.root, "big.bin"), BIG_BYTES, "apache");

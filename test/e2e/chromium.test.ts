@@ -18,12 +18,13 @@ const STYLE = "body { margin: 0; background: #0a3a57 } img { position: absolute;
 const PICTURE = `<svg xmlns="http://www.w3.org/2000/svg" width="200" height="300"><rect width="200" height="300" fill="#7fe3c8"/></svg>`;
 
 describe.skipIf(isMissing("nginx", "chromium"))("Chromium through the proxy", () => {
-  const base = temporaryFolder();
+  let base: string;
   let nginx: WebServer;
   let line: Line;
   let browser: BrowserContext;
 
   beforeAll(async () => {
+    base = temporaryFolder();
     nginx = await startNginx(join(base, "nginx"));
     writeFileSync(join(nginx.root, "index.html"), PAGE);
     writeFileSync(join(nginx.root, "style.css"), STYLE);

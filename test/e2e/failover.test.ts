@@ -18,13 +18,14 @@ const PAGE = "<!doctype html><title>Still here</title>\n";
 const ROUTABLE_MS_MAX = 2_000;
 
 describe.skipIf(isMissing("nginx"))("five daemons in a row, and a sixth beside the middle one", () => {
-  const base = temporaryFolder();
+  let base: string;
   let nginx: WebServer;
   let line: Line;
   let daemons: DaemonProcess[];
   let bigSha256: string;
 
   beforeAll(async () => {
+    base = temporaryFolder();
     nginx = await startNginx(join(base, "nginx"));
     writeFileSync(join(nginx.root, "index.html"), PAGE);
     bigSha256 = await writeBulk(join(nginx.root, "big.bin"), BIG_BYTES, "failover");

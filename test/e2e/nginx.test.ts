@@ -26,13 +26,14 @@ const GROWTH_BYTES_MAX = 64 * MIB;
 const PAGE = "<!doctype html><title>Nginx here</title><p>Hello from behind five daemons.</p>\n";
 
 describe.skipIf(isMissing("nginx"))("nginx behind the last of five daemons", () => {
-  const base = temporaryFolder();
+  let base: string;
   let nginx: WebServer;
   let line: Line;
   let bigSha256: string;
   const url = (path: string) => `http://${line.name}${path}`;
 
   beforeAll(async () => {
+    base = temporaryFolder();
     nginx = await startNginx(join(base, "nginx"));
     writeFileSync(join(nginx.root, "index.html"), PAGE);
     bigSha256 = await writeBulk(join(nginx.root, "big.bin"), DOWNLOAD_BYTES, "big");

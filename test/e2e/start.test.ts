@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type DaemonPlan, DaemonProcess } from "../../node/demo/daemon-process.js";
 import { removeFolder, temporaryFolder } from "../support/daemons.js";
 
@@ -16,8 +16,11 @@ const KILLS_BY_TIME = 16;
 const KILLS_BY_CHANGE = 16;
 
 describe("a start", () => {
-  const base = temporaryFolder();
+  let base: string;
   const planOf = (name: string) => ({ name, base, network: "e2e", http: "off", peers: [], hosts: [] });
+  beforeAll(() => {
+    base = temporaryFolder();
+  });
   afterAll(() => removeFolder(base));
 
   test("killed at any time leaves keys and configuration whole", async () => {
