@@ -17,6 +17,7 @@ describe("tables become the shortest paths", () => {
 
     expect(world.path("ada", "dan")).toEqual(["ada", "left", "dan"]);
     expect(world.metric("ada", "dan")).toBe(2);
+    expect(world.backups("ada", "dan")).toEqual(["right"]);
     expect(world.wrongRoutes()).toEqual([]);
   });
 

@@ -1,0 +1,217 @@
+import { describe, expect, test } from "vitest";
+import { NacDictionary } from "../../core/address/dictionary.js";
+import { Digest } from "../../core/collections/digest.js";
+import { heapAllocator } from "../../core/collections/table-allocator.js";
+import { AGE_OLD, METRIC_INFINITY, METRIC_NONE } from "../../core/routing/feasible.js";
+import { RouteTable } from "../../core/routing/route-table.js";
+import { Routing } from "../../core/routing/routing.js";
+import { traceNothing } from "../../core/trace/trace.js";
+import { ControlFrame } from "../../core/wire/control-frame.js";
+import { Reader, Writer } from "../../core/wire/cursor.js";
+import { ENTRY_RETRACTION, encodeRouteEntry, openRoutes, sealRoutes } from "../../core/wire/routes.js";
+import { randomFrom } from "../support/random.js";
+
+const routerId = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, last);
+
+function newTable(destinations: number) {
+  const dictionary = new NacDictionary();
+  const random = randomFrom("table");
+  for (let i = 0; i < destinations; i += 1) dictionary.intern(random.bytes(16));
+  return new RouteTable(dictionary, heapAllocator);
+}
+
+describe("ages", () => {
+  test("are exact within an epoch and grow when a newer index is heard", () => {
+    const table = newTable(4);
+    const neighbour = table.addNeighbour(0, false, routerId(2), 1);
+    table.admit(1);
+    table.hear(1, 7, 512);
+    neighbour.columns.age[1] = table.ageOf(1, 7, 510);
+    table.distanceAge[1] = table.ageOf(1, 7, 512);
+    table.hear(1, 7, 515);
+
+    expect(table.slot[1]).toBe(2);
+    expect(table.repair[1]).toBe(3);
+    expect(neighbour.columns.age[1]).toBe(5);
+    expect(table.distanceAge[1]).toBe(3);
+  });
+
+  test("are all old once a newer epoch is heard, and never wrap", () => {
+    const table = newTable(4);
+    table.admit(1);
+    table.hear(1, 7, 0);
+    table.distanceAge[1] = 0;
+    table.hear(1, 7, 70_000);
+    expect(table.distanceAge[1]).toBe(AGE_OLD);
+    table.distanceAge[1] = 0;
+    table.hear(1, 8, 0);
+    expect(table.distanceAge[1]).toBe(AGE_OLD);
+    expect(table.ageOf(1, 7, 70_000)).toBe(AGE_OLD);
+  });
+
+  test("do not change for an older index", () => {
+    const table = newTable(4);
+    table.admit(1);
+    table.hear(1, 7, 300);
+    table.hear(1, 7, 299);
+    table.hear(1, 6, 900);
+    expect([table.epoch[1], table.newestIndex(1)]).toEqual([7, 300]);
+  });
+});
+
+describe("columns", () => {
+  test("grow with the dictionary and keep what they hold", () => {
+    const table = newTable(3);
+    const neighbour = table.addNeighbour(0, true, routerId(2), 1);
+    table.admit(2);
+    neighbour.columns.metric[2] = 9;
+    table.admit(1_000);
+    expect(table.capacity).toBeGreaterThan(1_000);
+    expect(neighbour.columns.metric[2]).toBe(9);
+    expect(neighbour.columns.metric[1_000]).toBe(METRIC_NONE);
+    expect(neighbour.columns.age[1_000]).toBe(AGE_OLD);
+    expect(table.metric[1_000]).toBe(METRIC_INFINITY);
+    expect(table.next[1_000]).toBe(-1);
+  });
+
+  test("of a neighbour that went serve the next one, empty", () => {
+    const table = newTable(3);
+    const first = table.addNeighbour(0, true, routerId(2), 1);
+    table.admit(2);
+    first.columns.metric[2] = 9;
+    table.detach(first);
+    table.release(first);
+    table.admit(500);
+    const second = table.addNeighbour(5, true, routerId(3), 1);
+    expect(second.columns).toBe(first.columns);
+    expect([...second.columns.metric].every((metric) => metric === METRIC_NONE)).toBe(true);
+    expect(second.columns.metric.length).toBe(table.capacity);
+  });
+
+  test("list each destination once, however often it is forgotten and heard of again", () => {
+    const table = newTable(300);
+    for (let round = 0; round < 50; round += 1) {
+      for (let destination = 0; destination < 60; destination += 1) table.admit(destination + (round % 3) * 60);
+      for (let destination = 0; destination < 300; destination += 1) {
+        if (table.knows(destination)) table.forget(destination);
+      }
+    }
+    for (const destination of [5, 7, 5, 130]) table.admit(destination);
+    const listed = [...table.order.subarray(0, table.listed)];
+    expect(listed.filter((destination) => table.knows(destination)).sort((a, b) => a - b)).toEqual([5, 7, 130]);
+    expect(new Set(listed).size).toBe(listed.length);
+  });
+});
+
+describe("a table that one neighbour teaches", () => {
+  interface Taught {
+    nac: Uint8Array;
+    metric?: number;
+    epoch?: number;
+    index?: number;
+  }
+
+  function pupil(id = 5) {
+    const dictionary = new NacDictionary();
+    const routing = new Routing(
+      { dictionary, allocate: heapAllocator, random: () => 0, trace: traceNothing },
+      { routerId: routerId(id) },
+    );
+    const sent = new Map<number, number>();
+    const teach = (link: number, ...entries: Taught[]) => {
+      const number = (sent.get(link) ?? 0) + 1;
+      sent.set(link, number);
+      const out = new Writer(new Uint8Array(1_200));
+      const start = openRoutes(out, number);
+      for (const { nac, metric, epoch = 1, index = 0 } of entries) {
+        const flags = metric === undefined ? ENTRY_RETRACTION : 0;
+        const slot = Math.floor(index / 256);
+        encodeRouteEntry(out, { flags, bytes: nac, nacAt: 0, epoch, slot, repair: index % 256, metric: metric ?? 0 });
+      }
+      sealRoutes(out, start, entries.length);
+      return routing.handleFrame(0, link, ControlFrame.routes, new Reader(out.bytes, 1, out.offset));
+    };
+    const route = (nac: Uint8Array) => routing.route(dictionary.find(nac));
+    return { dictionary, routing, teach, route };
+  }
+  const nac = (fill: number) => new Uint8Array(16).fill(fill);
+
+  test("keeps the best and two backups, switches in the call that takes the link down, and knows when none is left", () => {
+    const { routing, teach, route } = pupil();
+    for (const link of [0, 1, 2, 3]) routing.linkUp(0, link, routerId(10 + link), 1);
+    // The best comes last: before, each offer was itself the best and lowered the distance.
+    teach(3, { nac: nac(1), metric: 3 });
+    teach(2, { nac: nac(1), metric: 3 });
+    teach(1, { nac: nac(1), metric: 3 });
+    teach(0, { nac: nac(1), metric: 3 });
+    expect(route(nac(1))).toMatchObject({ nextHop: 3, metric: 4, backups: [0, 1] });
+    routing.linkDown(0, 3);
+    expect(route(nac(1))).toMatchObject({ nextHop: 0, metric: 4, backups: [1, 2] });
+    routing.linkDown(0, 0);
+    routing.linkDown(0, 1);
+    routing.linkDown(0, 2);
+    expect(route(nac(1))).toBeUndefined();
+    expect(routing.count).toBe(0);
+  });
+
+  test("does not take an offer that is not feasible, even as a last resort", () => {
+    const { routing, teach, route } = pupil();
+    routing.linkUp(0, 0, routerId(10), 1);
+    routing.linkUp(0, 1, routerId(11), 1);
+    teach(0, { nac: nac(1), metric: 1 });
+    teach(1, { nac: nac(1), metric: 3 });
+    teach(0, { nac: nac(1) });
+    expect(route(nac(1))).toBeUndefined();
+    teach(1, { nac: nac(1), metric: 3, index: 1 });
+    expect(route(nac(1))).toMatchObject({ nextHop: 1, metric: 4, repair: 1 });
+  });
+
+  test("leaves an older epoch for a newer one, however much longer the way", () => {
+    const { routing, teach, route } = pupil();
+    routing.linkUp(0, 0, routerId(10), 1);
+    routing.linkUp(0, 1, routerId(11), 1);
+    teach(0, { nac: nac(1), metric: 1, epoch: 4, index: 900 });
+    teach(1, { nac: nac(1), metric: 40, epoch: 5 });
+    expect(route(nac(1))).toMatchObject({ nextHop: 1, metric: 41, epoch: 5, slot: 0, backups: [] });
+  });
+
+  test("never lets a metric reach infinity or wrap", () => {
+    const { routing, teach, route } = pupil();
+    routing.linkUp(0, 0, routerId(10), 4);
+    teach(0, { nac: nac(1), metric: 59 }, { nac: nac(2), metric: 60 }, { nac: nac(3), metric: 63 });
+    expect(route(nac(1))?.metric).toBe(63);
+    expect(route(nac(2))).toBeUndefined();
+    expect(route(nac(3))).toBeUndefined();
+  });
+
+  test("refuses a malformed message whole", () => {
+    const { routing, teach, route } = pupil();
+    routing.linkUp(0, 0, routerId(10), 1);
+    expect(teach(0, { nac: nac(1), metric: 1 }, { nac: nac(2), metric: 64 })).toBe(false);
+    expect(route(nac(1))).toBeUndefined();
+    expect(routing.malformed).toBe(1);
+  });
+
+  test("interns nobody for a retraction", () => {
+    const { dictionary, routing, teach } = pupil();
+    routing.linkUp(0, 0, routerId(10), 1);
+    teach(0, { nac: nac(9) });
+    expect(dictionary.size).toBe(0);
+  });
+
+  test("does not depend on the dictionary's numbers: the same lessons give the same digest and the same bytes", () => {
+    const learn = (before: number) => {
+      const { dictionary, routing, teach } = pupil();
+      for (let i = 0; i < before; i += 1) dictionary.intern(nac(200 - i));
+      routing.linkUp(0, 0, routerId(10), 1);
+      for (const fill of [190, 3, 195, 7]) teach(0, { nac: nac(fill), metric: 2 });
+      routing.linkUp(0, 1, routerId(11), 1);
+      const out = new Writer(new Uint8Array(1_100));
+      routing.pollControl(0, 1, out);
+      const into = new Digest();
+      routing.digest(into);
+      return { digest: into.hex(), bytes: [...out.bytes.subarray(0, out.offset)] };
+    };
+    expect(learn(20)).toEqual(learn(0));
+  });
+});

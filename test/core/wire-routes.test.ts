@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import { ControlFrame } from "../../core/wire/control-frame.js";
+import { Reader, Writer } from "../../core/wire/cursor.js";
+import { decodeRouteHead, encodeRouteHead, ROUTE_HEAD_BYTES } from "../../core/wire/route-head.js";
+import { decodeRouteRequest, encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../../core/wire/route-request.js";
+import { decodeRouteStatus, encodeRouteStatus } from "../../core/wire/route-status.js";
+import {
+  decodeRouteEntry,
+  decodeRoutesHead,
+  ENTRY_ORIGIN,
+  ENTRY_RETRACTION,
+  emptyRouteEntry,
+  encodeRouteEntry,
+  openRoutes,
+  RETRACTION_BYTES,
+  ROUTE_BYTES,
+  ROUTES_HEAD_BYTES,
+  type RouteEntry,
+  sealRoutes,
+} from "../../core/wire/routes.js";
+import { randomFrom } from "../support/random.js";
+
+const nac = Uint8Array.from({ length: 16 }, (_, i) => 0xa0 + i);
+const route: RouteEntry = {
+  flags: ENTRY_ORIGIN,
+  bytes: nac,
+  nacAt: 0,
+  epoch: 7,
+  slot: 0x01020304,
+  repair: 9,
+  metric: 5,
+};
+
+function written(write: (out: Writer) => void): Uint8Array {
+  const out = new Writer(new Uint8Array(1_200));
+  write(out);
+  return out.bytes.slice(0, out.offset);
+}
+
+describe("ROUTES", () => {
+  test("has the bytes that the manual draws", () => {
+    const bytes = written((out) => {
+      const start = openRoutes(out, 0x0a0b0c0d);
+      encodeRouteEntry(out, route);
+      encodeRouteEntry(out, { ...route, flags: ENTRY_RETRACTION });
+      sealRoutes(out, start, 2);
+    });
+    expect(bytes).toHaveLength(ROUTES_HEAD_BYTES + ROUTE_BYTES + RETRACTION_BYTES);
+    expect([...bytes.subarray(0, 7)]).toEqual([ControlFrame.routes, 0x0a, 0x0b, 0x0c, 0x0d, 0, 2]);
+    expect([...bytes.subarray(7, 7 + 43)]).toEqual([
+      ...[0x01, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5],
+      ...new Array(16).fill(0),
+    ]);
+    expect([...bytes.subarray(50)]).toEqual([0x02, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9]);
+  });
+
+  test("reads back what was written", () => {
+    const bytes = written((out) => encodeRouteEntry(out, route));
+    const into = emptyRouteEntry();
+    expect(decodeRouteEntry(new Reader(bytes), into)).toBe(true);
+    expect(into.bytes.slice(into.nacAt, into.nacAt + 16)).toEqual(nac);
+    expect({ ...into, bytes: nac, nacAt: 0 }).toEqual(route);
+  });
+
+  test("refuses the number zero, reserved flags, an infinite metric, and bytes that end early", () => {
+    expect(decodeRoutesHead(new Reader(new Uint8Array(6)))).toBeUndefined();
+    const refused = (entry: RouteEntry) =>
+      decodeRouteEntry(new Reader(written((out) => encodeRouteEntry(out, entry))), emptyRouteEntry());
+    expect(refused({ ...route, flags: 0x04 })).toBe(false);
+    expect(refused({ ...route, flags: 0x10 })).toBe(false);
+    expect(refused({ ...route, metric: 64 })).toBe(false);
+    expect(refused({ ...route, metric: 63 })).toBe(true);
+    const whole = written((out) => encodeRouteEntry(out, route));
+    for (let length = 0; length < whole.length; length += 1) {
+      expect(decodeRouteEntry(new Reader(whole.subarray(0, length)), emptyRouteEntry())).toBe(false);
+    }
+  });
+});
+
+describe("ROUTE_STATUS, ROUTE_HEAD and ROUTE_REQUEST", () => {
+  test("read back what was written, at their drawn sizes", () => {
+    const status = {
+      processed: 41,
+      missing: [
+        { start: 43, length: 2 },
+        { start: 50, length: 65_535 },
+      ],
+    };
+    const statusBytes = written((out) => encodeRouteStatus(out, status));
+    expect(statusBytes).toHaveLength(6 + 2 * 6);
+    expect(statusBytes[0]).toBe(ControlFrame.routeStatus);
+    expect(decodeRouteStatus(new Reader(statusBytes, 1))).toEqual(status);
+
+    const head = written((out) => encodeRouteHead(out, 0xfffffffe));
+    expect(head).toHaveLength(ROUTE_HEAD_BYTES);
+    expect(head[0]).toBe(ControlFrame.routeHead);
+    expect(decodeRouteHead(new Reader(head, 1))).toBe(0xfffffffe);
+
+    const request = { hops: 32, nac, epoch: 3, slot: 4, repair: 5 };
+    const requestBytes = written((out) => encodeRouteRequest(out, request));
+    expect(requestBytes).toHaveLength(ROUTE_REQUEST_BYTES);
+    expect(requestBytes[0]).toBe(ControlFrame.routeRequest);
+    expect(decodeRouteRequest(new Reader(requestBytes, 1))).toEqual(request);
+  });
+
+  test("refuse an empty range, a range of what was processed, no hops, and bytes that end early", () => {
+    const status = (start: number, length: number) =>
+      decodeRouteStatus(
+        new Reader(
+          written((out) => encodeRouteStatus(out, { processed: 9, missing: [{ start, length }] })),
+          1,
+        ),
+      );
+    expect(status(10, 1)).toBeDefined();
+    expect(status(10, 0)).toBeUndefined();
+    expect(status(9, 1)).toBeUndefined();
+    const request = written((out) => encodeRouteRequest(out, { hops: 0, nac, epoch: 3, slot: 4, repair: 5 }));
+    expect(decodeRouteRequest(new Reader(request, 1))).toBeUndefined();
+    for (let length = 0; length < request.length - 1; length += 1) {
+      expect(decodeRouteRequest(new Reader(request.subarray(0, length)))).toBeUndefined();
+    }
+    expect(decodeRouteHead(new Reader(new Uint8Array(3)))).toBeUndefined();
+    expect(decodeRouteStatus(new Reader(Uint8Array.of(0, 0, 0, 0, 1)))).toBeUndefined();
+  });
+
+  test("never throw on a stranger's bytes", () => {
+    const random = randomFrom("strangers");
+    for (let i = 0; i < 20_000; i += 1) {
+      const bytes = random.bytes(random.below(80));
+      for (const decode of [decodeRouteStatus, decodeRouteHead, decodeRouteRequest, decodeRoutesHead]) {
+        decode(new Reader(bytes));
+      }
+      decodeRouteEntry(new Reader(bytes), emptyRouteEntry());
+    }
+  });
+});
