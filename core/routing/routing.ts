@@ -2,18 +2,14 @@ import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
-import { ControlFrame } from "../wire/control-frame.js";
-import { Reader, type Writer } from "../wire/cursor.js";
+import type { Reader, Writer } from "../wire/cursor.js";
 import { ROUTER_ID_BYTES } from "../wire/hello.js";
-import { decodeRouteHead } from "../wire/route-head.js";
-import { decodeRouteRequest, encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
-import { decodeRouteStatus } from "../wire/route-status.js";
-import { decodeRouteEntry, decodeRoutesHead, ENTRY_RETRACTION, emptyRouteEntry } from "../wire/routes.js";
+import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
 import { DESTINATIONS_MAX, Decision } from "./decision.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
-import type { Neighbour } from "./neighbour.js";
-import { FROM_ORIGIN } from "./neighbour.js";
-import { Origins } from "./origins.js";
+import { Intake } from "./intake.js";
+import { FROM_ORIGIN, type Neighbour } from "./neighbour.js";
+import { type EpochRaised, Origins } from "./origins.js";
 import { RouteTable } from "./route-table.js";
 
 const COST_MAX = 4;
@@ -25,7 +21,7 @@ export interface RoutingPorts {
   /** Uniform u32; spreads background requests. */
   readonly random: () => number;
   /** An own destination had to go on with a newer epoch than it was given; the shell stores it. */
-  readonly epochRaised?: (destination: number, epoch: number) => void;
+  readonly epochRaised?: EpochRaised;
 }
 
 export interface RoutingConfig {
@@ -59,14 +55,11 @@ export class Routing {
 
   private readonly table: RouteTable;
   private readonly decision: Decision;
-  private readonly origins = new Origins();
+  private readonly origins: Origins;
+  private readonly intake: Intake;
   private readonly dictionary: NacDictionary;
   private readonly trace: TraceSink;
-  private readonly epochRaised: ((destination: number, epoch: number) => void) | undefined;
   private readonly routerId: Uint8Array;
-  private readonly entry = emptyRouteEntry();
-  private readonly body = new Reader(new Uint8Array(0));
-  private slot = 0;
 
   constructor(ports: RoutingPorts, config: RoutingConfig) {
     if (config.routerId.length !== ROUTER_ID_BYTES) {
@@ -75,7 +68,6 @@ export class Routing {
     this.routerId = config.routerId.slice();
     this.dictionary = ports.dictionary;
     this.trace = ports.trace;
-    this.epochRaised = ports.epochRaised;
     this.table = new RouteTable(ports.dictionary, ports.allocate);
     this.decision = new Decision(
       this.table,
@@ -84,11 +76,18 @@ export class Routing {
       ports.trace,
       ports.random,
     );
+    this.origins = new Origins(this.table, this.decision, ports.epochRaised);
+    this.intake = new Intake(this.table, this.decision, this.origins, ports.dictionary);
   }
 
   /** Link towards the destination, or -1: unknown, unreachable, or our own. */
   nextHop(destination: number): number {
     return this.table.next[destination] ?? -1;
+  }
+
+  /** The newest epoch heard of for the destination; 0 when it is unknown. A restart raises it. */
+  epochOf(destination: number): number {
+    return this.table.knows(destination) ? this.table.epoch[destination]! : 0;
   }
 
   /** Destinations with a next hop. */
@@ -149,19 +148,16 @@ export class Routing {
 
   /** The network's time slot, before any other input of the same instant. Indexes of new origins start in it. */
   setSlot(slot: number): void {
-    this.slot = slot;
+    this.origins.slot = slot;
   }
 
   /** We are `destination`, in this epoch: announced to all neighbours at once. */
   originate(nowUs: number, destination: number, epoch: number): void {
-    this.origins.add(destination);
-    this.renewOrigin(nowUs, destination, epoch);
+    this.origins.originate(nowUs, destination, epoch);
   }
 
   withdraw(nowUs: number, destination: number): void {
-    if (!this.table.isLocal(destination)) return;
-    this.origins.remove(destination);
-    this.decision.withdraw(nowUs, destination);
+    this.origins.withdraw(nowUs, destination);
   }
 
   /** A packet of ours was sent to the destination, or could not be for want of a route. */
@@ -221,26 +217,7 @@ export class Routing {
    */
   handleFrame(nowUs: number, link: number, type: number, input: Reader): boolean {
     const neighbour = this.table.byLink[link];
-    let isSound = false;
-    switch (type) {
-      case ControlFrame.routes:
-        isSound = this.handleRoutes(nowUs, neighbour, input);
-        break;
-      case ControlFrame.routeStatus: {
-        const status = decodeRouteStatus(input);
-        isSound = status !== undefined && (neighbour?.stream.handleStatus(nowUs, status) ?? true);
-        break;
-      }
-      case ControlFrame.routeHead: {
-        const sent = decodeRouteHead(input);
-        isSound = sent !== undefined;
-        if (sent !== undefined) neighbour?.stream.handleHead(nowUs, sent, true);
-        break;
-      }
-      case ControlFrame.routeRequest:
-        isSound = this.handleRequest(nowUs, neighbour, input);
-        break;
-    }
+    const isSound = this.intake.handleFrame(nowUs, neighbour, type, input);
     if (neighbour !== undefined) this.wake(nowUs, neighbour);
     return this.judge(isSound);
   }
@@ -279,88 +256,15 @@ export class Routing {
 
   handleTimeout(nowUs: number): void {
     this.decision.handleTimeout(nowUs);
-    this.origins.handleTimeout(nowUs, (destination) => this.decision.raiseIndex(nowUs, destination));
+    this.origins.handleTimeout(nowUs);
     for (const neighbour of this.table.neighbours) this.wake(nowUs, neighbour);
   }
 
   digest(into: Digest): void {
-    into.bytes(this.routerId).number(this.slot);
+    into.bytes(this.routerId);
     this.table.digest(into);
     this.decision.digest(into);
     this.origins.digest(into);
-  }
-
-  private handleRoutes(nowUs: number, neighbour: Neighbour | undefined, input: Reader): boolean {
-    const head = decodeRoutesHead(input);
-    if (head === undefined) return false;
-    const start = input.offset;
-    for (let i = 0; i < head.count; i += 1) if (!decodeRouteEntry(input, this.entry)) return false;
-    if (neighbour === undefined) return true;
-    const body = input.bytes.subarray(start, input.offset);
-    if (neighbour.stream.receive(nowUs, head.number, body) !== "next") return true;
-    this.learnAll(nowUs, neighbour, body);
-    for (let next = neighbour.stream.next(); next !== undefined; next = neighbour.stream.next()) {
-      this.learnAll(nowUs, neighbour, next);
-    }
-    return true;
-  }
-
-  private learnAll(nowUs: number, neighbour: Neighbour, body: Uint8Array): void {
-    const { body: input, entry } = this;
-    input.bytes = body;
-    input.offset = 0;
-    input.end = body.length;
-    input.ok = true;
-    while (input.remaining > 0 && decodeRouteEntry(input, entry)) {
-      let destination = this.dictionary.find(entry.bytes, entry.nacAt);
-      if (destination < 0) {
-        // A stranger to all of us: interned only for a route, and not without bound.
-        if ((entry.flags & ENTRY_RETRACTION) !== 0) continue;
-        if (!this.decision.mayTeachMore(neighbour)) continue;
-        if (this.dictionary.size >= DESTINATIONS_MAX) {
-          this.decision.ignored += 1;
-          continue;
-        }
-        destination = this.dictionary.intern(entry.bytes, entry.nacAt);
-      }
-      if (this.table.isLocal(destination)) this.handleOwn(nowUs, destination, entry.epoch);
-      else this.decision.learn(nowUs, neighbour, destination, entry);
-    }
-  }
-
-  private handleRequest(nowUs: number, neighbour: Neighbour | undefined, input: Reader): boolean {
-    const request = decodeRouteRequest(input);
-    if (request === undefined) return false;
-    if (neighbour === undefined) return true;
-    const destination = this.dictionary.find(request.nac);
-    if (destination < 0 || !this.table.knows(destination)) return true;
-    const index = request.slot * 256 + request.repair;
-    const { table, decision } = this;
-    const isLocal = table.isLocal(destination);
-    if (isLocal) this.handleOwn(nowUs, destination, request.epoch);
-    const epoch = table.epoch[destination]!;
-    const has = table.chosenIndex(destination);
-    if (has >= 0 && (epoch > request.epoch || (epoch === request.epoch && has >= index))) {
-      if (table.next[destination] !== neighbour.link) decision.announcements.answer(nowUs, neighbour, destination);
-    } else if (isLocal) {
-      decision.requests.pass(nowUs, neighbour, destination, request.epoch, index, 1);
-      if (this.origins.wantRaise(nowUs, destination)) decision.raiseIndex(nowUs, destination);
-    } else {
-      decision.requests.pass(nowUs, neighbour, destination, request.epoch, index, request.hops);
-    }
-    return true;
-  }
-
-  /** Somebody speaks of a destination of ours; when in a newer epoch than ours, we must go beyond it to be heard. */
-  private handleOwn(nowUs: number, destination: number, heardEpoch: number): void {
-    if (heardEpoch <= this.table.epoch[destination]!) return;
-    const epoch = this.origins.nextEpoch(nowUs, destination, heardEpoch);
-    if (epoch !== undefined) this.renewOrigin(nowUs, destination, epoch, true);
-  }
-
-  private renewOrigin(nowUs: number, destination: number, epoch: number, isRaised = false): void {
-    const used = this.decision.originate(nowUs, destination, epoch, this.slot);
-    if (isRaised || used !== epoch) this.epochRaised?.(destination, used);
   }
 
   private writeRequests(neighbour: Neighbour, out: Writer): void {

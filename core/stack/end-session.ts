@@ -47,6 +47,8 @@ export class EndSession implements Timed {
   private readonly send: (nowUs: number, bytes: Uint8Array) => void;
   private readonly onOver: (self: EndSession) => void;
   private readonly pings = new Map<number, number>();
+  /** The peer's epoch when the session was made. */
+  private readonly peerEpoch: number;
   private usedUs: number;
   private isOver = false;
   /** More cells are ready than one call may send. */
@@ -74,6 +76,7 @@ export class EndSession implements Timed {
     this.send = args.send;
     this.onOver = args.onOver;
     this.usedUs = args.nowUs;
+    this.peerEpoch = args.plane.routing.epochOf(args.peer);
     const { sink, trace } = args.plane.ports;
     const session = args.session.localIndex;
     this.streams = new Streams(
@@ -108,7 +111,12 @@ export class EndSession implements Timed {
   }
 
   get wantsSuccessor(): boolean {
-    return this.session.wantsSuccessor || !this.transport.isOpen;
+    return this.session.wantsSuccessor || !this.transport.isOpen || this.isOutlived;
+  }
+
+  /** The called node was restarted since: it knows nothing of this session. */
+  private get isOutlived(): boolean {
+    return this.isCaller && this.plane.routing.epochOf(this.peer) > this.peerEpoch;
   }
 
   get nextTimeoutUs(): number {
@@ -123,7 +131,10 @@ export class EndSession implements Timed {
       if (step === "failed") return this.lose(nowUs);
       if (step !== undefined) this.sendFlight(nowUs, step);
     }
-    if (this.transport.nextTimeoutUs <= nowUs) this.transport.handleTimeout(nowUs);
+    if (this.transport.nextTimeoutUs <= nowUs) {
+      this.transport.handleTimeout(nowUs);
+      if (this.isOutlived && !this.transport.isIdle) return this.lose(nowUs);
+    }
     this.expirePings(nowUs);
     if (nowUs >= this.idleUs) this.transport.close(nowUs, EndCode.noError);
     this.pump(nowUs);

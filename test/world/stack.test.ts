@@ -137,6 +137,26 @@ test.each([["eve"], ["cyd"]])("%s restarts with its keys and is routable again w
   expect(world.node(name).stack.status().epoch).toBeGreaterThan(before);
 });
 
+test("a client that had a session with a restarted host gets its next answer within two seconds", () => {
+  const world = lineWorld();
+  expect(world.run(5 * SECOND_US, () => settled(world))).toBe(true);
+  const [ada, eve] = [world.node("ada"), world.node("eve")];
+  echo(world, eve);
+  const first = ask(world, ada, eve, world.random.bytes(5000));
+  expect(world.run(5 * SECOND_US, () => has(ada, "streamFinished", first))).toBe(true);
+  world.kill("eve");
+  world.run(500 * MILLISECOND_US);
+
+  world.restart("eve", []);
+  expect(world.run(1.5 * SECOND_US, () => eve.stack.status().routes >= 4)).toBe(true);
+  world.run(200 * MILLISECOND_US);
+  eve.received.clear();
+  const second = ask(world, ada, eve, world.random.bytes(5000));
+
+  expect(world.run(300 * MILLISECOND_US, () => has(ada, "streamFinished", second))).toBe(true);
+  expect(ada.bytesReceived(second).length).toBe(5000);
+});
+
 test("a clean leave takes the routes out at once", () => {
   const world = lineWorld();
   expect(world.run(5 * SECOND_US, () => settled(world))).toBe(true);
