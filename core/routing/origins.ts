@@ -1,8 +1,10 @@
 import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
+import type { Decision } from "./decision.js";
+import type { RouteTable } from "./route-table.js";
 
 /** A newer index is given out at most this often, whoever asks. */
-export const RAISE_SPACING_US = 500 * MILLISECOND_US;
+const RAISE_SPACING_US = 500 * MILLISECOND_US;
 /** Two nodes with the same keys would outbid each other's epochs; they may do so only this often. */
 const EPOCH_SPACING_US = 30 * SECOND_US;
 const EPOCH_MAX = 0xffff_ffff;
@@ -15,62 +17,80 @@ interface Origin {
   epochRaisedUs: number;
 }
 
-/** The destinations that this node is: when their indexes and epochs may be raised. */
+export type EpochRaised = (destination: number, epoch: number) => void;
+
+/** The destinations that this node is: announced, taken back, and given newer indexes and epochs when others need them. */
 export class Origins {
-  private readonly origins = new Map<number, Origin>();
+  /** The network's time slot; indexes of new origins start in it. */
+  slot = 0;
   nextTimeoutUs = NEVER;
 
-  add(destination: number): void {
-    if (this.origins.has(destination)) return;
-    this.origins.set(destination, { raisedUs: -NEVER, raiseAtUs: NEVER, epochRaisedUs: -NEVER });
+  private readonly table: RouteTable;
+  private readonly decision: Decision;
+  private readonly epochRaised: EpochRaised | undefined;
+  private readonly origins = new Map<number, Origin>();
+
+  constructor(table: RouteTable, decision: Decision, epochRaised: EpochRaised | undefined) {
+    this.table = table;
+    this.decision = decision;
+    this.epochRaised = epochRaised;
   }
 
-  remove(destination: number): void {
-    this.origins.delete(destination);
-  }
-
-  /** A newer index is wanted. True: raise it now; else it comes with a later `handleTimeout`. */
-  wantRaise(nowUs: number, destination: number): boolean {
-    const origin = this.origins.get(destination);
-    if (origin === undefined) return false;
-    const atUs = origin.raisedUs + RAISE_SPACING_US;
-    if (atUs <= nowUs) {
-      origin.raisedUs = nowUs;
-      origin.raiseAtUs = NEVER;
-      return true;
+  originate(nowUs: number, destination: number, epoch: number): void {
+    if (!this.origins.has(destination)) {
+      this.origins.set(destination, { raisedUs: -NEVER, raiseAtUs: NEVER, epochRaisedUs: -NEVER });
     }
-    origin.raiseAtUs = atUs;
-    this.nextTimeoutUs = Math.min(this.nextTimeoutUs, atUs);
-    return false;
+    const used = this.decision.originate(nowUs, destination, epoch, this.slot);
+    if (used !== epoch) this.epochRaised?.(destination, used);
+  }
+
+  withdraw(nowUs: number, destination: number): void {
+    if (this.origins.delete(destination)) this.decision.withdraw(nowUs, destination);
   }
 
   /**
-   * Somebody knows an epoch of ours that is newer than ours: our stored one was lost, or another node has our keys.
-   * Returns the epoch to go on with, or undefined when it must wait.
+   * Somebody speaks of a destination of ours. When in a newer epoch than ours, then our stored one was lost, or another
+   * node has our keys: we must go beyond it to be heard.
    */
-  nextEpoch(nowUs: number, destination: number, heard: number): number | undefined {
+  handleHeard(nowUs: number, destination: number, epoch: number): void {
     const origin = this.origins.get(destination);
-    if (origin === undefined || heard >= EPOCH_MAX || nowUs - origin.epochRaisedUs < EPOCH_SPACING_US) return undefined;
+    if (origin === undefined || epoch <= this.table.epoch[destination]! || epoch >= EPOCH_MAX) return;
+    if (nowUs - origin.epochRaisedUs < EPOCH_SPACING_US) return;
     origin.epochRaisedUs = nowUs;
-    return heard + 1;
+    const used = this.decision.originate(nowUs, destination, epoch + 1, this.slot);
+    this.epochRaised?.(destination, used);
   }
 
-  /** Calls `raise` for each destination whose wait is over. */
-  handleTimeout(nowUs: number, raise: (destination: number) => void): void {
+  /** A newer index is wanted: raised now, or when the spacing allows. */
+  wantRaise(nowUs: number, destination: number): void {
+    const origin = this.origins.get(destination);
+    if (origin === undefined) return;
+    const atUs = origin.raisedUs + RAISE_SPACING_US;
+    if (atUs <= nowUs) {
+      this.raise(nowUs, destination, origin);
+      return;
+    }
+    origin.raiseAtUs = atUs;
+    this.nextTimeoutUs = Math.min(this.nextTimeoutUs, atUs);
+  }
+
+  handleTimeout(nowUs: number): void {
     if (nowUs < this.nextTimeoutUs) return;
     this.nextTimeoutUs = NEVER;
     for (const [destination, origin] of this.origins) {
-      if (origin.raiseAtUs <= nowUs) {
-        origin.raiseAtUs = NEVER;
-        origin.raisedUs = nowUs;
-        raise(destination);
-      }
+      if (origin.raiseAtUs <= nowUs) this.raise(nowUs, destination, origin);
       this.nextTimeoutUs = Math.min(this.nextTimeoutUs, origin.raiseAtUs);
     }
   }
 
   digest(into: Digest): void {
-    into.number(this.origins.size);
+    into.number(this.slot).number(this.origins.size);
     for (const origin of this.origins.values()) into.number(origin.raisedUs).number(origin.raiseAtUs);
+  }
+
+  private raise(nowUs: number, destination: number, origin: Origin): void {
+    origin.raisedUs = nowUs;
+    origin.raiseAtUs = NEVER;
+    this.decision.raiseIndex(nowUs, destination);
   }
 }

@@ -5,7 +5,7 @@ import { Trace, type TraceSink } from "../trace/trace.js";
 import type { Reader, Writer } from "../wire/cursor.js";
 import { ROUTER_ID_BYTES } from "../wire/hello.js";
 import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
-import { DESTINATIONS_MAX, Decision } from "./decision.js";
+import { Decision } from "./decision.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
 import { Intake } from "./intake.js";
 import { FROM_ORIGIN, type Neighbour } from "./neighbour.js";

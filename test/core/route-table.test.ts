@@ -199,6 +199,53 @@ describe("a table that one neighbour teaches", () => {
     expect(dictionary.size).toBe(0);
   });
 
+  const numbered = (count: number) =>
+    Array.from({ length: count }, (_, i) =>
+      Uint8Array.from({ length: 16 }, (_, k) => (i >>> (8 * (k & 1))) ^ (k >> 1)),
+    );
+
+  test("takes 65,536 destinations from one session, and no more", () => {
+    const { dictionary, routing, teach } = pupil();
+    routing.linkUp(0, 0, routerId(10), 1);
+    const all = numbered(65_536);
+    for (let i = 0; i < all.length; i += 16)
+      teach(0, ...all.slice(i, i + 16).map((each) => ({ nac: each, metric: 1 })));
+    expect(routing.count).toBe(65_536);
+    teach(0, { nac: nac(0xee), metric: 1 });
+    expect([routing.count, routing.ignored, dictionary.size]).toEqual([65_536, 1, 65_536]);
+    teach(0, { nac: all[3]! }, { nac: nac(0xee), metric: 1 });
+    expect([routing.count, routing.ignored]).toEqual([65_536, 1]);
+  });
+
+  test("holds back a snapshot that is not processed, without spinning, and goes on when it is", () => {
+    const { routing, teach } = pupil();
+    routing.linkUp(0, 0, routerId(10), 1);
+    const all = numbered(8_000);
+    for (let i = 0; i < all.length; i += 16)
+      teach(0, ...all.slice(i, i + 16).map((each) => ({ nac: each, metric: 1 })));
+    routing.linkUp(0, 1, routerId(11), 1);
+    let nowUs = 0;
+    const write = (untilUs: number) => {
+      let inputs = 0;
+      for (; nowUs <= untilUs; nowUs = Math.max(nowUs + 1, routing.nextTimeoutUs)) {
+        routing.handleTimeout(nowUs);
+        for (let link = routing.pollLink(); link >= 0; link = routing.pollLink()) {
+          routing.pollControl(nowUs, link, new Writer(new Uint8Array(1_170)));
+        }
+        inputs += 1;
+      }
+      nowUs = untilUs;
+      return inputs;
+    };
+    write(2_000_000);
+    expect(routing.controlSent(1)).toBe(256);
+    expect(write(12_000_000)).toBeLessThan(20);
+    expect(routing.isStalled(12_000_000, 1)).toBe(true);
+    routing.handleHello(nowUs, 1, 0, 256);
+    write(14_000_000);
+    expect(routing.controlSent(1)).toBe(Math.ceil(8_000 / 27));
+  });
+
   test("does not depend on the dictionary's numbers: the same lessons give the same digest and the same bytes", () => {
     const learn = (before: number) => {
       const { dictionary, routing, teach } = pupil();
