@@ -54,7 +54,7 @@ test("the log events of the manual are those of the code", () => {
   expect([...new Set(firstCells(section("## Log")))].sort()).toEqual([...new Set(events)].sort());
 });
 
-describe("the fields of each report are named in its section", () => {
+describe("reports", () => {
   const protocol = readFileSync(join(NODE, "control", "protocol.ts"), "utf8");
   const reports = {
     IdReport: "### id",
@@ -62,7 +62,7 @@ describe("the fields of each report are named in its section", () => {
     PeerReport: "### peers",
     RouteReport: "### routes",
   };
-  test.each(Object.entries(reports))("%s", (report, heading) => {
+  test.each(Object.entries(reports))("every field of %s is named in its section", (report, heading) => {
     const body = new RegExp(`export interface ${report} \\{([^}]+)\\}`).exec(protocol)![1]!;
     const fields = [...body.matchAll(/readonly (\w+):/g)].map(([, field]) => field!);
     const text = section(heading);
