@@ -8,7 +8,15 @@ import { Routing } from "../../core/routing/routing.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
-import { ENTRY_RETRACTION, encodeRouteEntry, openRoutes, sealRoutes } from "../../core/wire/routes.js";
+import {
+  decodeRouteEntry,
+  decodeRoutesHead,
+  ENTRY_RETRACTION,
+  emptyRouteEntry,
+  encodeRouteEntry,
+  openRoutes,
+  sealRoutes,
+} from "../../core/wire/routes.js";
 import { randomFrom } from "../support/random.js";
 
 const routerId = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, last);
@@ -197,6 +205,38 @@ describe("a table that one neighbour teaches", () => {
     routing.linkUp(0, 0, routerId(10), 1);
     teach(0, { nac: nac(9) });
     expect(dictionary.size).toBe(0);
+  });
+
+  test("tells its next hop nothing, and takes back what it told a neighbour that becomes the next hop", () => {
+    const { routing, teach } = pupil();
+    routing.linkUp(0, 0, routerId(10), 1);
+    routing.linkUp(0, 1, routerId(11), 1);
+    /** Metrics told on each link, "lost" for a retraction. */
+    const told = (nowUs: number) => {
+      const all: (number | "lost")[][] = [[], []];
+      routing.handleTimeout(nowUs);
+      for (let link = routing.pollLink(); link >= 0; link = routing.pollLink()) {
+        const out = new Writer(new Uint8Array(1_100));
+        routing.pollControl(nowUs, link, out);
+        const input = new Reader(out.bytes, 0, out.offset);
+        let type = input.u8();
+        if (type === ControlFrame.routeHead) {
+          input.skip(4);
+          type = input.u8();
+        }
+        if (type !== ControlFrame.routes) continue;
+        const entry = emptyRouteEntry();
+        for (let left = decodeRoutesHead(input)!.count; left > 0 && decodeRouteEntry(input, entry); left -= 1) {
+          all[link]!.push((entry.flags & ENTRY_RETRACTION) === 0 ? entry.metric : "lost");
+        }
+      }
+      return all;
+    };
+
+    teach(0, { nac: nac(1), metric: 3 });
+    expect(told(0)).toEqual([[], [4]]);
+    teach(1, { nac: nac(1), metric: 1 });
+    expect(told(300_000)).toEqual([[2], ["lost"]]);
   });
 
   const numbered = (count: number) =>

@@ -64,7 +64,7 @@ describe("when a node dies", () => {
     expect(world.loopsSeen()).toBe(0);
   });
 
-  test("nobody counts to infinity: a triangle tells of the loss at most twice per link and direction", () => {
+  test("nobody counts to infinity: a triangle tells of the loss once per link and direction", () => {
     const world = new RoutingWorld("triangle").add("ada", "bob", "cyd", "dan");
     world.wire("ada", "bob").wire("bob", "cyd").wire("cyd", "ada").wire("cyd", "dan");
     world.run({ untilSettled: true, within: "30s" });
@@ -73,8 +73,8 @@ describe("when a node dies", () => {
     world.cut("cyd", "dan").run({ untilSettled: true, within: "30s" });
 
     expect(world.knowing("dan")).toEqual([]);
-    // Three links, both directions; dan's own three losses are told to nobody.
-    expect(world.entriesTold - before).toBeLessThanOrEqual(12);
+    // Three links, both directions; what dan loses himself he tells nobody.
+    expect(world.entriesTold - before).toBeLessThanOrEqual(6);
     expect(world.loopsSeen()).toBe(0);
   });
 });
@@ -113,7 +113,7 @@ describe("starvation", () => {
     expect(world.backups("ada", "dan")).toEqual([]);
     world.want("ada", "dan").cut("ada", "bob");
     while (world.path("ada", "dan")[1] === "bob") world.run({ within: "50ms" });
-    world.run({ within: "600ms" });
+    world.run({ within: "200ms" }); // less than a request takes to be repeated: the answer came back by itself
     expect(world.path("ada", "dan")).toEqual(["ada", "cyd", "dan"]);
     expect(world.requests()).toContain("ada");
     expect(world.loopsSeen()).toBe(0);
