@@ -11,7 +11,7 @@ describe("an offer is feasible", () => {
     { name: "at a tie, from the lower router id", offer: [2, 5], distance: [2, 5], lower: true, is: true },
     { name: "at a tie, not from the higher router id", offer: [2, 5], distance: [2, 5], lower: false, is: false },
     { name: "when only an older epoch was chosen", offer: [0, 63], distance: [AGE_OLD, 1], lower: false, is: true },
-  ])("$name", ({ offer, distance, lower, is }) => {
+  ])("is the offer safe $name", ({ offer, distance, lower, is }) => {
     expect(isFeasible(offer[0]!, offer[1]!, lower, distance[0]!, distance[1]!)).toBe(is);
   });
 
