@@ -49,6 +49,9 @@ export class NetworkTime {
   private settle(): void {
     if (this.offsetsMs.size === 0) return; // alone again: keep what the network last agreed on
     const votes = [0, ...this.offsetsMs.values()].sort((a, b) => a - b);
-    this.offsetMs = votes[votes.length >> 1]!;
+    const middle = votes.length >> 1;
+    // Of an even number the mean of the middle two: the larger one would let a pair of nodes push each other forward.
+    const isOdd = votes.length % 2 === 1;
+    this.offsetMs = isOdd ? votes[middle]! : Math.floor((votes[middle - 1]! + votes[middle]!) / 2);
   }
 }
