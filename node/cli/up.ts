@@ -32,7 +32,7 @@ export async function runUp(directory: Directory, args: UpArguments): Promise<Ex
   return ExitCode.ok;
 }
 
-/** Fulfilled by the first SIGINT or SIGTERM; the second ends the process at once. */
+/** Fulfilled by the first SIGINT, SIGTERM or SIGHUP (the terminal was closed); the second ends the process at once. */
 function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
     let seen = false;
@@ -43,6 +43,7 @@ function untilSignal(): Promise<void> {
     };
     process.on("SIGINT", handleSignal);
     process.on("SIGTERM", handleSignal);
+    process.on("SIGHUP", handleSignal);
   });
 }
 

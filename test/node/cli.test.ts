@@ -243,6 +243,17 @@ describe("one daemon", () => {
     expect(child.text.out).toContain(id.longName);
   });
 
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "%s takes leave and ends with 0, and no socket is left",
+    async (signal) => {
+      const { child, directory } = await up("signal");
+
+      expect(await end(child, signal)).toBe(0);
+
+      expect(existsSync(join(directory, "control.sock"))).toBe(false);
+    },
+  );
+
   test("logs JSON lines in which neither its NAC nor its address stands", async () => {
     const { child, directory, status } = await up("ada");
     await end(child);
