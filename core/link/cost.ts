@@ -11,7 +11,7 @@ const RTT_STEPS_US = [20 * MILLISECOND_US, 80 * MILLISECOND_US, 250 * MILLISECON
 const LOSS_STEPS_PER_MILLE = [50, 150];
 const COST_MAX = 4;
 
-/** A class is left only when the measure is a quarter beyond the step: hysteresis against flapping. */
+/** A class is left only when the measure would be beyond the step with a quarter less, or more: hysteresis against flapping. */
 const HYSTERESIS = 4;
 
 /**

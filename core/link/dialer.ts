@@ -5,7 +5,7 @@ import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 /**
  * Keeps a link to one configured peer: asks for its link key, shakes hands, and tries again with growing pauses.
  *
- *   waiting --(pause over)--> asking --(key)--> shaking --(RESP verified)--> linked
+ *   waiting --(pause over)--> asking --(key)--> shaking --(first record)--> linked
  *      ^                         |                  |                          |
  *      +-----------(no answer)---+------(failed)----+------(link lost)---------+
  *
@@ -89,10 +89,15 @@ export class Dialer {
     this.state = { kind: "shaking", initiator };
   }
 
+  /** There is a link to look after: the one that was dialled, or one that the peer opened. */
   handleLinked(nowUs: number): void {
-    this.pauseUs = PAUSE_FIRST_US;
     this.hintUs = nowUs;
     this.state = { kind: "linked" };
+  }
+
+  /** The link works both ways: the next pause is short again. */
+  handleUp(): void {
+    this.pauseUs = PAUSE_FIRST_US;
   }
 
   /** The link is gone: dial again, after a pause that grows while nothing works. */
@@ -109,7 +114,10 @@ export class Dialer {
   }
 
   digest(into: Digest): void {
-    into.number(this.path).number(["waiting", "asking", "shaking", "linked"].indexOf(this.state.kind));
+    into.number(this.path).number(STATES.indexOf(this.state.kind)).number(this.nextTimeoutUs);
+    into.number(this.pauseUs).number(this.hintUs);
+    if (this.state.kind === "asking") into.number(this.state.attempts);
+    if (this.state.kind === "shaking") this.state.initiator.digest(into);
   }
 
   private fail(nowUs: number): DialStep {
@@ -123,3 +131,6 @@ export class Dialer {
     this.pauseUs = Math.min(PAUSE_MAX_US, this.pauseUs * 2);
   }
 }
+
+// The numbers that stand for states in a digest.
+const STATES: readonly DialState["kind"][] = ["waiting", "asking", "shaking", "linked"];

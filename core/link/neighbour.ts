@@ -8,20 +8,24 @@ export const HELLO_INTERVAL_US = 2 * SECOND_US;
 export const LINK_DEAD_US = 6 * SECOND_US;
 
 // Tuning constants.
-/** A hello that is this late counts as missed; then three quick probes ask before anybody is blamed. */
+/** Nothing heard for so long: the first miss. Then three quick probes ask before anybody is blamed. */
 const MISSED_AFTER_US = HELLO_INTERVAL_US + 500 * MILLISECOND_US;
-const PROBE_INTERVAL_US = 250 * MILLISECOND_US;
 const PROBES_MAX = 3;
-/** While no echo came yet, hellos go out quicker, so that a link is up within a round trip or two. */
-const GREETING_INTERVAL_US = 250 * MILLISECOND_US;
+/** Between probes, and between hellos while no echo came yet: a link is up within a round trip or two. */
+const URGENT_INTERVAL_US = 250 * MILLISECOND_US;
 /** Hellos of many links are spread by up to this much. */
 const JITTER_US = 200 * MILLISECOND_US;
+/** A timer that rings so late shows that this node was asleep: it waits twice as long before it blames others. */
+const LAG_US = SECOND_US;
+/** Once in doubt, a link must echo within this time. */
+const DOUBT_US = SECOND_US;
 
 const SENT_TIMES = 32;
 /** The cost class follows the least of so many round trips: a busy event loop is not a long cable. */
 const COST_SAMPLES = 8;
 const RTT_SHIFT = 3; // smoothed over 8 samples, as RFC 6298
-const LOSS_SHIFT = 4;
+const LOSS_SHIFT = 4; // smoothed over 16 hellos
+const LOSS_WHOLE = 1_000_000;
 
 export type NeighbourState = { kind: "greeting" } | { kind: "up"; sinceUs: number } | { kind: "dead" };
 
@@ -37,14 +41,13 @@ const NO_TABLE_DIGEST = new Uint8Array(8);
 /**
  * One neighbour, as its hellos show it: is the link up both ways, how far is it, how much does it lose.
  *
- *   greeting --(a hello that echoes one of ours)--> up --(no new echo for 6 s)--> dead
+ *   greeting --(a hello that echoes one of ours)--> up --(no new echo for 6 s, or for 1 s when in doubt)--> dead
  *
  * A link is up only when both directions are echoed, so a one-way link never carries traffic.
  */
 export class Neighbour {
   state: NeighbourState = { kind: "greeting" };
   rttUs = 0;
-  lossPerMille = 0;
   cost = 0;
 
   private readonly random32: () => number;
@@ -56,8 +59,14 @@ export class Neighbour {
   private heardUs = 0;
   private echoedSeqno = 0;
   private echoedUs: number;
+  private patienceUs = LINK_DEAD_US;
   private helloDueUs: number;
   private probes = 0;
+  /** Out of LOSS_WHOLE: finer than what is shown, so that it can fall to nothing. */
+  private loss = 0;
+  /** Only an echo of a later hello than this takes the doubt away. */
+  private doubtSeqno = 0;
+  private doubtedUs = NEVER;
 
   constructor(nowUs: number, random32: () => number) {
     this.random32 = random32;
@@ -65,33 +74,51 @@ export class Neighbour {
     this.helloDueUs = nowUs;
   }
 
-  /** Absolute time at which handleTimeout wants to be called. */
-  get nextTimeoutUs(): number {
-    return Math.min(this.helloDueUs, this.echoedUs + LINK_DEAD_US);
+  /** Smoothed loss of the neighbour's hellos, 0..1000. */
+  get lossPerMille(): number {
+    return Math.floor((this.loss * 1000) / LOSS_WHOLE);
   }
 
-  /** "hello": send one now (writeHello); "dead": no new echo for six seconds. */
+  /** Absolute time at which handleTimeout wants to be called. */
+  get nextTimeoutUs(): number {
+    const firstProbeUs = this.state.kind === "up" && this.probes === 0 ? this.heardUs + MISSED_AFTER_US : NEVER;
+    return Math.min(this.helloDueUs, firstProbeUs, this.deadUs);
+  }
+
+  /** "hello": send one now (nextHello); "dead": no new echo for six seconds, or none in spite of a doubt. */
   handleTimeout(nowUs: number): "hello" | "dead" | undefined {
-    if (nowUs >= this.echoedUs + LINK_DEAD_US) {
+    const dueUs = this.nextTimeoutUs;
+    if (nowUs - dueUs >= LAG_US) this.patienceUs = 2 * LINK_DEAD_US;
+    if (nowUs >= this.deadUs) {
       this.state = { kind: "dead" };
       return "dead";
     }
-    return nowUs >= this.helloDueUs ? "hello" : undefined;
+    return nowUs >= dueUs ? "hello" : undefined;
+  }
+
+  /** Something speaks against the link: it must echo within a second, or is dead. A hello is due now. */
+  doubt(nowUs: number): void {
+    if (this.doubtedUs !== NEVER) return;
+    this.doubtedUs = nowUs;
+    this.doubtSeqno = this.seqno;
+    this.helloDueUs = nowUs;
   }
 
   /** The fields of the next HELLO; it must leave now. */
   nextHello(nowUs: number, fields: HelloFields): Hello {
     this.seqno += 1;
     this.sentUs[this.seqno % SENT_TIMES] = nowUs;
-    const missed = this.state.kind === "up" && nowUs - this.heardUs >= MISSED_AFTER_US;
-    const probe = this.state.kind === "greeting" || (missed && this.probes < PROBES_MAX);
-    this.helloDueUs = nowUs + this.intervalAfter(missed);
+    const isMissed = this.state.kind === "up" && nowUs - this.heardUs >= MISSED_AFTER_US;
+    const isProbing = isMissed && this.probes < PROBES_MAX;
+    if (isProbing) this.probes += 1;
+    const isUrgent = this.state.kind === "greeting" || isProbing || this.doubtedUs !== NEVER;
+    this.helloDueUs = nowUs + (isUrgent ? URGENT_INTERVAL_US : HELLO_INTERVAL_US - (this.random32() % JITTER_US));
     return {
       seqno: this.seqno,
       echoSeqno: this.heardSeqno,
       echoDelayUs: this.heardSeqno === 0 ? 0 : Math.min(0xffff_ffff, nowUs - this.heardUs),
       intervalMs: HELLO_INTERVAL_US / MILLISECOND_US,
-      probe,
+      probe: isUrgent,
       routerId: fields.routerId,
       networkTimeMs: fields.networkTimeMs,
       queueDelayMs: 0,
@@ -105,8 +132,8 @@ export class Neighbour {
   /** Whether the link came up by it, and whether it asks for an answer at once. A repeated or late hello changes nothing. */
   handleHello(nowUs: number, hello: Hello): { readonly cameUp: boolean; readonly answer: boolean } {
     if (hello.seqno <= this.heardSeqno) return { cameUp: false, answer: false };
-    this.countLoss(hello.seqno - this.heardSeqno - 1);
     const first = this.heardSeqno === 0;
+    if (!first) this.countLoss(hello.seqno - this.heardSeqno - 1); // what was said before we listened is not lost
     this.heardSeqno = hello.seqno;
     this.heardUs = nowUs;
     this.probes = 0;
@@ -127,7 +154,13 @@ export class Neighbour {
       .number(this.state.kind === "up" ? 1 : 0)
       .number(this.seqno)
       .number(this.heardSeqno)
-      .number(this.cost);
+      .number(this.heardUs)
+      .number(this.echoedSeqno)
+      .number(this.echoedUs)
+      .number(this.patienceUs)
+      .number(this.helloDueUs)
+      .number(this.doubtedUs);
+    into.number(this.probes).number(this.rttUs).number(this.loss).number(this.cost);
   }
 
   private handleEcho(nowUs: number, hello: Hello): boolean {
@@ -135,6 +168,8 @@ export class Neighbour {
     if (echo <= this.echoedSeqno || echo > this.seqno) return false;
     this.echoedSeqno = echo;
     this.echoedUs = nowUs;
+    this.patienceUs = LINK_DEAD_US;
+    if (echo > this.doubtSeqno) this.doubtedUs = NEVER;
     if (this.seqno - echo < SENT_TIMES) this.measure(nowUs - this.sentUs[echo % SENT_TIMES]! - hello.echoDelayUs);
     if (this.state.kind !== "greeting") return false;
     this.state = { kind: "up", sinceUs: nowUs };
@@ -144,10 +179,15 @@ export class Neighbour {
   }
 
   private measure(sampleUs: number): void {
-    const sample = Math.max(1, sampleUs);
+    const sample = Math.min(LINK_DEAD_US, Math.max(1, sampleUs)); // longer: this node was asleep
     this.samplesUs[this.samples % COST_SAMPLES] = sample;
     this.samples += 1;
     this.rttUs = this.rttUs === 0 ? sample : this.rttUs + ((sample - this.rttUs) >> RTT_SHIFT);
+  }
+
+  private get deadUs(): number {
+    const doubtUs = this.doubtedUs === NEVER ? NEVER : this.doubtedUs + DOUBT_US;
+    return Math.min(this.echoedUs + this.patienceUs, doubtUs);
   }
 
   private get leastRttUs(): number {
@@ -157,17 +197,7 @@ export class Neighbour {
   }
 
   private countLoss(missed: number): void {
-    for (let i = 0; i < Math.min(missed, 1 << LOSS_SHIFT); i += 1)
-      this.lossPerMille += (1000 - this.lossPerMille) >> LOSS_SHIFT;
-    this.lossPerMille -= this.lossPerMille >> LOSS_SHIFT;
-  }
-
-  private intervalAfter(missed: boolean): number {
-    if (this.state.kind === "greeting") return GREETING_INTERVAL_US;
-    if (missed && this.probes < PROBES_MAX) {
-      this.probes += 1;
-      return PROBE_INTERVAL_US;
-    }
-    return HELLO_INTERVAL_US - (this.random32() % JITTER_US);
+    for (let i = 0; i < Math.min(missed, 1 << LOSS_SHIFT); i += 1) this.loss += (LOSS_WHOLE - this.loss) >> LOSS_SHIFT;
+    this.loss -= this.loss >> LOSS_SHIFT;
   }
 }

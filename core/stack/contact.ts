@@ -1,7 +1,7 @@
 import type { Initiator } from "../session/initiator.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import type { EndSession } from "./end-session.js";
-import type { Timed } from "./plane.js";
+import type { Plane, Timed } from "./plane.js";
 import type { PingFailure } from "./ports.js";
 
 /** How long whoever asked for a NAC is kept waiting. */
@@ -40,10 +40,10 @@ export class Contact implements Timed {
   readonly wishes: { readonly wish: Wish; readonly untilUs: number; readonly nacHash: Uint8Array | undefined }[] = [];
   private readonly onTimeout: (nowUs: number, contact: Contact) => void;
 
-  constructor(destination: number, timer: number, onTimeout: (nowUs: number, contact: Contact) => void) {
+  constructor(plane: Plane, destination: number, onTimeout: (nowUs: number, contact: Contact) => void) {
     this.destination = destination;
-    this.timer = timer;
     this.onTimeout = onTimeout;
+    this.timer = plane.enrol(this);
   }
 
   get nextTimeoutUs(): number {

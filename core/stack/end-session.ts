@@ -70,7 +70,7 @@ export class EndSession implements Timed {
     this.peer = args.peer;
     this.initiator = args.initiator;
     this.isCaller = args.initiator !== undefined;
-    this.timer = args.plane.takeTimer();
+    this.timer = args.plane.enrol(this);
     this.plane = args.plane;
     this.handles = args.streams;
     this.send = args.send;

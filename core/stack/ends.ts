@@ -393,7 +393,7 @@ export class Ends implements LinkUser {
   }
 
   private forget(end: EndSession): void {
-    this.plane.unwatch(end);
+    this.plane.release(end);
     this.ends.delete(end);
     this.index.delete(end.session.localIndex);
     end.session.erase();
@@ -407,7 +407,7 @@ export class Ends implements LinkUser {
     const destination = this.plane.ports.dictionary.intern(nac);
     let contact = this.contacts.get(destination);
     if (contact === undefined) {
-      contact = new Contact(destination, this.plane.takeTimer(), (now, self) => this.contactTimeout(now, self));
+      contact = new Contact(this.plane, destination, (now, self) => this.contactTimeout(now, self));
       this.contacts.set(destination, contact);
     }
     contact.wishes.push({ wish, untilUs: nowUs + CONTACT_WAIT_US, nacHash });
@@ -549,7 +549,7 @@ export class Ends implements LinkUser {
     contact.state = { kind: "idle" };
     this.seekers.delete(contact);
     if (contact.wishes.length > 0) return;
-    this.plane.unwatch(contact);
+    this.plane.release(contact);
     this.contacts.delete(contact.destination);
   }
 

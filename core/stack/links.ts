@@ -15,30 +15,33 @@ import {
 import { Responder } from "../session/responder.js";
 import { type Session, SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
-import { SECOND_US } from "../time/instant.js";
+import { NEVER, SECOND_US } from "../time/instant.js";
 import { Trace } from "../trace/trace.js";
 import { ByeReason, decodeBye, encodeBye } from "../wire/bye.js";
 import { ControlFrame, LINK_DATAGRAM_BYTES, paddedControlBytes, RecordKind } from "../wire/control-frame.js";
 import { Reader, Writer } from "../wire/cursor.js";
 import { PacketType } from "../wire/flight.js";
-import { decodeHello, encodeHello } from "../wire/hello.js";
-import { KeyKind } from "../wire/keyreq.js";
+import { decodeHello, encodeHello, type Hello, ROUTER_ID_BYTES } from "../wire/hello.js";
+import { KEY_NONCE_BYTES, KeyKind } from "../wire/keyreq.js";
 import { END_PACKET_BYTES, NETWORK_HEADER_BYTES } from "../wire/network-header.js";
 import { RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES, recordIndex } from "../wire/record.js";
 import { decodeResp, OBSERVED_NOTHING } from "../wire/resp.js";
 import { decodeUnknown, encodeUnknown, UNKNOWN_BYTES } from "../wire/unknown.js";
 import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
-import type { LinkDownReason, PeerStatus } from "./ports.js";
+import { LINK_DOWN_REASONS, type LinkDownReason, type PeerStatus } from "./ports.js";
 
-/** More links than this are refused: an ordinary node holds 8, a public relay 64, and each may be replaced once. */
-const LINKS_MAX = 128;
-/** After its successor took over, a link still opens records of the old session for this long. */
-const PREVIOUS_KEPT_US = 5 * SECOND_US;
-/** An UNKNOWN hint goes out at most this often, whatever arrives. */
-const HINT_INTERVAL_US = SECOND_US / 5;
+/**
+ * More links opened by others than this are refused: an ordinary node holds 8, a public relay 64, and each may be
+ * replaced once. Links to configured peers always find room: there are two per peer at most.
+ */
+const INCOMING_MAX = 128;
+/** A link whose successor is up stays for this long, so that routes move over before it goes. */
+const OVERLAP_US = 5 * SECOND_US;
+/** UNKNOWN hints of one second, whatever arrives; beyond, neighbours find out by silence. */
+const HINTS_MAX = 64;
 
+const NO_ROUTER = new Uint8Array(ROUTER_ID_BYTES);
 const LINK_PARAMS = { creditKiB: 0, streamsMax: 0, flags: 0 };
-const BYE_WRITTEN_BYTES = 2;
 
 /** What the links hand up: records that are not about the link itself. */
 export interface LinkUser {
@@ -48,51 +51,58 @@ export interface LinkUser {
   handleKeyResponse(nowUs: number, link: number, bytes: Uint8Array, at: number, length: number): void;
 }
 
-/** One end of a link: a session with its neighbour, over one path. */
+/** One end of a link: one session with a neighbour, over one path. */
 class Link implements Timed {
   readonly id: number;
   readonly path: number;
   readonly timer: number;
-  readonly incoming: boolean;
-  readonly dialer: Dialer | undefined;
   readonly bornUs: number;
-  session: Session;
-  /** The session that `session` took over from, until `previousUntilUs`. */
-  previous: Session | undefined;
-  previousUntilUs = 0;
-  neighbour: Neighbour;
+  readonly session: Session;
+  readonly neighbour: Neighbour;
+  /** Who dials again when the link is lost: its own, or that of a peer who was quicker. */
+  dialer: Dialer | undefined;
   routerId: Uint8Array | undefined;
   /** Routing was told that the link is up. */
   routed = false;
+  /** When it gives way to its successor. */
+  retireAtUs: number = NEVER;
   private readonly onTimeout: (nowUs: number, link: Link) => void;
 
   constructor(args: {
     id: number;
     path: number;
-    timer: number;
+    plane: Plane;
     session: Session;
     dialer: Dialer | undefined;
     nowUs: number;
-    random32: () => number;
     onTimeout: (nowUs: number, link: Link) => void;
   }) {
     this.id = args.id;
     this.path = args.path;
-    this.timer = args.timer;
     this.session = args.session;
     this.dialer = args.dialer;
-    this.incoming = args.dialer === undefined;
     this.bornUs = args.nowUs;
-    this.neighbour = new Neighbour(args.nowUs, args.random32);
+    this.neighbour = new Neighbour(args.nowUs, args.plane.ports.random32);
     this.onTimeout = args.onTimeout;
+    this.timer = args.plane.enrol(this);
   }
 
   get isUp(): boolean {
     return this.neighbour.state.kind === "up";
   }
 
+  /** Opened by the neighbour. */
+  get isIncoming(): boolean {
+    return !this.session.initiator;
+  }
+
+  /** We opened it and the neighbour showed the link key that we were told. */
+  get isPinned(): boolean {
+    return !this.isIncoming && this.dialer?.pin !== undefined;
+  }
+
   get nextTimeoutUs(): number {
-    return this.neighbour.nextTimeoutUs;
+    return Math.min(this.neighbour.nextTimeoutUs, this.retireAtUs);
   }
 
   handleTimeout(nowUs: number): void {
@@ -108,10 +118,10 @@ class Peer implements Timed {
   index = 0;
   private readonly onTimeout: (nowUs: number, peer: Peer) => void;
 
-  constructor(dialer: Dialer, timer: number, onTimeout: (nowUs: number, peer: Peer) => void) {
+  constructor(plane: Plane, dialer: Dialer, onTimeout: (nowUs: number, peer: Peer) => void) {
     this.dialer = dialer;
-    this.timer = timer;
     this.onTimeout = onTimeout;
+    this.timer = plane.enrol(this);
   }
 
   get nextTimeoutUs(): number {
@@ -123,11 +133,14 @@ class Peer implements Timed {
   }
 }
 
-type IndexOwner =
-  | { readonly kind: "link"; link: Link; readonly session: Session }
-  | { readonly kind: "peer"; readonly peer: Peer };
+type IndexOwner = { readonly kind: "link"; readonly link: Link } | { readonly kind: "peer"; readonly peer: Peer };
 
-/** The lower plane: datagrams of neighbours in and out. Everything above sees numbered links. */
+/**
+ * The lower plane: datagrams of neighbours in and out. Everything above sees numbered links.
+ *
+ * A link is one session and ends with it. Two to the same router over one path stand side by side for a while, when both
+ * ends dialled at once or a session needed a successor; whoever opened the one too many says BYE on it (settleDoubles).
+ */
 export class Links {
   private readonly plane: Plane;
   private readonly keys: KemKeys;
@@ -142,7 +155,8 @@ export class Links {
   private readonly peers: Peer[] = [];
   private readonly out = new Uint8Array(LINK_DATAGRAM_BYTES);
   private readonly small = new Uint8Array(UNKNOWN_BYTES);
-  private hintUs = -HINT_INTERVAL_US;
+  private hints = 0;
+  private hintsSinceUs: number = -NEVER;
 
   constructor(args: { plane: Plane; keys: KemKeys; routerId: Uint8Array; user: LinkUser }) {
     this.plane = args.plane;
@@ -156,11 +170,15 @@ export class Links {
     this.responding = timed(plane, responder, (now) => responder.handleTimeout(now));
   }
 
-  /** Keeps a link to whoever answers on `path`; `pin` is the 32-byte hash of the peer's link key, if known. */
+  /**
+   * Keeps a link to whoever answers on `path`; `pin` is the 32-byte hash of the peer's link key, if known. A path that is
+   * dialled already keeps the dialer it has.
+   */
   addPeer(nowUs: number, path: number, pin: Uint8Array | undefined): void {
+    if (this.peerOn(path) !== undefined) return;
     const { random32, entropy } = this.plane.ports;
-    const dialer = new Dialer(nowUs, { path, pin, random32, newNonce: () => entropy(8) });
-    const peer = new Peer(dialer, this.plane.takeTimer(), (now, self) => this.dial(now, self));
+    const dialer = new Dialer(nowUs, { path, pin, random32, newNonce: () => entropy(KEY_NONCE_BYTES) });
+    const peer = new Peer(this.plane, dialer, (now, self) => this.dial(now, self));
     this.peers.push(peer);
     this.plane.watch(peer);
   }
@@ -214,11 +232,14 @@ export class Links {
   /** Lets out what routing has ready for each link. */
   flushControl(nowUs: number): void {
     const routing = this.plane.routing;
-    for (let id = routing.pollLink(); id >= 0; id = routing.pollLink()) {
+    let idle = 0; // links in a row that had nothing to write after all
+    for (let id = routing.pollLink(); id >= 0 && idle <= this.links.length; id = routing.pollLink()) {
       const link = this.links[id];
       const out = this.controlWriter();
-      if (link === undefined || !routing.pollControl(nowUs, id, out)) return;
-      this.sendControl(link, out);
+      if (link !== undefined && routing.pollControl(nowUs, id, out)) {
+        this.sendControl(link, out);
+        idle = 0;
+      } else idle += 1;
     }
   }
 
@@ -236,9 +257,9 @@ export class Links {
       all.push({
         link: link.id,
         path: link.path,
-        pinned: link.dialer?.pin !== undefined,
-        incoming: link.incoming,
-        found: link.incoming ? "incoming" : "config",
+        pinned: link.isPinned,
+        incoming: link.isIncoming,
+        found: link.dialer === undefined ? "incoming" : "config",
         rttUs: link.neighbour.rttUs,
         lossPerMille: link.neighbour.lossPerMille,
         cost: link.neighbour.cost,
@@ -252,35 +273,43 @@ export class Links {
     into.number(this.index.size).number(this.links.length);
     for (const link of this.links) {
       if (link === undefined) continue;
-      into.number(link.id).number(link.path);
+      into.number(link.id).number(link.path).number(link.bornUs).number(link.retireAtUs);
+      into.number(link.routed ? 1 : 0).bytes(link.routerId ?? NO_ROUTER);
       link.session.digest(into);
       link.neighbour.digest(into);
     }
-    for (const peer of this.peers) peer.dialer.digest(into);
+    for (const peer of this.peers) {
+      into.number(peer.index);
+      peer.dialer.digest(into);
+    }
+    into.number(this.hints).number(this.hintsSinceUs);
+    this.pool.digest(into);
+    this.responder.digest(into);
   }
 
   private handleRecord(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
     const index = recordIndex(bytes, at, length);
     const owner = index === 0 ? undefined : this.index.get(index);
     if (owner === undefined || owner.kind !== "link") return this.handleStranger(nowUs, path, index, bytes, at, length);
-    const { link, session } = owner;
-    const opened = session.open(bytes, at, length);
+    const { link } = owner;
+    // Not even opened: a copy from elsewhere must not make a replay of the original. Changes of address are not followed.
+    if (link.path !== path) return this.plane.drop("unknownSession");
+    const opened = link.session.open(bytes, at, length);
     if (opened <= 0) return this.refuse(opened);
-    if (link.dialer?.state.kind === "shaking") this.confirm(nowUs, link.dialer, session);
-    if (link.path !== path) return this.plane.drop("handshake"); // an address change is validated before it is trusted
+    if (link.dialer?.state.kind === "shaking") this.confirm(nowUs, link.dialer, link.session);
     const body = at + RECORD_HEADER_BYTES;
-    switch (bytes[body]) {
+    const kind = bytes[body]!;
+    if (kind === RecordKind.control) {
+      return this.handleControl(nowUs, link, new Reader(bytes, body + 1, body + opened));
+    }
+    if (!link.isUp) return this.plane.drop("linkDown");
+    switch (kind) {
       case RecordKind.forward:
-        if (link.isUp) this.user.handleForward(nowUs, link.id, bytes, body, opened);
-        return;
-      case RecordKind.control:
-        return this.handleControl(nowUs, link, session, new Reader(bytes, body + 1, body + opened));
+        return this.user.handleForward(nowUs, link.id, bytes, body, opened);
       case RecordKind.keyRequest:
-        if (link.isUp) this.user.handleKeyRequest(nowUs, link.id, bytes[body + 1]!, bytes, body + 2, opened - 2);
-        return;
+        return this.user.handleKeyRequest(nowUs, link.id, bytes[body + 1]!, bytes, body + 2, opened - 2);
       case RecordKind.keyResponse:
-        if (link.isUp) this.user.handleKeyResponse(nowUs, link.id, bytes, body + 2, opened - 2);
-        return;
+        return this.user.handleKeyResponse(nowUs, link.id, bytes, body + 2, opened - 2);
       default:
         this.plane.drop("malformed");
     }
@@ -321,8 +350,12 @@ export class Links {
 
   /** No CONF came behind it, so whoever sent it believes in a session that we lost. */
   private hint(nowUs: number, path: number, index: number): void {
-    if (nowUs - this.hintUs < HINT_INTERVAL_US) return;
-    this.hintUs = nowUs;
+    if (nowUs - this.hintsSinceUs >= SECOND_US) {
+      this.hintsSinceUs = nowUs;
+      this.hints = 0;
+    }
+    if (this.hints >= HINTS_MAX) return;
+    this.hints += 1;
     encodeUnknown(new Writer(this.small), { index });
     this.plane.ports.sink.transmit(path, this.small, 0, UNKNOWN_BYTES);
   }
@@ -330,36 +363,20 @@ export class Links {
   private handleUnknown(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
     const unknown = decodeUnknown(new Reader(bytes, at, at + length));
     if (unknown === undefined) return this.plane.drop("malformed");
-    for (const peer of this.peers) {
-      if (peer.dialer.path !== path) continue;
-      const link = this.links.find((one) => one?.dialer === peer.dialer);
-      if (link?.session.peerIndex !== unknown.index || nowUs - link.bornUs < SECOND_US) continue;
-      if (peer.dialer.redial(nowUs)) this.dial(nowUs, peer);
-    }
+    const peer = this.peerOn(path);
+    const link = this.links.find((one) => one?.path === path && one.session.peerIndex === unknown.index);
+    if (peer === undefined || link === undefined || link.dialer !== peer.dialer) return;
+    if (nowUs - link.bornUs >= SECOND_US && peer.dialer.redial(nowUs)) this.dial(nowUs, peer);
   }
 
-  private handleControl(nowUs: number, arrived: Link, session: Session, frames: Reader): void {
-    let link = arrived;
+  private handleControl(nowUs: number, link: Link, frames: Reader): void {
     while (frames.remaining > 0) {
       const type = frames.u8();
       if (type === ControlFrame.padding) return;
       if (type === ControlFrame.hello) {
         const hello = decodeHello(frames);
         if (hello === undefined) return this.plane.drop("malformed");
-        const target = this.recognise(nowUs, link, session, hello.routerId);
-        if (target === undefined) return;
-        link = target;
-        const wasUp = link.isUp;
-        const { cameUp, answer } = link.neighbour.handleHello(nowUs, hello);
-        this.plane.time.observe(nowUs, link.id, hello.networkTimeMs, link.neighbour.rttUs >> 1);
-        if (cameUp) this.linkUp(nowUs, link);
-        else if (wasUp && link.neighbour.settleCost()) this.costChanged(nowUs, link);
-        if (link.isUp) {
-          this.plane.routing.linkRtt(link.id, link.neighbour.rttUs);
-          this.plane.routing.handleHello(nowUs, link.id, hello.controlSent, hello.controlProcessed);
-        }
-        if (answer || cameUp) this.sendHello(nowUs, link);
-        this.plane.watch(link);
+        if (!this.handleHello(nowUs, link, hello)) return;
       } else if (type === ControlFrame.bye) {
         if (decodeBye(frames) === undefined) return this.plane.drop("malformed");
         return this.down(nowUs, link, "bye");
@@ -371,39 +388,92 @@ export class Links {
     }
   }
 
-  /**
-   * The link that a hello of `routerId` belongs to. On a path that has a link already, the same router continues it
-   * under the new session; another router was restarted there, and the old link goes at once.
-   */
-  private recognise(nowUs: number, link: Link, session: Session, routerId: Uint8Array): Link | undefined {
-    if (link.routerId !== undefined) return sameBytes(link.routerId, routerId) ? link : undefined;
-    const older = this.links.find((one) => one !== undefined && one !== link && one.path === link.path && one.isUp);
-    if (older?.routerId !== undefined && sameBytes(older.routerId, routerId)) {
-      this.adopt(nowUs, older, link, session);
-      return older;
+  /** False when the link is gone by it, or it was not of this neighbour. */
+  private handleHello(nowUs: number, link: Link, hello: Hello): boolean {
+    if (!this.recognise(nowUs, link, hello.routerId)) return false;
+    const { routing, time } = this.plane;
+    const { neighbour } = link;
+    const { cameUp, answer } = neighbour.handleHello(nowUs, hello);
+    if (link.isUp) time.observe(nowUs, link.id, hello.networkTimeMs, neighbour.rttUs >> 1);
+    if (cameUp) this.linkUp(nowUs, link);
+    else if (link.isUp && neighbour.settleCost()) this.costChanged(nowUs, link);
+    if (link.isUp) {
+      routing.linkRtt(link.id, neighbour.rttUs);
+      routing.handleHello(nowUs, link.id, hello.controlSent, hello.controlProcessed);
     }
-    if (older !== undefined) this.down(nowUs, older, "replaced");
-    link.routerId = routerId.slice();
-    return link;
+    if (answer || cameUp) this.sendHello(nowUs, link);
+    if (cameUp) this.settleDoubles(nowUs, link);
+    this.plane.watch(link);
+    return this.links[link.id] === link;
   }
 
-  private adopt(nowUs: number, older: Link, younger: Link, session: Session): void {
-    if (older.previous !== undefined) this.forgetSession(older.previous);
-    older.previous = older.session;
-    older.previousUntilUs = nowUs + PREVIOUS_KEPT_US;
-    older.session = session;
-    this.index.set(session.localIndex, { kind: "link", link: older, session });
-    this.links[younger.id] = undefined;
-    this.plane.unwatch(younger);
-    this.plane.watch(older);
+  /**
+   * False when a hello of `routerId` does not belong to the link. The first one names its neighbour: when that is
+   * another router than before on this path, the process there was restarted, and its old links go at once.
+   */
+  private recognise(nowUs: number, link: Link, routerId: Uint8Array): boolean {
+    if (link.routerId !== undefined) return sameBytes(link.routerId, routerId);
+    if (sameBytes(this.routerId, routerId)) {
+      this.down(nowUs, link, "dead"); // the address that we dialled is our own
+      return false;
+    }
+    for (const other of this.links) {
+      if (other?.routerId === undefined || other.path !== link.path) continue;
+      if (!sameBytes(other.routerId, routerId)) this.down(nowUs, other, "replaced");
+    }
+    link.routerId = routerId.slice();
+    return true;
   }
 
   private linkUp(nowUs: number, link: Link): void {
-    const pinned = link.dialer?.pin !== undefined;
+    const { id, path, isPinned, isIncoming } = link;
     link.routed = true;
-    this.plane.routing.linkUp(nowUs, link.id, link.routerId!, link.neighbour.cost);
-    this.plane.ports.trace(Trace.linkUp, link.id, link.path, 0);
-    this.plane.ports.sink.event({ kind: "linkUp", link: link.id, path: link.path, pinned, incoming: link.incoming });
+    this.plane.routing.linkUp(nowUs, id, link.routerId!, link.neighbour.cost);
+    this.plane.ports.trace(Trace.linkUp, id, path, 0);
+    this.plane.ports.sink.event({ kind: "linkUp", link: id, path, pinned: isPinned, incoming: isIncoming });
+    link.dialer?.handleUp();
+    const peer = this.peerOn(path);
+    if (peer !== undefined) this.entrust(nowUs, peer, link);
+  }
+
+  /** A peer who opened a link himself need not be dialled, unless he shall prove his key. */
+  private entrust(nowUs: number, peer: Peer, link: Link): void {
+    const { dialer } = peer;
+    const isSeeking = dialer.state.kind === "waiting" || dialer.state.kind === "asking";
+    if (!isSeeking || dialer.pin !== undefined || link.dialer !== undefined) return;
+    link.dialer = dialer;
+    dialer.handleLinked(nowUs);
+    dialer.handleUp();
+    this.plane.watch(peer);
+  }
+
+  /**
+   * `link` came up beside another to the same router on the same path. Decided by who opened them, so that both ends
+   * agree, and done by the opener, who alone knows whether a pin holds a link.
+   */
+  private settleDoubles(nowUs: number, link: Link): void {
+    for (const other of this.links) {
+      if (other === undefined || !isDouble(link, other)) continue;
+      if (other.isIncoming === link.isIncoming) this.succeed(nowUs, other);
+      else this.giveWay(nowUs, link.isIncoming ? other : link, link.isIncoming ? link : other);
+    }
+  }
+
+  /** Both ends dialled at once: the link that the higher router id opened is one too many. */
+  private giveWay(nowUs: number, ours: Link, theirs: Link): void {
+    if (ours.isPinned || !isLower(theirs.routerId!, this.routerId)) return;
+    theirs.dialer ??= ours.dialer;
+    this.close(nowUs, ours, "replaced", ByeReason.replaced);
+  }
+
+  /**
+   * The opener has a younger link: as successor of a session that is used up, or because he lost this one. The hello
+   * that is due now tells: no answer, and it is dead within a second.
+   */
+  private succeed(nowUs: number, older: Link): void {
+    older.neighbour.doubt(nowUs);
+    if (!older.isIncoming) older.retireAtUs = nowUs + OVERLAP_US;
+    this.plane.watch(older);
   }
 
   private costChanged(nowUs: number, link: Link): void {
@@ -414,7 +484,7 @@ export class Links {
   /** Takes the link down and tells the neighbour. */
   private close(nowUs: number, link: Link, reason: LinkDownReason, byeReason: number): void {
     const out = this.controlWriter();
-    if (out.room >= BYE_WRITTEN_BYTES) encodeBye(out.u8(ControlFrame.bye), { reason: byeReason });
+    encodeBye(out.u8(ControlFrame.bye), { reason: byeReason });
     this.sendControl(link, out);
     this.down(nowUs, link, reason);
   }
@@ -422,42 +492,47 @@ export class Links {
   private down(nowUs: number, link: Link, reason: LinkDownReason): void {
     if (this.links[link.id] !== link) return;
     this.links[link.id] = undefined;
-    this.plane.unwatch(link);
-    this.forgetSession(link.session);
-    if (link.previous !== undefined) this.forgetSession(link.previous);
+    this.plane.release(link);
+    this.index.delete(link.session.localIndex);
+    link.session.erase();
     this.plane.time.forget(link.id);
     if (link.routed) {
       this.plane.routing.linkDown(nowUs, link.id);
-      this.plane.ports.trace(Trace.linkDown, link.id, 0, 0);
+      this.plane.ports.trace(Trace.linkDown, link.id, LINK_DOWN_REASONS.indexOf(reason), 0);
       this.plane.ports.sink.event({ kind: "linkDown", link: link.id, path: link.path, reason });
     }
     this.redial(nowUs, link);
   }
 
   private redial(nowUs: number, link: Link): void {
-    const peer = this.peers.find((one) => one.dialer === link.dialer);
-    if (peer === undefined || peer.dialer.state.kind !== "linked") return;
-    if (this.links.some((one) => one?.dialer === peer.dialer)) return;
-    peer.dialer.handleLost(nowUs);
-    this.plane.watch(peer);
+    const { dialer } = link;
+    if (dialer?.state.kind !== "linked" || this.links.some((one) => one?.dialer === dialer)) return;
+    dialer.handleLost(nowUs);
+    const peer = this.peerOn(dialer.path);
+    if (peer !== undefined) this.plane.watch(peer);
   }
 
-  private forgetSession(session: Session): void {
-    this.index.delete(session.localIndex);
-    session.erase();
+  private peerOn(path: number): Peer | undefined {
+    return this.peers.find((one) => one.dialer.path === path);
   }
 
   private linkTimeout(nowUs: number, link: Link): void {
     const step = link.neighbour.handleTimeout(nowUs);
-    if (step === "dead") return this.down(nowUs, link, "dead");
-    if (link.routed && this.plane.routing.isStalled(nowUs, link.id)) return this.down(nowUs, link, "stalled");
-    if (link.previous !== undefined && nowUs >= link.previousUntilUs) {
-      this.forgetSession(link.previous);
-      link.previous = undefined;
+    // It may be that we are heard all the same: then the neighbour need not wait for his own six seconds.
+    if (step === "dead") return this.close(nowUs, link, "dead", ByeReason.unheard);
+    if (link.routed && this.plane.routing.isStalled(nowUs, link.id)) {
+      return this.close(nowUs, link, "stalled", ByeReason.unheard);
+    }
+    if (nowUs >= link.retireAtUs) {
+      link.retireAtUs = NEVER;
+      const isSucceeded = this.links.some((other) => other !== undefined && isDouble(link, other));
+      if (isSucceeded) return this.close(nowUs, link, "replaced", ByeReason.replaced);
     }
     if (step === "hello") this.sendHello(nowUs, link);
-    const peer = this.peers.find((one) => one.dialer === link.dialer);
-    if (link.session.wantsSuccessor && peer?.dialer.redial(nowUs)) this.dial(nowUs, peer);
+    if (link.session.wantsSuccessor && !link.isIncoming && link.retireAtUs === NEVER) {
+      const peer = this.peerOn(link.path);
+      if (peer?.dialer.redial(nowUs)) this.dial(nowUs, peer);
+    }
     this.plane.watch(link);
   }
 
@@ -486,7 +561,6 @@ export class Links {
 
   private sendControl(link: Link, out: Writer): void {
     const bare = out.offset - RECORD_HEADER_BYTES + RECORD_OVERHEAD_BYTES;
-    if (out.offset === RECORD_HEADER_BYTES + 1) return; // nothing was written
     out.zeros(paddedControlBytes(bare) - bare);
     this.send(link, this.out, 0, out.offset - RECORD_HEADER_BYTES);
   }
@@ -501,6 +575,9 @@ export class Links {
   // The handshake of links.
 
   private dial(nowUs: number, peer: Peer): void {
+    const incoming = this.links.find((one) => one?.path === peer.dialer.path && one.isUp && one.dialer === undefined);
+    if (incoming !== undefined) this.entrust(nowUs, peer, incoming);
+    const { state } = peer.dialer;
     const step = peer.dialer.handleTimeout(nowUs);
     const { sink } = this.plane.ports;
     if (step?.kind === "ask") {
@@ -508,11 +585,20 @@ export class Links {
       sink.transmit(peer.dialer.path, request, 0, request.length);
     } else if (step?.kind === "flight") {
       sink.transmit(peer.dialer.path, step.flight, 0, step.flight.length);
-    } else if (step?.kind === "failed") {
-      this.forgetAttempt(peer);
-      this.plane.handshakes.failed += 1;
+    } else if (step?.kind === "failed" && state.kind === "shaking") {
+      this.forgetAttempt(nowUs, peer, state.initiator);
     }
     this.plane.watch(peer);
+  }
+
+  /** The flights came to nothing: neither their number nor a link that never was confirmed is left. */
+  private forgetAttempt(nowUs: number, peer: Peer, initiator: Initiator): void {
+    this.plane.handshakes.failed += 1;
+    this.plane.ports.trace(Trace.handshakeFailed, 0, initiator.localIndex, 0);
+    peer.index = 0;
+    const owner = this.index.get(initiator.localIndex);
+    if (owner?.kind === "link") this.down(nowUs, owner.link, "dead");
+    else this.index.delete(initiator.localIndex);
   }
 
   private handleKeyRequest(path: number, bytes: Uint8Array, at: number, length: number): void {
@@ -548,7 +634,6 @@ export class Links {
     });
     const flight = initiator.start(nowUs);
     if (flight === undefined) return this.plane.drop("badKey");
-    this.forgetAttempt(peer);
     peer.index = localIndex;
     this.index.set(localIndex, { kind: "peer", peer });
     this.plane.handshakes.started += 1;
@@ -556,11 +641,6 @@ export class Links {
     peer.dialer.handleKey(initiator);
     this.plane.ports.sink.transmit(peer.dialer.path, flight, 0, flight.length);
     this.plane.watch(peer);
-  }
-
-  private forgetAttempt(peer: Peer): void {
-    if (this.index.get(peer.index)?.kind === "peer") this.index.delete(peer.index);
-    peer.index = 0;
   }
 
   private handleInit(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
@@ -583,10 +663,8 @@ export class Links {
     const flight = state.initiator.handleResp(nowUs, bytes, at, length);
     if (flight === undefined) return this.plane.drop("handshake");
     this.plane.ports.sink.transmit(path, flight, 0, flight.length);
-    const session = state.initiator.session;
-    const link = session === undefined ? undefined : this.link(nowUs, path, session, peer.dialer);
-    if (link === undefined) return;
-    this.sendHello(nowUs, link);
+    const { session } = state.initiator;
+    if (session !== undefined) this.sendHello(nowUs, this.link(nowUs, path, session, peer.dialer));
     this.plane.watch(peer);
   }
 
@@ -597,43 +675,55 @@ export class Links {
     if (typeof done === "string") return this.plane.drop("handshake");
     if ("repeatOf" in done) {
       const owner = this.index.get(done.repeatOf);
-      if (owner?.kind === "link" && owner.link.session === owner.session) this.sendHello(nowUs, owner.link);
+      if (owner?.kind === "link") this.sendHello(nowUs, owner.link);
       return;
     }
-    const link = this.link(nowUs, path, done.session, undefined);
-    if (link === undefined) return;
-    this.sendHello(nowUs, link);
+    this.forgetGreeting(nowUs, path);
+    if (this.incomingCount >= INCOMING_MAX) {
+      done.session.erase();
+      return this.plane.drop("linkLimit");
+    }
+    this.sendHello(nowUs, this.link(nowUs, path, done.session, undefined));
     this.pool.take(done.session.localIndex, (pooledPath, pooled, pooledAt, pooledLength) => {
       this.handleRecord(nowUs, pooledPath, pooled, pooledAt, pooledLength);
     });
   }
 
-  /** A place for a new session, or undefined when there are too many links. */
-  private link(nowUs: number, path: number, session: Session, dialer: Dialer | undefined): Link | undefined {
+  private get incomingCount(): number {
+    let count = 0;
+    for (const link of this.links) if (link?.isIncoming) count += 1;
+    return count;
+  }
+
+  /** A path holds one link of others that is not up yet: whoever shakes hands there anew gave up the one before. */
+  private forgetGreeting(nowUs: number, path: number): void {
+    for (const link of this.links) {
+      if (link?.path === path && link.isIncoming && !link.isUp) this.down(nowUs, link, "replaced");
+    }
+  }
+
+  private link(nowUs: number, path: number, session: Session, dialer: Dialer | undefined): Link {
     let id = this.links.indexOf(undefined);
     if (id < 0) id = this.links.length;
-    if (id >= LINKS_MAX) {
-      this.plane.drop("linkLimit");
-      session.erase();
-      return undefined;
-    }
-    const link = new Link({
-      id,
-      path,
-      timer: this.plane.takeTimer(),
-      session,
-      dialer,
-      nowUs,
-      random32: this.plane.ports.random32,
-      onTimeout: (now, self) => this.linkTimeout(now, self),
-    });
+    const onTimeout = (now: number, self: Link) => this.linkTimeout(now, self);
+    const link = new Link({ id, path, plane: this.plane, session, dialer, nowUs, onTimeout });
     this.links[id] = link;
-    this.index.set(session.localIndex, { kind: "link", link, session });
+    this.index.set(session.localIndex, { kind: "link", link });
     this.plane.handshakes.done += 1;
     this.plane.ports.trace(Trace.handshakeDone, 0, session.localIndex, 0);
     this.plane.watch(link);
     return link;
   }
+}
+
+/** Two links that are up to the same router over the same path. */
+function isDouble(link: Link, other: Link): boolean {
+  return other !== link && other.isUp && other.path === link.path && sameBytes(other.routerId, link.routerId);
+}
+
+function isLower(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return a[i]! < b[i]!;
+  return false;
 }
 
 /** What a biscuit binds a link's handshake to: the path it was asked on. */

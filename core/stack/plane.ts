@@ -2,33 +2,38 @@ import type { NetworkTime } from "../link/network-time.js";
 import type { Routing } from "../routing/routing.js";
 import type { SessionContext } from "../session/context.js";
 import type { DeadlineHeap } from "../time/deadline-heap.js";
+import { NEVER } from "../time/instant.js";
 import { Trace } from "../trace/trace.js";
 import type { DropCounters, DropReason } from "./drops.js";
 import type { StackPorts } from "./ports.js";
 
-/** Something with a deadline of its own. Its timer number is its place in the stack's heap of deadlines. */
+/**
+ * Something with a deadline of its own. It enrols when it is made and is released when it is over; its timer number is
+ * its place in the stack's heap of deadlines meanwhile.
+ */
 export interface Timed {
   readonly timer: number;
   readonly nextTimeoutUs: number;
   handleTimeout(nowUs: number): void;
 }
 
-/** A timer for `state`, which keeps its own deadline. Watch it again whenever that may have moved. */
+/** A timer, never released, for `state`, which keeps its own deadline. Watch it again whenever that may have moved. */
 export function timed(
   plane: Plane,
   state: { readonly nextTimeoutUs: number },
   onTimeout: (nowUs: number) => void,
 ): Timed {
-  const self: Timed = {
-    timer: plane.takeTimer(),
+  const self = {
+    timer: -1,
     get nextTimeoutUs() {
       return state.nextTimeoutUs;
     },
-    handleTimeout(nowUs) {
+    handleTimeout(nowUs: number) {
       onTimeout(nowUs);
       plane.watch(self);
     },
   };
+  self.timer = plane.enrol(self);
   return self;
 }
 
@@ -67,20 +72,21 @@ export class Plane {
     this.ports.trace(Trace.packetDropped, number, 0, 0);
   }
 
-  /** A timer number for a new Timed; hand it to `watch` once the object stands. */
-  takeTimer(): number {
-    return this.freeTimers.pop() ?? this.timed.push(undefined) - 1;
+  /** The timer number of `timed`, its own until `release`. Nothing is due before the first `watch`. */
+  enrol(timed: Timed): number {
+    const timer = this.freeTimers.pop() ?? this.timed.length;
+    this.timed[timer] = timed;
+    return timer;
   }
 
-  /** To be called whenever `nextTimeoutUs` of the object may have moved. */
+  /** To be called whenever `nextTimeoutUs` may have moved. What was released stays released: its number may be another's. */
   watch(timed: Timed): void {
-    this.timed[timed.timer] = timed;
-    this.heap.set(timed.timer, timed.nextTimeoutUs);
+    if (this.timed[timed.timer] === timed) this.heap.set(timed.timer, timed.nextTimeoutUs);
   }
 
-  unwatch(timed: Timed): void {
+  release(timed: Timed): void {
     if (this.timed[timed.timer] !== timed) return;
-    this.heap.set(timed.timer, Number.MAX_SAFE_INTEGER);
+    this.heap.set(timed.timer, NEVER);
     this.timed[timed.timer] = undefined;
     this.freeTimers.push(timed.timer);
   }

@@ -54,7 +54,17 @@ export const LocalCode = {
   handshakeFailed: 10,
 } as const;
 
-export type LinkDownReason = "dead" | "stalled" | "bye" | "replaced" | "shutdown";
+/** The order is stable: recordings hold the numbers. */
+export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdown"] as const;
+
+/**
+ *   dead      nothing of ours was echoed for six seconds
+ *   stalled   the neighbour says hello, yet processed no routes for ten seconds
+ *   bye       the neighbour took leave
+ *   replaced  another link to the same address took its place
+ *   shutdown  we took leave
+ */
+export type LinkDownReason = (typeof LINK_DOWN_REASONS)[number];
 
 export type PingFailure = "noRoute" | "noKey" | "handshake" | "timeout";
 
