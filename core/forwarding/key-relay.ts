@@ -7,7 +7,8 @@ import { NEVER, SECOND_US } from "../time/instant.js";
  * seconds which link asked for which NAC (one entry per NAC), and any hop that holds the key answers. Keys hash to
  * their NAC, so a cache can be wrong about nothing but being full.
  *
- * Bounds: 1,024 requests under way (beyond: refused), 1,024 keys cached (beyond: the oldest makes room), 8 askers per NAC.
+ * Bounds: 1,024 requests under way (beyond: refused), 1,024 keys cached (beyond: the oldest makes room), 8 askers per
+ * NAC. What this node asks for itself is never refused: others must not keep it from asking.
  */
 const PENDING_MAX = 1024;
 const PENDING_US = 5 * SECOND_US;
@@ -56,13 +57,13 @@ export class KeyRelay {
     this.expire(nowUs);
     let entry = this.pending.get(destination);
     if (entry === undefined) {
-      if (this.pending.size >= PENDING_MAX) return "full";
+      if (this.pending.size >= PENDING_MAX && link !== ASKED_BY_US) return "full";
       entry = { askers: [], expiresUs: 0, forwardedUs: 0, attempts: 0 };
       this.pending.set(destination, entry);
     }
     const known = entry.askers.find((asker) => asker.link === link);
     if (known !== undefined) known.nonce = nonce.slice();
-    else if (entry.askers.length >= ASKERS_MAX) return "full";
+    else if (entry.askers.length >= ASKERS_MAX && link !== ASKED_BY_US) return "full";
     else entry.askers.push({ link, nonce: nonce.slice() });
     entry.expiresUs = nowUs + PENDING_US;
     this.nextExpiryUs = Math.min(this.nextExpiryUs, entry.expiresUs);
@@ -85,6 +86,11 @@ export class KeyRelay {
 
   digest(into: Digest): void {
     into.number(this.pending.size).number(this.cache.size);
+    for (const { askers, expiresUs, forwardedUs, attempts } of this.pending.values()) {
+      into.number(expiresUs).number(forwardedUs).number(attempts);
+      for (const { link, nonce } of askers) into.number(link).bytes(nonce);
+    }
+    for (const { signatureHash } of this.cache.values()) into.bytes(signatureHash);
   }
 
   private expire(nowUs: number): void {

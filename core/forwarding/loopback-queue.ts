@@ -1,3 +1,4 @@
+import type { Digest } from "../collections/digest.js";
 import { NEVER } from "../time/instant.js";
 import { END_PACKET_BYTES } from "../wire/network-header.js";
 
@@ -14,14 +15,15 @@ export class LoopbackQueue {
   private readonly destinations = new Int32Array(PACKETS_MAX);
   private first = 0;
   private size = 0;
+  private drainedUs = 0;
 
   get isEmpty(): boolean {
     return this.size === 0;
   }
 
-  /** Due at once while anything is left. */
+  /** Due in the next call while anything is left. */
   get nextTimeoutUs(): number {
-    return this.size === 0 ? NEVER : 0;
+    return this.size === 0 ? NEVER : this.drainedUs + 1;
   }
 
   /** Copies the packet at `bytes[at]`; false when the queue is full. */
@@ -36,12 +38,18 @@ export class LoopbackQueue {
   }
 
   /** Hands out packets in order, also those that the visits add. A packet is the visitor's to change. */
-  drain(visit: (destination: number, packet: Uint8Array) => void): void {
+  drain(nowUs: number, visit: (destination: number, packet: Uint8Array) => void): void {
+    this.drainedUs = nowUs;
     for (let i = 0; i < DRAIN_MAX && this.size > 0; i += 1) {
       const slot = this.first;
       visit(this.destinations[slot]!, this.packets[slot]!);
       this.first = (slot + 1) % PACKETS_MAX;
       this.size -= 1;
     }
+  }
+
+  digest(into: Digest): void {
+    into.number(this.size).number(this.drainedUs);
+    for (let i = 0; i < this.size; i += 1) into.bytes(this.packets[(this.first + i) % PACKETS_MAX]!);
   }
 }

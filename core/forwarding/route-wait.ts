@@ -1,31 +1,37 @@
+import { NAC_BYTES } from "../address/nac.js";
 import type { Digest } from "../collections/digest.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
 import { END_PACKET_BYTES } from "../wire/network-header.js";
 
 /**
- * Packets of our own that wait for a route: an answer may be ready a moment before its destination is announced.
- * Bounded: the oldest is dropped when the queue is full, and each after one second.
+ * Packets of our own that wait for a route: an answer may be ready a moment before its destination is announced. They
+ * wait by NAC, not by its number: a stranger's INIT may ask for an answer to any NAC, and such a one must not be
+ * interned. Bounded: the oldest is dropped when the queue is full, and each after one second.
  */
 const WAITING_MAX = 64;
 const WAIT_US = SECOND_US;
 
 export class RouteWait {
   private readonly packets: Uint8Array[] = [];
-  private readonly destinations = new Int32Array(WAITING_MAX);
+  private readonly nacs = new Uint8Array(WAITING_MAX * NAC_BYTES);
   private readonly expiresUs = new Float64Array(WAITING_MAX);
   private first = 0;
   private size = 0;
-  dropped = 0;
 
-  /** Copies the packet at `bytes[at, at + END_PACKET_BYTES)`. */
-  add(nowUs: number, destination: number, bytes: Uint8Array, at: number): void {
-    if (this.size === WAITING_MAX) this.dropOldest();
+  /** Copies `nac` and the packet at `bytes[at, at + END_PACKET_BYTES)`. False when the oldest packet had to make room. */
+  add(nowUs: number, nac: Uint8Array, bytes: Uint8Array, at: number): boolean {
+    const isFull = this.size === WAITING_MAX;
+    if (isFull) {
+      this.first = (this.first + 1) % WAITING_MAX;
+      this.size -= 1;
+    }
     const slot = (this.first + this.size) % WAITING_MAX;
     this.packets[slot] ??= new Uint8Array(END_PACKET_BYTES);
     this.packets[slot]!.set(bytes.subarray(at, at + END_PACKET_BYTES));
-    this.destinations[slot] = destination;
+    for (let i = 0; i < NAC_BYTES; i += 1) this.nacs[slot * NAC_BYTES + i] = nac[i]!;
     this.expiresUs[slot] = nowUs + WAIT_US;
     this.size += 1;
+    return !isFull;
   }
 
   get nextTimeoutUs(): number {
@@ -36,40 +42,52 @@ export class RouteWait {
     return this.size;
   }
 
-  /** Hands out, in order, each packet whose destination has a route now; drops the expired. */
+  /**
+   * Hands out, in order, each packet whose destination has a route now, and drops the expired. Answers how many expired.
+   *
+   * @param reach  the number of the NAC at `nacs[at]` if there is a way to it now, else -1
+   */
   release(
     nowUs: number,
-    hasRoute: (destination: number) => boolean,
+    reach: (nacs: Uint8Array, at: number) => number,
     send: (destination: number, packet: Uint8Array) => void,
-  ): void {
+  ): number {
+    let expired = 0;
     const count = this.size;
     for (let i = 0; i < count; i += 1) {
       const slot = this.first;
       this.first = (slot + 1) % WAITING_MAX;
       this.size -= 1;
-      if (this.expiresUs[slot]! <= nowUs) this.dropped += 1;
-      else if (hasRoute(this.destinations[slot]!)) send(this.destinations[slot]!, this.packets[slot]!);
+      if (this.expiresUs[slot]! <= nowUs) {
+        expired += 1;
+        continue;
+      }
+      const destination = reach(this.nacs, slot * NAC_BYTES);
+      if (destination >= 0) send(destination, this.packets[slot]!);
       else this.keep(slot);
     }
+    return expired;
   }
 
   digest(into: Digest): void {
-    into.number(this.size).number(this.dropped);
+    into.number(this.size);
+    for (let i = 0; i < this.size; i += 1) {
+      const slot = (this.first + i) % WAITING_MAX;
+      into.number(this.expiresUs[slot]!).bytes(this.nacs.subarray(slot * NAC_BYTES, (slot + 1) * NAC_BYTES));
+      into.bytes(this.packets[slot]!);
+    }
   }
 
+  /** Back to the end, behind those that were looked at before: after a whole round the order is as it was. */
   private keep(from: number): void {
     const to = (this.first + this.size) % WAITING_MAX;
-    const packet = this.packets[from]!;
-    this.packets[from] = this.packets[to] ?? new Uint8Array(END_PACKET_BYTES);
-    this.packets[to] = packet;
-    this.destinations[to] = this.destinations[from]!;
-    this.expiresUs[to] = this.expiresUs[from]!;
+    if (to !== from) {
+      const packet = this.packets[from]!;
+      this.packets[from] = this.packets[to] ?? new Uint8Array(END_PACKET_BYTES);
+      this.packets[to] = packet;
+      this.nacs.copyWithin(to * NAC_BYTES, from * NAC_BYTES, (from + 1) * NAC_BYTES);
+      this.expiresUs[to] = this.expiresUs[from]!;
+    }
     this.size += 1;
-  }
-
-  private dropOldest(): void {
-    this.first = (this.first + 1) % WAITING_MAX;
-    this.size -= 1;
-    this.dropped += 1;
   }
 }

@@ -85,6 +85,11 @@ export class Routing {
     return this.table.next[destination] ?? -1;
   }
 
+  /** Somebody announced the destination once. (It may be interned for another node that shares the dictionary.) */
+  knows(destination: number): boolean {
+    return destination >= 0 && this.table.knows(destination);
+  }
+
   /** The newest epoch heard of for the destination; 0 when it is unknown. A restart raises it. */
   epochOf(destination: number): number {
     return this.table.knows(destination) ? this.table.epoch[destination]! : 0;

@@ -1,3 +1,4 @@
+import type { Digest } from "../collections/digest.js";
 import type { Initiator } from "../session/initiator.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import type { EndSession } from "./end-session.js";
@@ -22,7 +23,7 @@ export type ContactState =
   | { readonly kind: "idle" }
   | { readonly kind: "routing" }
   | { readonly kind: "asking"; readonly nonce: Uint8Array; attempts: number; untilUs: number }
-  | { readonly kind: "shaking"; readonly initiator: Initiator }
+  | { readonly kind: "shaking"; readonly initiator: Initiator; readonly sinceUs: number; isRepeated: boolean }
   | { readonly kind: "open"; readonly end: EndSession };
 
 /** What waits for a session. */
@@ -64,9 +65,19 @@ export class Contact implements Timed {
     this.state = { kind: "asking", nonce, attempts: attempts + 1, untilUs: nowUs + gapUs };
   }
 
+  digest(into: Digest): void {
+    into.number(STATES.indexOf(this.state.kind)).number(this.nextTimeoutUs).number(this.wishes.length);
+    if (this.state.kind === "asking") into.bytes(this.state.nonce).number(this.state.attempts);
+    if (this.state.kind === "shaking") this.state.initiator.digest(into);
+    for (const { untilUs } of this.wishes) into.number(untilUs);
+  }
+
   /** What the wait has come to, in words for whoever waited. */
   get fault(): ContactFault {
     if (this.state.kind === "asking") return "noKey";
     return this.state.kind === "shaking" ? "handshake" : "noRoute";
   }
 }
+
+// The numbers that stand for states in a digest.
+const STATES: readonly ContactState["kind"][] = ["idle", "routing", "asking", "shaking", "open"];

@@ -4,7 +4,6 @@ import type { Session } from "../session/session.js";
 import { SEND_BUFFER_BYTES } from "../stream/send-buffer.js";
 import { Streams } from "../stream/streams.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
-import { Trace } from "../trace/trace.js";
 import { Transport } from "../transport/transport.js";
 import { CELL_BYTES, EndCode } from "../wire/cell.js";
 import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
@@ -24,8 +23,15 @@ const PUMP_CELLS_MAX = 64;
 const IDLE_CALLER_US = 120 * SECOND_US;
 const IDLE_CALLED_US = 150 * SECOND_US;
 const PING_WAIT_US = 10 * SECOND_US;
-/** No shell gives this number to a ping of its own. */
-const CONFIRMING_PING = -2;
+/** With streams open and nothing heard for so long, the peer is asked for a sign of life. */
+const ALIVE_ASK_US = 10 * SECOND_US;
+/** Nothing heard for so long: the session is lost. As long as the transport waits for a report. */
+const SILENCE_US = 30 * SECOND_US;
+/** The same for a peer of whom a newer epoch says that it was restarted, with cells outstanding and without. */
+const OUTLIVED_BUSY_US = SECOND_US;
+const OUTLIVED_US = 12 * SECOND_US;
+/** No shell gives this number to a ping of its own: nobody is told of the answer. */
+const QUIET_PING = -2;
 
 // Filled and sent within one call; shared by all sessions of a process.
 const out = new Uint8Array(LINK_DATAGRAM_BYTES);
@@ -49,10 +55,12 @@ export class EndSession implements Timed {
   private readonly pings = new Map<number, number>();
   /** The peer's epoch when the session was made. */
   private readonly peerEpoch: number;
+  /** When the peer was last heard, or the first stream opened. */
   private usedUs: number;
+  private askedUs: number;
   private isOver = false;
-  /** More cells are ready than one call may send. */
-  private isBacklogged = false;
+  /** When more cells are sent than one call may send; NEVER when all were. */
+  private backlogUs: number = NEVER;
 
   constructor(args: {
     nowUs: number;
@@ -62,6 +70,8 @@ export class EndSession implements Timed {
     peer: number;
     peerParams: Params;
     localParams: Params;
+    /** As the handshake measured it, if it could. */
+    rttUs: number | undefined;
     streams: StreamHandles;
     send: (nowUs: number, bytes: Uint8Array) => void;
     onOver: (self: EndSession) => void;
@@ -76,6 +86,7 @@ export class EndSession implements Timed {
     this.send = args.send;
     this.onOver = args.onOver;
     this.usedUs = args.nowUs;
+    this.askedUs = args.nowUs;
     this.peerEpoch = args.plane.routing.epochOf(args.peer);
     const { sink, trace } = args.plane.ports;
     const session = args.session.localIndex;
@@ -103,7 +114,8 @@ export class EndSession implements Timed {
         closed: (id) => this.unbind(id),
       },
     );
-    this.transport = new Transport({ session, trace }, this.streams, {
+    const { rttUs } = args;
+    this.transport = new Transport({ session, trace, ...(rttUs === undefined ? {} : { rttUs }) }, this.streams, {
       pong: (id, rttUs) => {
         if (this.pings.delete(id)) sink.event({ kind: "pong", id, rttUs });
       },
@@ -120,9 +132,9 @@ export class EndSession implements Timed {
   }
 
   get nextTimeoutUs(): number {
-    if (this.isBacklogged) return 0;
     const handshakeUs = this.initiator?.nextTimeoutUs ?? NEVER;
-    return Math.min(handshakeUs, this.transport.nextTimeoutUs, this.idleUs, this.pingUs);
+    const lifeUs = Math.min(this.idleUs, this.aliveUs, this.silentUs);
+    return Math.min(this.backlogUs, handshakeUs, this.transport.nextTimeoutUs, lifeUs, this.pingUs);
   }
 
   handleTimeout(nowUs: number): void {
@@ -133,7 +145,13 @@ export class EndSession implements Timed {
     }
     if (this.transport.nextTimeoutUs <= nowUs) {
       this.transport.handleTimeout(nowUs);
-      if (this.isOutlived && !this.transport.isIdle) return this.lose(nowUs);
+      const isSilent = nowUs - this.usedUs >= OUTLIVED_BUSY_US;
+      if (isSilent && this.isOutlived && !this.transport.isIdle) return this.lose(nowUs);
+    }
+    if (nowUs >= this.silentUs) return this.lose(nowUs);
+    if (nowUs >= this.aliveUs) {
+      this.askedUs = nowUs;
+      this.transport.ping(nowUs, QUIET_PING);
     }
     this.expirePings(nowUs);
     if (nowUs >= this.idleUs) this.transport.close(nowUs, EndCode.noError);
@@ -155,8 +173,9 @@ export class EndSession implements Timed {
       this.send(nowUs, out);
       cells += 1;
     }
-    this.isBacklogged = cells === PUMP_CELLS_MAX;
-    if (!this.transport.isOpen && !this.isBacklogged) this.leave();
+    const isBacklogged = cells === PUMP_CELLS_MAX;
+    this.backlogUs = isBacklogged ? nowUs + 1 : NEVER; // others have their turn first
+    if (!this.transport.isOpen && !isBacklogged) this.leave();
   }
 
   /** Asks for a sign of life; the first packet of the called end also confirms the handshake. */
@@ -167,12 +186,13 @@ export class EndSession implements Timed {
 
   /** One packet under the traffic keys, which shows the caller that its CONF arrived. */
   answerConf(nowUs: number): void {
-    this.transport.ping(nowUs, CONFIRMING_PING);
+    this.transport.ping(nowUs, QUIET_PING);
     this.pump(nowUs);
     this.plane.watch(this);
   }
 
-  openStream(stream: number, port: number): void {
+  openStream(nowUs: number, stream: number, port: number): void {
+    if (this.handleOf.size === 0) this.usedUs = nowUs;
     const id = this.streams.open(port);
     if (id < 0) {
       this.handles.release(stream);
@@ -210,7 +230,9 @@ export class EndSession implements Timed {
   }
 
   digest(into: Digest): void {
-    into.number(this.peer).number(this.handleOf.size);
+    into.bytes(this.plane.ports.dictionary.bytesOf(this.peer)).number(this.peerEpoch).number(this.usedUs);
+    into.number(this.askedUs).number(this.backlogUs).number(this.handleOf.size).number(this.pings.size);
+    this.initiator?.digest(into);
     this.session.digest(into);
     this.transport.digest(into);
     this.streams.digest(into);
@@ -219,6 +241,18 @@ export class EndSession implements Timed {
   private get idleUs(): number {
     if (this.handleOf.size > 0 || !this.transport.isOpen) return NEVER;
     return this.usedUs + (this.isCaller ? IDLE_CALLER_US : IDLE_CALLED_US);
+  }
+
+  /** When to ask for a sign of life: a peer that vanished must not keep its streams for ever. */
+  private get aliveUs(): number {
+    if (this.handleOf.size === 0 || !this.transport.isOpen) return NEVER;
+    return Math.max(this.usedUs, this.askedUs) + ALIVE_ASK_US;
+  }
+
+  /** When the peer's silence means that the session is lost. */
+  private get silentUs(): number {
+    if (this.handleOf.size === 0 || !this.transport.isOpen) return NEVER;
+    return this.usedUs + (this.isOutlived ? OUTLIVED_US : SILENCE_US);
   }
 
   /** When the oldest ping has waited long enough. */
@@ -259,7 +293,6 @@ export class EndSession implements Timed {
   private bind(stream: number, id: number): void {
     this.handleOf.set(id, stream);
     this.handles.bind(stream, { end: this, id });
-    this.plane.ports.trace(Trace.streamOpened, this.session.localIndex, id, stream);
   }
 
   private unbind(id: number): void {
@@ -267,7 +300,6 @@ export class EndSession implements Timed {
     if (stream === undefined) return;
     this.handleOf.delete(id);
     this.handles.release(stream);
-    this.plane.ports.trace(Trace.streamClosed, this.session.localIndex, id, stream);
   }
 
   private tell(id: number, say: (stream: number) => void): void {

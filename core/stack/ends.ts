@@ -45,6 +45,11 @@ import { StreamHandles } from "./stream-handles.js";
 
 /** End-to-end sessions held at once; a handshake beyond is refused. */
 const SESSIONS_MAX = 1024;
+/** NACs looked for or talked to at once, and what may wait for one of them; beyond, a stream is reset with "overload". */
+const CONTACTS_MAX = 4096;
+const WISHES_MAX = 1024;
+/** NACs that were wished for and of which nobody ever spoke, since start. Beyond, such a one is unreachable at once. */
+const UNHEARD_MAX = 65_536;
 /** The client NAC is withdrawn when nothing used it for so long. */
 const CLIENT_IDLE_US = 600 * SECOND_US;
 
@@ -91,6 +96,7 @@ export class Ends implements LinkUser {
   private readonly seekers = new Set<Contact>();
   private readonly index: SessionIndex<IndexOwner>;
   private readonly ends = new Set<EndSession>();
+  private unheard = 0;
   private readonly out = new Uint8Array(LINK_DATAGRAM_BYTES);
   private readonly nac = new Uint8Array(16);
   private links: Links | undefined;
@@ -154,7 +160,9 @@ export class Ends implements LinkUser {
       const at = contact.wishes.findIndex(({ wish }) => wish.kind === "stream" && wish.stream === stream);
       if (at < 0) continue;
       contact.wishes.splice(at, 1);
-      this.plane.watch(contact);
+      if (contact.wishes.length === 0 && contact.state.kind !== "open") this.dismiss(contact);
+      else this.plane.watch(contact);
+      break;
     }
     this.streams.release(stream);
   }
@@ -174,10 +182,19 @@ export class Ends implements LinkUser {
   }
 
   digest(into: Digest): void {
-    into.number(this.contacts.size).number(this.clientRest.nextTimeoutUs).number(this.index.size);
+    const { dictionary } = this.plane.ports;
+    into.bytes(this.client.identity.nac).number(this.clientRest.nextTimeoutUs);
+    into.number(this.index.size).number(this.streams.count).number(this.unheard);
+    for (const contact of this.contacts.values()) {
+      into.bytes(dictionary.bytesOf(contact.destination));
+      contact.digest(into);
+    }
+    for (const end of this.ends) end.digest(into);
     this.keyRelay.digest(into);
     this.routeWait.digest(into);
-    for (const end of this.ends) end.digest(into);
+    this.loopback.digest(into);
+    this.pool.digest(into);
+    this.responder.digest(into);
   }
 
   // From the links.
@@ -197,7 +214,9 @@ export class Ends implements LinkUser {
         if (!this.links!.forward(decision.link, bytes, at - RECORD_HEADER_BYTES)) this.plane.drop("linkDown");
         return;
       case "drop":
-        if (destination >= 0 && decision.reason === "noRoute") this.plane.routing.want(nowUs, destination);
+        if (decision.reason === "noRoute" && this.plane.routing.knows(destination)) {
+          this.plane.routing.want(nowUs, destination);
+        }
         return this.plane.drop(decision.reason);
     }
   }
@@ -248,9 +267,8 @@ export class Ends implements LinkUser {
     this.plane.routing.want(nowUs, destination);
     const link = this.plane.routing.nextHop(destination);
     if (link < 0) {
-      this.routeWait.add(nowUs, destination, bytes, PACKET_OFFSET);
-      this.plane.watch(this.waiting);
-      return;
+      const nac = this.plane.ports.dictionary.bytesOf(destination);
+      return this.waitForRoute(nowUs, nac, bytes, PACKET_OFFSET);
     }
     this.plane.ports.dictionary.write(destination, this.nac);
     const out = new Writer(bytes, RECORD_HEADER_BYTES);
@@ -263,18 +281,27 @@ export class Ends implements LinkUser {
     this.send(nowUs, destination, this.out);
   }
 
+  private waitForRoute(nowUs: number, nac: Uint8Array, bytes: Uint8Array, at: number): void {
+    if (!this.routeWait.add(nowUs, nac, bytes, at)) this.plane.drop("waitLimit");
+    this.plane.watch(this.waiting);
+  }
+
   private releaseWaiting(nowUs: number): void {
-    this.routeWait.release(
+    const expired = this.routeWait.release(
       nowUs,
-      (destination) => this.isReachable(destination),
+      (nacs, at) => {
+        const destination = this.plane.ports.dictionary.find(nacs, at);
+        return destination >= 0 && this.isReachable(destination) ? destination : -1;
+      },
       (destination, packet) => this.sendFlight(nowUs, destination, packet),
     );
+    for (let i = 0; i < expired; i += 1) this.plane.drop("noRoute");
     this.plane.watch(this.waiting);
   }
 
   private drainLoopback(nowUs: number): void {
     if (this.loopback.isEmpty) return;
-    this.loopback.drain((destination, bytes) => this.handlePacket(nowUs, destination, bytes, 0));
+    this.loopback.drain(nowUs, (destination, bytes) => this.handlePacket(nowUs, destination, bytes, 0));
     this.plane.watch(this.looping);
   }
 
@@ -321,7 +348,10 @@ export class Ends implements LinkUser {
     );
     this.plane.watch(this.responding);
     if (typeof answer === "string" || answer.returnNac === undefined) return this.plane.drop("handshake");
-    this.sendFlight(nowUs, this.plane.ports.dictionary.intern(answer.returnNac), answer.flight);
+    // Not interned: anybody may name any NAC here. One that is announced is known, another waits as it is.
+    const peer = this.plane.ports.dictionary.find(answer.returnNac);
+    if (peer < 0) return this.waitForRoute(nowUs, answer.returnNac, answer.flight, 0);
+    this.sendFlight(nowUs, peer, answer.flight);
   }
 
   private handleResp(nowUs: number, bytes: Uint8Array, at: number): void {
@@ -329,13 +359,14 @@ export class Ends implements LinkUser {
     const owner = resp === undefined ? undefined : this.index.get(resp.index);
     if (owner?.kind !== "contact" || owner.contact.state.kind !== "shaking") return this.plane.drop("handshake");
     const { contact } = owner;
-    const { initiator } = owner.contact.state;
+    const { initiator, sinceUs, isRepeated } = owner.contact.state;
     const flight = initiator.handleResp(nowUs, bytes, at, END_PACKET_BYTES);
     if (flight === undefined) return this.plane.drop("handshake");
     this.sendFlight(nowUs, contact.destination, flight);
     const { session, peerParams } = initiator;
     if (session === undefined || peerParams === undefined) return;
-    const end = this.establish(nowUs, session, peerParams, contact.destination, initiator);
+    const rttUs = isRepeated ? undefined : nowUs - sinceUs; // which of the flights did it answer? (RFC 6298 section 3)
+    const end = this.establish(nowUs, session, peerParams, contact.destination, initiator, rttUs);
     contact.state = { kind: "open", end };
     this.grant(nowUs, contact, end);
   }
@@ -353,9 +384,10 @@ export class Ends implements LinkUser {
       return;
     }
     const { returnNac, localIndex } = done.session;
-    if (returnNac === undefined) return this.plane.drop("handshake");
-    const peer = this.plane.ports.dictionary.intern(returnNac);
-    const end = this.establish(nowUs, done.session, done.peerParams, peer, undefined);
+    // Our RESP went there, so the NAC is known.
+    const peer = returnNac === undefined ? -1 : this.plane.ports.dictionary.find(returnNac);
+    if (peer < 0) return this.plane.drop("handshake");
+    const end = this.establish(nowUs, done.session, done.peerParams, peer, undefined, undefined);
     end.answerConf(nowUs);
     this.pool.take(localIndex, (_path, pooled, pooledAt) => this.handleRecord(nowUs, pooled, pooledAt));
   }
@@ -366,6 +398,7 @@ export class Ends implements LinkUser {
     peerParams: Params,
     peer: number,
     initiator: Initiator | undefined,
+    rttUs: number | undefined,
   ): EndSession {
     const end = new EndSession({
       nowUs,
@@ -375,6 +408,7 @@ export class Ends implements LinkUser {
       peer,
       peerParams,
       localParams: END_PARAMS,
+      rttUs,
       streams: this.streams,
       send: (now, bytes) => this.send(now, peer, bytes),
       onOver: (self) => this.forget(self),
@@ -404,9 +438,15 @@ export class Ends implements LinkUser {
   // From a wish to a session.
 
   private wish(nowUs: number, nac: Uint8Array, wish: Wish, nacHash: Uint8Array | undefined): void {
-    const destination = this.plane.ports.dictionary.intern(nac);
-    let contact = this.contacts.get(destination);
+    const { dictionary } = this.plane.ports;
+    const known = dictionary.find(nac);
+    let contact = this.contacts.get(known);
+    if ((contact?.wishes.length ?? 0) >= WISHES_MAX) return this.deny(wish, "busy");
     if (contact === undefined) {
+      if (this.contacts.size >= CONTACTS_MAX) return this.deny(wish, "busy");
+      if (known < 0 && this.unheard >= UNHEARD_MAX) return this.deny(wish, "noRoute");
+      if (known < 0) this.unheard += 1;
+      const destination = known < 0 ? dictionary.intern(nac) : known;
       contact = new Contact(this.plane, destination, (now, self) => this.contactTimeout(now, self));
       this.contacts.set(destination, contact);
     }
@@ -432,8 +472,8 @@ export class Ends implements LinkUser {
 
   private fetchKey(nowUs: number, contact: Contact): void {
     this.seekers.delete(contact);
-    this.announceClient(nowUs);
     const { destination } = contact;
+    if (!this.isLocal(destination)) this.announceClient(nowUs); // it takes a while to get there: begin early
     const known = destination === this.service.number ? this.serviceKey : this.keyRelay.cached(destination);
     if (known !== undefined) return this.shake(nowUs, contact, known);
     contact.ask(nowUs, this.plane.ports.entropy(KEY_NONCE_BYTES));
@@ -447,13 +487,13 @@ export class Ends implements LinkUser {
 
   /** Passes a key request on: the best route first, a repeat to the next backup. */
   private relayKeyRequest(nowUs: number, destination: number, from: number, nonce: Uint8Array, hops: number): void {
-    const attempt = this.keyRelay.ask(nowUs, destination, from, nonce);
-    if (attempt === "wait") return;
-    if (attempt === "full") return this.plane.drop("keyLimit");
     const route = this.plane.routing.route(destination);
     const ways =
       route === undefined ? [] : [route.nextHop, ...route.backups].filter((link) => link >= 0 && link !== from);
     if (ways.length === 0) return this.plane.drop("noRoute");
+    const attempt = this.keyRelay.ask(nowUs, destination, from, nonce);
+    if (attempt === "wait") return;
+    if (attempt === "full") return this.plane.drop("keyLimit");
     const link = ways[attempt % ways.length]!;
     const target = this.plane.ports.dictionary.bytesOf(destination);
     const request = buildKeyRequest(this.plane.session.networkId, target, nonce);
@@ -461,7 +501,7 @@ export class Ends implements LinkUser {
   }
 
   private shake(nowUs: number, contact: Contact, key: KeyMaterial): void {
-    this.announceClient(nowUs);
+    if (!this.isLocal(contact.destination)) this.announceClient(nowUs);
     const { suite, networkId } = this.plane.session;
     const localIndex = this.index.propose();
     const initiator = new Initiator(this.plane.session, {
@@ -472,11 +512,11 @@ export class Ends implements LinkUser {
       localIndex,
     });
     const flight = initiator.start(nowUs);
+    if (flight === undefined) return this.refuse(contact, "noKey");
     this.plane.handshakes.started += 1;
     this.plane.ports.trace(Trace.handshakeStarted, 1, localIndex, 0);
-    if (flight === undefined) return this.refuse(contact, "noKey");
     contact.nacHash = nacHashOf(suite, networkId, key.suiteFloor, key.publicKey, key.signatureHash);
-    contact.state = { kind: "shaking", initiator };
+    contact.state = { kind: "shaking", initiator, sinceUs: nowUs, isRepeated: false };
     this.index.set(localIndex, { kind: "contact", contact });
     this.sendFlight(nowUs, contact.destination, flight);
     this.plane.watch(contact);
@@ -490,7 +530,10 @@ export class Ends implements LinkUser {
     } else if (state.kind === "shaking") {
       const step = state.initiator.handleTimeout(nowUs);
       if (step === "failed") this.retry(nowUs, contact, state.initiator);
-      else if (step !== undefined) this.sendFlight(nowUs, contact.destination, step);
+      else if (step !== undefined) {
+        state.isRepeated = true;
+        this.sendFlight(nowUs, contact.destination, step);
+      }
     }
     const expired = contact.wishes.filter((one) => one.untilUs <= nowUs);
     if (expired.length > 0) this.disappoint(contact, expired, contact.fault);
@@ -508,7 +551,6 @@ export class Ends implements LinkUser {
   }
 
   private refuse(contact: Contact, fault: ContactFault): void {
-    this.plane.handshakes.failed += 1;
     this.disappoint(contact, [...contact.wishes], fault);
     this.dismiss(contact);
   }
@@ -522,22 +564,26 @@ export class Ends implements LinkUser {
     for (const one of granted) {
       if (wrong.includes(one)) continue;
       if (one.wish.kind === "ping") end.ping(nowUs, one.wish.id);
-      else end.openStream(one.wish.stream, one.wish.port);
+      else end.openStream(nowUs, one.wish.stream, one.wish.port);
     }
     this.pump(nowUs, end);
     this.plane.watch(contact);
   }
 
   private disappoint(contact: Contact, wishes: readonly Contact["wishes"][number][], fault: ContactFault): void {
-    const { sink } = this.plane.ports;
     for (const one of wishes) {
       const at = contact.wishes.indexOf(one);
       if (at >= 0) contact.wishes.splice(at, 1);
-      if (one.wish.kind === "ping") sink.event({ kind: "pingFailed", id: one.wish.id, reason: fault });
-      else {
-        this.streams.release(one.wish.stream);
-        sink.event({ kind: "streamReset", stream: one.wish.stream, code: CODE_OF[fault] });
-      }
+      this.deny(one.wish, fault);
+    }
+  }
+
+  private deny(wish: Wish, fault: ContactFault): void {
+    const { sink } = this.plane.ports;
+    if (wish.kind === "ping") sink.event({ kind: "pingFailed", id: wish.id, reason: fault });
+    else {
+      this.streams.release(wish.stream);
+      sink.event({ kind: "streamReset", stream: wish.stream, code: CODE_OF[fault] });
     }
   }
 
@@ -586,4 +632,5 @@ const CODE_OF: Record<ContactFault, number> = {
   noRoute: LocalCode.unreachable,
   noKey: LocalCode.noKey,
   handshake: LocalCode.handshakeFailed,
+  busy: EndCode.overload,
 };

@@ -66,7 +66,8 @@ export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdow
  */
 export type LinkDownReason = (typeof LINK_DOWN_REASONS)[number];
 
-export type PingFailure = "noRoute" | "noKey" | "handshake" | "timeout";
+/** "busy": this node has too much under way. */
+export type PingFailure = "noRoute" | "noKey" | "handshake" | "timeout" | "busy";
 
 export type StackEvent =
   | {

@@ -89,6 +89,7 @@ export class Stack {
 
   /** Keeps a link to whoever answers on `path`. `pin`: the 32-byte hash of its link key, if known. */
   addPeer(nowUs: number, path: number, pin: Uint8Array | undefined): number {
+    this.tick(nowUs);
     this.links.addPeer(nowUs, path, pin);
     return this.settle(nowUs);
   }
@@ -106,6 +107,7 @@ export class Stack {
 
   /** Accepts an incoming stream: bytes may flow. */
   acceptStream(nowUs: number, stream: number): number {
+    this.tick(nowUs);
     const place = this.ends.streams.find(stream);
     if (place !== undefined) {
       place.end.acceptStream(place.id);
@@ -116,6 +118,7 @@ export class Stack {
 
   /** Takes bytes to send, copied. Answers how many: fewer than given when the buffer is full; streamWritable follows. */
   write(nowUs: number, stream: number, bytes: Uint8Array): number {
+    this.tick(nowUs);
     const place = this.ends.streams.find(stream);
     if (place === undefined) return 0;
     const taken = place.end.write(place.id, bytes);
@@ -126,6 +129,7 @@ export class Stack {
 
   /** Nothing more will be written. */
   finish(nowUs: number, stream: number): number {
+    this.tick(nowUs);
     const place = this.ends.streams.find(stream);
     if (place !== undefined) {
       place.end.finish(place.id);
@@ -136,6 +140,7 @@ export class Stack {
 
   /** Ends both directions at once; no more events of this stream follow. */
   reset(nowUs: number, stream: number, code: number): number {
+    this.tick(nowUs);
     const place = this.ends.streams.find(stream);
     if (place === undefined) {
       if (this.ends.streams.has(stream)) this.ends.cancelWish(stream);
@@ -148,6 +153,7 @@ export class Stack {
 
   /** The application took `count` delivered bytes: the peer may send as many more. */
   consume(nowUs: number, stream: number, count: number): number {
+    this.tick(nowUs);
     const place = this.ends.streams.find(stream);
     if (place !== undefined) {
       place.end.consume(place.id, count);
@@ -202,6 +208,13 @@ export class Stack {
   /** A hash of the whole state: two runs of the same inputs have the same. */
   digest(): string {
     const into = new Digest();
+    const { handshakes, replays } = this.plane;
+    into
+      .number(this.epoch)
+      .number(handshakes.started)
+      .number(handshakes.done)
+      .number(handshakes.failed)
+      .number(replays);
     this.links.digest(into);
     this.ends.digest(into);
     this.plane.routing.digest(into);
