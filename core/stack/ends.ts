@@ -23,7 +23,7 @@ import { NEVER, SECOND_US } from "../time/instant.js";
 import { Trace } from "../trace/trace.js";
 import { EndCode } from "../wire/cell.js";
 import { LINK_DATAGRAM_BYTES, RecordKind } from "../wire/control-frame.js";
-import { Reader, Writer } from "../wire/cursor.js";
+import { Reader } from "../wire/cursor.js";
 import { PacketType } from "../wire/flight.js";
 import { KEY_NONCE_BYTES, KeyKind } from "../wire/keyreq.js";
 import {
@@ -31,7 +31,9 @@ import {
   END_PACKET_BYTES,
   encodeNetworkHeader,
   HOP_LIMIT,
+  NAC_OFFSET,
   NETWORK_HEADER_BYTES,
+  NetworkHeader,
 } from "../wire/network-header.js";
 import type { Params } from "../wire/params.js";
 import { RECORD_HEADER_BYTES, recordIndex } from "../wire/record.js";
@@ -98,7 +100,7 @@ export class Ends implements LinkUser {
   private readonly ends = new Set<EndSession>();
   private unheard = 0;
   private readonly out = new Uint8Array(LINK_DATAGRAM_BYTES);
-  private readonly nac = new Uint8Array(16);
+  private readonly header = new NetworkHeader();
   private links: Links | undefined;
 
   constructor(args: { plane: Plane; service: Identity; epoch: number }) {
@@ -200,9 +202,9 @@ export class Ends implements LinkUser {
   // From the links.
 
   handleForward(nowUs: number, _link: number, bytes: Uint8Array, at: number, length: number): void {
-    const header = decodeNetworkHeader(new Reader(bytes, at, at + length));
-    if (header === undefined) return this.plane.drop("malformed");
-    const destination = this.plane.ports.dictionary.find(header.destination);
+    const { header } = this;
+    if (!decodeNetworkHeader(bytes, at, length, header)) return this.plane.drop("malformed");
+    const destination = this.plane.ports.dictionary.find(bytes, at + NAC_OFFSET);
     const nextHop = destination < 0 ? -1 : this.plane.routing.nextHop(destination);
     const decision = this.forwarder.decide(this.isLocal(destination), nextHop, header.hopsLeft);
     switch (decision.kind) {
@@ -270,9 +272,8 @@ export class Ends implements LinkUser {
       const nac = this.plane.ports.dictionary.bytesOf(destination);
       return this.waitForRoute(nowUs, nac, bytes, PACKET_OFFSET);
     }
-    this.plane.ports.dictionary.write(destination, this.nac);
-    const out = new Writer(bytes, RECORD_HEADER_BYTES);
-    encodeNetworkHeader(out, { hopsLeft: HOP_LIMIT, flags: 0, destination: this.nac });
+    encodeNetworkHeader(bytes, RECORD_HEADER_BYTES, HOP_LIMIT, 0);
+    this.plane.ports.dictionary.write(destination, bytes, RECORD_HEADER_BYTES + NAC_OFFSET);
     if (!this.links!.forward(link, bytes, 0)) this.plane.drop("linkDown");
   }
 

@@ -1,5 +1,3 @@
-import type { Reader, Writer } from "./cursor.js";
-
 /**
  * The network header of a FORWARD record: where one end-to-end packet goes. It names no source.
  *
@@ -10,16 +8,15 @@ import type { Reader, Writer } from "./cursor.js";
  *        3    16  destination  NAC
  *       19  1152  packet       RECORD, INIT, RESP or CONF between the two ends
  */
-export interface NetworkHeader {
-  readonly hopsLeft: number;
-  readonly flags: number;
-  /** A view of the input, 16 bytes. */
-  readonly destination: Uint8Array;
+export class NetworkHeader {
+  hopsLeft = 0;
+  flags = 0;
 }
 
 export const NETWORK_HEADER_BYTES = 19;
 export const NAC_OFFSET = 3;
 export const HOPS_OFFSET = 1;
+const FLAGS_OFFSET = 2;
 export const HOP_LIMIT = 32;
 
 /** Every packet between two ends, feedback and handshakes included, has this size. */
@@ -27,15 +24,20 @@ export const END_PACKET_BYTES = 1152;
 
 const KIND_FORWARD = 1;
 
-export function encodeNetworkHeader(out: Writer, header: NetworkHeader): void {
-  out.u8(KIND_FORWARD).u8(header.hopsLeft).u8(header.flags).raw(header.destination);
+/** Writes kind, hops and flags at `out[at]`. The caller writes the destination at `out[at + NAC_OFFSET]`. */
+export function encodeNetworkHeader(out: Uint8Array, at: number, hopsLeft: number, flags: number): void {
+  out[at] = KIND_FORWARD;
+  out[at + HOPS_OFFSET] = hopsLeft;
+  out[at + FLAGS_OFFSET] = flags;
 }
 
-/** Undefined when the bytes are no FORWARD header with a whole packet behind it. */
-export function decodeNetworkHeader(input: Reader): NetworkHeader | undefined {
-  const kind = input.u8();
-  const header = { hopsLeft: input.u8(), flags: input.u8(), destination: input.raw(16) };
-  if (!input.ok || kind !== KIND_FORWARD || header.hopsLeft > HOP_LIMIT) return undefined;
-  if (input.remaining !== END_PACKET_BYTES) return undefined;
-  return header;
+/**
+ * Reads into a reused object, since every packet passes here; the destination is left at `bytes[at + NAC_OFFSET]`. False
+ * when the bytes are no FORWARD header with a whole packet behind it.
+ */
+export function decodeNetworkHeader(bytes: Uint8Array, at: number, length: number, into: NetworkHeader): boolean {
+  if (length !== NETWORK_HEADER_BYTES + END_PACKET_BYTES || at + length > bytes.length) return false;
+  into.hopsLeft = bytes[at + HOPS_OFFSET]!;
+  into.flags = bytes[at + FLAGS_OFFSET]!;
+  return bytes[at] === KIND_FORWARD && into.hopsLeft <= HOP_LIMIT;
 }
