@@ -32,6 +32,9 @@ const PINGS_MAX = 1024;
 /** setTimeout takes no more (2^31 - 1 ms); a longer wait is cut in two. */
 const WAIT_MS_MAX = 2_000_000_000;
 
+/** A deadline nearer than this is waited for by turning the event loop. */
+const SPIN_US = 150;
+
 /** Delivered bytes are copied into these, so that the many cells of a turn become few chunks for the application. */
 const SLAB_BYTES = 32 * 1024;
 
@@ -204,7 +207,7 @@ export class Driver implements StreamCommands {
   // The loop.
 
   private handleDatagram(path: number, bytes: Uint8Array, length: number): void {
-    this.settle(this.stack.handleDatagram(this.clock.nowUs(), path, plain(bytes), 0, length));
+    this.settle(this.stack.handleDatagram(this.clock.nowUs(), path, bytes, 0, length));
   }
 
   private keepData(stream: number, bytes: Uint8Array, at: number, length: number): void {
@@ -249,8 +252,9 @@ export class Driver implements StreamCommands {
     if (this.isClosed || this.turn !== undefined) return;
     if (this.deadlineUs === NEVER) return;
     const waitUs = this.deadlineUs - this.clock.nowUs();
-    // setTimeout counts whole milliseconds; what is due sooner is looked at again in the next turn.
-    if (waitUs < MILLISECOND_US) {
+    // setTimeout counts whole milliseconds. What is due almost at once is looked at again in the next turn; spinning for
+    // longer would take the core from the neighbours, and the pacer makes up for a timer that rings late.
+    if (waitUs < SPIN_US) {
       this.scheduleTurn();
       return;
     }
@@ -258,7 +262,7 @@ export class Driver implements StreamCommands {
     if (this.timer !== undefined && this.timerUs <= this.deadlineUs) return;
     clearTimeout(this.timer);
     this.timerUs = this.deadlineUs;
-    const waitMs = Math.min(Math.floor(waitUs / MILLISECOND_US), WAIT_MS_MAX);
+    const waitMs = Math.max(1, Math.min(Math.floor(waitUs / MILLISECOND_US), WAIT_MS_MAX));
     this.timer = setTimeout(() => {
       this.timer = undefined;
       this.timerUs = NEVER;

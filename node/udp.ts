@@ -7,6 +7,7 @@
  */
 import { createSocket, type Socket } from "node:dgram";
 import { isIP } from "node:net";
+import { LINK_DATAGRAM_BYTES } from "../core/wire/control-frame.js";
 import { type Endpoint, printEndpoint } from "./config/endpoint.js";
 import { systemRandom32 } from "./entropy.js";
 import { ExitCode, Failure, messageOf, systemCode } from "./failure.js";
@@ -16,7 +17,7 @@ import type { Log } from "./log.js";
 export const PATHS_MAX = 4096;
 /** Datagrams handed to the system and not yet taken. At the bound a datagram is dropped and counted, as a full link would. */
 const SEND_SLOTS = 512;
-/** Above every datagram of ours (1,200 B); anything longer is a caller's mistake. */
+/** Above every datagram of ours (LINK_DATAGRAM_BYTES); anything longer is a caller's mistake. */
 const SLOT_BYTES = 1280;
 /** The system clamps it to its own maximum (net.core.rmem_max). Bursts arrive while JavaScript is busy. */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -38,7 +39,7 @@ export interface UdpDrops {
 }
 
 export class UdpPort {
-  /** Called for each datagram; the bytes belong to the receiver, who may decrypt in place. */
+  /** Called for each datagram. The bytes, a Uint8Array and no Buffer, belong to the receiver, who may decrypt in place. */
   onDatagram: (path: number, bytes: Uint8Array, length: number) => void = () => undefined;
   /** Asked before a path is given to another address: true while a link or a dial needs it. */
   isPathInUse: (path: number) => boolean = () => false;
@@ -62,6 +63,8 @@ export class UdpPort {
 
   // The send ring: a stack of free slots, since completions may come in any order.
   private readonly slots: readonly Buffer[];
+  /** Views of the slots for a whole datagram, by far the most frequent length: `send` with an offset would make one anew. */
+  private readonly wholes: readonly Buffer[];
   private readonly slotDone: readonly ((error: Error | null) => void)[];
   private readonly free = new Uint16Array(SEND_SLOTS);
   private freeCount = SEND_SLOTS;
@@ -75,6 +78,7 @@ export class UdpPort {
     });
     const slab = Buffer.alloc(SEND_SLOTS * SLOT_BYTES);
     this.slots = Array.from({ length: SEND_SLOTS }, (_, i) => slab.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES));
+    this.wholes = this.slots.map((slot) => slot.subarray(0, LINK_DATAGRAM_BYTES));
     this.slotDone = Array.from({ length: SEND_SLOTS }, (_, i) => (error: Error | null) => {
       if (error) this.countSendError(error);
       this.free[this.freeCount] = i;
@@ -163,11 +167,11 @@ export class UdpPort {
     }
     this.freeCount -= 1;
     const slot = this.free[this.freeCount]!;
-    const buffer = this.slots[slot]!;
+    const buffer = length === LINK_DATAGRAM_BYTES ? this.wholes[slot]! : this.slots[slot]!.subarray(0, length);
     buffer.set(at === 0 && length === bytes.length ? bytes : bytes.subarray(at, at + length));
     const done = this.slotDone[slot]!;
     try {
-      this.sockets[this.socketOf[path]!]!.send(buffer, 0, length, this.ports[path]!, this.addresses[path]!, done);
+      this.sockets[this.socketOf[path]!]!.send(buffer, this.ports[path]!, this.addresses[path]!, done);
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }

@@ -27,7 +27,7 @@ class MemoryPort implements DatagramPort {
 
   send(path: number, bytes: Uint8Array, at: number, length: number): void {
     this.sent += 1;
-    const copy = Buffer.from(bytes.subarray(at, at + length)); // a Buffer, as node:dgram gives it
+    const copy = new Uint8Array(bytes.subarray(at, at + length)); // no Buffer: UdpPort takes that away
     const peer = this.net[path];
     setImmediate(() => {
       if (peer !== undefined && !peer.isCut && !this.isCut) peer.onDatagram(this.self, copy, length);
