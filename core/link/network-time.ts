@@ -7,6 +7,8 @@ import type { Digest } from "../collections/digest.js";
  * Own wall clock (given once, at start) plus an offset: the median of the neighbours' offsets and, as one vote, our own.
  */
 export const SLOT_MS = 5_000;
+/** Slots are u32 on the wire; a time beyond them (the year 2650) is nobody's honest clock. */
+const TIME_END_MS = SLOT_MS * 0x1_0000_0000;
 
 export class NetworkTime {
   private readonly wallMsAtStart: number;
@@ -30,6 +32,7 @@ export class NetworkTime {
 
   /** A neighbour on `link` said that network time was `theirsMs`, `ageUs` ago (half a round trip). */
   observe(nowUs: number, link: number, theirsMs: number, ageUs: number): void {
+    if (theirsMs >= TIME_END_MS) return;
     this.offsetsMs.set(link, theirsMs + Math.floor(ageUs / 1000) - this.wallMs(nowUs));
     this.settle();
   }
@@ -39,7 +42,8 @@ export class NetworkTime {
   }
 
   digest(into: Digest): void {
-    into.number(this.offsetMs).number(this.offsetsMs.size);
+    into.number(this.offsetMs);
+    for (const [link, offsetMs] of this.offsetsMs) into.number(link).number(offsetMs);
   }
 
   private wallMs(nowUs: number): number {

@@ -186,7 +186,7 @@ export class Initiator {
     const th4 = suite.hash(secrets.transcript, sealed);
 
     const ends = { initiator: true, localIndex, peerIndex: body.index, returnNac: undefined };
-    const session = new Session(suite, trafficKeys(suite, secrets.chainingKey, th4), ends);
+    const session = new Session(suite, trafficKeys(suite, secrets.chainingKey, th4), ends, this.context.limits);
     const observed = { ...body.observed, address: body.observed.address.slice() };
     eraseAll(state.ephemeralSecret, state.chainingKey, afterResp.chainingKey, secrets.chainingKey);
     this.state = {

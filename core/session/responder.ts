@@ -207,12 +207,13 @@ export class Responder {
 
     generation.used.set(name, state.responderIndex);
     const th4 = suite.hash(secrets.transcript, conf.sealed);
-    const session = new Session(suite, trafficKeys(suite, secrets.chainingKey, th4), {
+    const ends = {
       initiator: false,
       localIndex: state.responderIndex,
       peerIndex: state.initiatorIndex,
       returnNac: state.returnNac.some((byte) => byte !== 0) ? state.returnNac.slice() : undefined,
-    });
+    };
+    const session = new Session(suite, trafficKeys(suite, secrets.chainingKey, th4), ends, this.context.limits);
     state.chainingKey.fill(0);
     secrets.chainingKey.fill(0);
     return { session, peerParams: body.params };

@@ -2,6 +2,7 @@ import type { NacDictionary } from "../address/dictionary.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import type { Identity } from "../crypto/identity.js";
 import type { CryptoSuite, Entropy, KemKeys } from "../crypto/suite.js";
+import type { SessionLimits } from "../session/session.js";
 import type { TraceSink } from "../trace/trace.js";
 import type { DropReason } from "./drops.js";
 
@@ -42,6 +43,8 @@ export interface StackConfig {
   readonly storedEpoch: number;
   /** The shell's wall clock at start, whole seconds since 1970. */
   readonly wallClockSeconds: number;
+  /** When sessions wear out; those of the protocol unless given. */
+  readonly sessionLimits?: SessionLimits | undefined;
 }
 
 /** Why a stream came to nothing: an EndCode of the wire, or one of these, which say how far this node itself got. */

@@ -38,7 +38,12 @@ export class Stack {
     const routerId = entropy(ROUTER_ID_BYTES);
     this.plane = new Plane({
       ports,
-      session: { suite, entropy, networkId: networkIdOf(suite, config.networkName) },
+      session: {
+        suite,
+        entropy,
+        networkId: networkIdOf(suite, config.networkName),
+        limits: config.sessionLimits,
+      },
       routing: new Routing(
         { dictionary, trace, allocate, random: random32, epochRaised: (nac, epoch) => this.raiseEpoch(nac, epoch) },
         { routerId },

@@ -24,7 +24,7 @@ export const Trace = {
   routesReset: 204,
   /** reason (DropReason) */
   packetDropped: 300,
-  /** 0 link / 1 end to end, session index */
+  /** 0 link / 1 end to end, session index; so the two below */
   handshakeStarted: 400,
   handshakeDone: 401,
   handshakeFailed: 402,
@@ -38,6 +38,7 @@ export const Trace = {
   streamOpened: 600,
   /** session id, stream id, code */
   streamReset: 601,
+  /** session id, stream id */
   streamClosed: 602,
 } as const;
 

@@ -1,12 +1,20 @@
 import { NacDictionary } from "../../core/address/dictionary.js";
 import { heapAllocator } from "../../core/collections/table-allocator.js";
-import { type Identity, identityFromSeeds, networkIdOf } from "../../core/crypto/identity.js";
+import {
+  type Identity,
+  identityFromSeeds,
+  linkKeyHashOf,
+  networkIdOf,
+  SUITE_FLOOR,
+} from "../../core/crypto/identity.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
-import type { CryptoSuite } from "../../core/crypto/suite.js";
+import type { CryptoSuite, KemKeys } from "../../core/crypto/suite.js";
+import type { SessionLimits } from "../../core/session/session.js";
 import type { StackEvent } from "../../core/stack/ports.js";
 import { Stack } from "../../core/stack/stack.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
+import { RECORD_HEADER_BYTES } from "../../core/wire/record.js";
 import { createNativeSuite } from "../../node/crypto/native-suite.js";
 import { type Random, randomFrom } from "./random.js";
 
@@ -60,6 +68,8 @@ export class WorldNode {
   /** Answers what arrives on a stream that a peer opened; called between inputs. */
   onEvent: (event: StackEvent) => void = () => undefined;
   readonly consumed: { stream: number; bytes: number }[] = [];
+  /** Of this process: a restart draws new ones. */
+  linkKeys: KemKeys;
   readonly pending: StackEvent[] = [];
 
   private readonly world: StackWorld;
@@ -68,6 +78,7 @@ export class WorldNode {
     this.world = world;
     this.name = name;
     this.identity = identity;
+    this.linkKeys = world.suite.kemKeys(world.random.bytes(64));
     this.stack = this.boot();
   }
 
@@ -89,12 +100,13 @@ export class WorldNode {
       {
         networkName: "world",
         service: this.identity,
-        linkKeys: world.suite.kemKeys(random.bytes(64)),
+        linkKeys: this.linkKeys,
         storedEpoch: this.epochs.at(-1) ?? 0,
         wallClockSeconds: 1_800_000_000 + Math.floor(world.nowUs / SECOND_US),
+        sessionLimits: world.sessionLimits,
       },
       {
-        suite: world.suite,
+        suite: world.onSeal === undefined ? world.suite : watched(world.suite, this.name, world.onSeal),
         entropy: (length) => random.bytes(length),
         random32: () => random.u32(),
         sink: {
@@ -120,6 +132,23 @@ export class WorldNode {
   }
 }
 
+/** The same suite; `onSeal` sees the plaintext of each record: what is sealed with a RECORD header beside it. */
+function watched(suite: CryptoSuite, node: string, onSeal: (node: string, plaintext: Uint8Array) => void): CryptoSuite {
+  return {
+    ...suite,
+    aead: (key) => {
+      const aead = suite.aead(key);
+      return {
+        seal: (nonce, associated, data, at, length) => {
+          if (associated.length === RECORD_HEADER_BYTES) onSeal(node, data.slice(at, at + length));
+          aead.seal(nonce, associated, data, at, length);
+        },
+        open: (nonce, associated, data, at, length) => aead.open(nonce, associated, data, at, length),
+      };
+    },
+  };
+}
+
 /** Real stacks over cables of virtual time: no sockets, no sleeping, the same every time for one seed. */
 export class StackWorld {
   nowUs = SECOND_US;
@@ -131,9 +160,22 @@ export class StackWorld {
   private readonly flying: Flying[] = [];
   private order = 0;
 
-  constructor(options: { seed?: string; suite?: "noble" | "native" } = {}) {
+  readonly sessionLimits: SessionLimits | undefined;
+  /** Told of every plaintext that a node seals under traffic keys: what its neighbour or its peer will read. */
+  readonly onSeal: ((node: string, plaintext: Uint8Array) => void) | undefined;
+
+  constructor(
+    options: {
+      seed?: string;
+      suite?: "noble" | "native";
+      sessionLimits?: SessionLimits;
+      onSeal?: (node: string, plaintext: Uint8Array) => void;
+    } = {},
+  ) {
     this.random = randomFrom(options.seed ?? "world");
     this.suite = options.suite === "noble" ? nobleSuite : createNativeSuite();
+    this.sessionLimits = options.sessionLimits;
+    this.onSeal = options.onSeal;
   }
 
   node(name: string): WorldNode {
@@ -149,14 +191,33 @@ export class StackWorld {
 
   /** Lays a cable; `from` dials `to`. */
   wire(from: string, to: string, cable: Cable = {}): this {
+    return this.lay(from, to, cable).dial(from, to);
+  }
+
+  /** `from` keeps a link to `to`, over the cable that there is. */
+  dial(from: string, to: string, pin?: Uint8Array): this {
+    const node = this.node(from);
+    const path = node.sockets.findIndex((socket) => socket.peer.name === to);
+    if (path < 0) throw new Error(`no cable from ${from} to ${to}`);
+    node.stack.addPeer(this.nowUs, path, pin);
+    return this;
+  }
+
+  /** A cable that nobody dials yet. */
+  lay(from: string, to: string, cable: Cable = {}): this {
     const a = this.node(from);
     const b = this.node(to);
     const path = a.sockets.length;
     const peerPath = b.sockets.length;
     a.sockets.push({ peer: b, peerPath, cable, isCut: false });
     b.sockets.push({ peer: a, peerPath: path, cable, isCut: false });
-    a.stack.addPeer(this.nowUs, path, undefined);
     return this;
+  }
+
+  /** What `node` calls itself when it is asked for its link key: the hash to pin it by. */
+  pinOf(name: string): Uint8Array {
+    const { suite } = this;
+    return linkKeyHashOf(suite, networkIdOf(suite, "world"), SUITE_FLOOR, this.node(name).linkKeys.publicKey);
   }
 
   line(...names: string[]): this {
@@ -165,12 +226,18 @@ export class StackWorld {
   }
 
   cut(a: string, b: string): void {
-    for (const [one, other] of [
-      [a, b],
-      [b, a],
-    ] as const) {
-      for (const socket of this.node(one).sockets) if (socket.peer.name === other) socket.isCut = true;
-    }
+    this.block(a, b);
+    this.block(b, a);
+  }
+
+  /** From now on nothing gets from `from` to `to`; the other direction is as it was. */
+  block(from: string, to: string, isCut = true): void {
+    for (const socket of this.node(from).sockets) if (socket.peer.name === to) socket.isCut = isCut;
+  }
+
+  mend(a: string, b: string): void {
+    this.block(a, b, false);
+    this.block(b, a, false);
   }
 
   /** The process is gone without a word. */
@@ -183,6 +250,7 @@ export class StackWorld {
     const node = this.node(name);
     node.isAlive = true;
     node.pending.length = 0;
+    node.linkKeys = this.suite.kemKeys(this.random.bytes(64));
     node.boot().start(this.nowUs);
     for (const [path, socket] of node.sockets.entries()) {
       if (dials.includes(socket.peer.name)) node.stack.addPeer(this.nowUs, path, undefined);
