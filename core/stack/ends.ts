@@ -558,7 +558,7 @@ export class Ends implements LinkUser {
 
   /** A session stands: whoever waited gets what it wished for. */
   private grant(nowUs: number, contact: Contact, end: EndSession): void {
-    this.touchClient(nowUs);
+    if (!this.isLocal(contact.destination)) this.announceClient(nowUs);
     const granted = contact.wishes.splice(0);
     const wrong = granted.filter(({ nacHash }) => nacHash !== undefined && !sameBytes(nacHash, contact.nacHash));
     this.disappoint(contact, wrong, "noKey");

@@ -216,6 +216,19 @@ test("a node reaches its own service through its own stack", () => {
   expect(answers[0]).toEqual(question);
 });
 
+test("a node that talked to itself first can still be answered by others", () => {
+  const world = lineWorld();
+  expect(world.run(5 * SECOND_US, () => settled(world))).toBe(true);
+  const [ada, eve] = [world.node("ada"), world.node("eve")];
+  ada.stack.ping(world.nowUs, ada.nac, 1);
+  expect(world.run(2 * SECOND_US, () => ada.events.some((event) => event.kind === "pong"))).toBe(true);
+
+  ada.stack.ping(world.nowUs, eve.nac, 2);
+
+  const ponged = () => ada.events.some((event) => event.kind === "pong" && event.id === 2);
+  expect(world.run(2 * SECOND_US, ponged)).toBe(true);
+});
+
 test("every recorded datagram replayed changes nothing but counters", () => {
   const world = lineWorld();
   world.isRecording = true;
