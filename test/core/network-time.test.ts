@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { NetworkTime } from "../../core/link/network-time.js";
-import { SECOND_US } from "../../core/time/instant.js";
+import { Digest } from "../../core/collections/digest.js";
+import { NetworkTime, SLOT_MS } from "../../core/link/network-time.js";
+import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
 
 const START_S = 1_700_000_000;
 const RTT_US = 20_000;
@@ -48,4 +49,79 @@ describe("network time", () => {
     time.forget(0);
     expect(time.milliseconds(SECOND_US)).toBe(before);
   });
+});
+
+const START_US = 5 * SECOND_US;
+const WALL_SECONDS = 1_800_000_000;
+const WALL_MS = WALL_SECONDS * 1000;
+
+function clock(): NetworkTime {
+  return new NetworkTime(START_US, WALL_SECONDS);
+}
+
+test("alone, network time is the wall clock of the start and goes on with the monotonic clock", () => {
+  const time = clock();
+  expect(time.milliseconds(START_US)).toBe(WALL_MS);
+  expect(time.milliseconds(START_US + 1_234_567)).toBe(WALL_MS + 1234);
+  expect(time.slot(START_US)).toBe(WALL_MS / SLOT_MS);
+  expect(time.slot(START_US + 5 * SECOND_US)).toBe(WALL_MS / SLOT_MS + 1);
+});
+
+test("with two neighbours that agree, a node whose clock is wrong follows them", () => {
+  const time = clock();
+  time.observe(START_US, 0, WALL_MS + 60_000, 0);
+  time.observe(START_US, 1, WALL_MS + 60_020, 0);
+  expect(time.milliseconds(START_US)).toBe(WALL_MS + 60_000);
+});
+
+test("one liar among three neighbours moves nothing", () => {
+  const time = clock();
+  time.observe(START_US, 0, WALL_MS + 3, 0);
+  time.observe(START_US, 1, WALL_MS - 3, 0);
+  time.observe(START_US, 2, WALL_MS + 1e9, 0);
+  expect(Math.abs(time.milliseconds(START_US) - WALL_MS)).toBeLessThanOrEqual(3);
+});
+
+test("a neighbour's time is as old as half a round trip", () => {
+  const time = clock();
+  time.observe(START_US, 0, WALL_MS + 1000, 40 * MILLISECOND_US);
+  time.observe(START_US, 1, WALL_MS + 1000, 40 * MILLISECOND_US);
+  expect(time.milliseconds(START_US)).toBe(WALL_MS + 1040);
+});
+
+test("the newest word of a neighbour counts, and one that left counts no more", () => {
+  const time = clock();
+  time.observe(START_US, 0, WALL_MS + 100, 0);
+  time.observe(START_US, 0, WALL_MS + 200, 0);
+  time.observe(START_US, 1, WALL_MS + 300, 0);
+  expect(time.milliseconds(START_US)).toBe(WALL_MS + 200);
+  time.forget(1);
+  expect(time.milliseconds(START_US)).toBe(WALL_MS + 100);
+});
+
+test("a time whose slot does not fit the wire is not believed", () => {
+  const time = clock();
+  time.observe(START_US, 0, 2 ** 48 - 1, 0);
+  time.observe(START_US, 1, 2 ** 48 - 1, 0);
+  expect(time.milliseconds(START_US)).toBe(WALL_MS);
+  expect(time.slot(START_US)).toBeLessThan(2 ** 32);
+});
+
+test("time is never negative", () => {
+  const time = clock();
+  time.observe(START_US, 0, 0, 0);
+  time.observe(START_US, 1, 0, 0);
+  expect(time.milliseconds(START_US)).toBe(0);
+});
+
+test("the digest covers each neighbour's vote", () => {
+  const digestOf = (ms: number) => {
+    const time = clock();
+    time.observe(START_US, 0, WALL_MS, 0);
+    time.observe(START_US, 1, WALL_MS + ms, 0);
+    const into = new Digest();
+    time.digest(into);
+    return into.hex();
+  };
+  expect(digestOf(7)).not.toBe(digestOf(8));
 });
