@@ -23,6 +23,11 @@ const LOSS_CAPPED = 150;
 const LOSS_CELLS_MIN = 40;
 /** A mean round trip this much above the smallest, or a quarter of it, is a queue and not jitter. */
 const RISE_MIN_US = 500;
+/**
+ * Held above the smallest round trip, or an eighth of that if more. A relay that waits for its turn on a busy core adds
+ * milliseconds that are no queue: with 5 ms here, five daemons and two other programs on two cores halved their goodput.
+ */
+const EXCESS_MIN_US = 10 * MILLISECOND_US;
 /** The best of so many loss rounds is what the path can deliver. */
 const DELIVERED_ROUNDS = 8;
 const SILENCE_MIN_US = 50 * MILLISECOND_US;
@@ -132,7 +137,7 @@ export class RateControl {
   }
 
   private get excessUs(): number {
-    return Math.max(5 * MILLISECOND_US, this.rtt.minUs >>> 3);
+    return Math.max(EXCESS_MIN_US, this.rtt.minUs >>> 3);
   }
 
   private handleRound(nowUs: number, sentCells: number, receivedCells: number): void {
