@@ -34,6 +34,9 @@ export class Announcements {
   private readonly dictionary: NacDictionary;
   private readonly entry = emptyRouteEntry();
   private readonly nac = new Uint8Array(16);
+  /** The message being written names a destination of our own. A second one goes into a message of its own. */
+  private namesOwn = false;
+  private isCut = false;
 
   constructor(table: RouteTable, dictionary: NacDictionary) {
     this.table = table;
@@ -124,12 +127,14 @@ export class Announcements {
       neighbour.batchAtUs = NEVER;
     }
     const start = openRoutes(out, neighbour.stream.sent + 1);
+    this.namesOwn = false;
+    this.isCut = false;
     let count = 0;
     if (neighbour.isDraining) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
       count = this.drain(neighbour, out, Urgency.urgent, count);
       count = this.drain(neighbour, out, Urgency.normal, count);
-      if (out.room >= ROUTE_BYTES) neighbour.isDraining = false;
+      if (out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = NEVER;
     }
     if (!neighbour.isDraining && neighbour.snapshotAtUs <= nowUs) {
@@ -154,10 +159,18 @@ export class Announcements {
 
   private drain(neighbour: Neighbour, out: Writer, urgency: Urgency, before: number): number {
     let count = before;
-    while (out.room >= ROUTE_BYTES) {
+    while (out.room >= ROUTE_BYTES && !this.isCut) {
       const destination = neighbour.dequeue(urgency);
       if (destination < 0) return count;
-      if (this.writeEntry(neighbour, destination, out)) count += 1;
+      const isOwn = (this.table.state[destination]! & LOCAL) !== 0;
+      if (isOwn && this.namesOwn) {
+        this.isCut = true;
+        neighbour.enqueue(destination, urgency, 0);
+        return count;
+      }
+      if (!this.writeEntry(neighbour, destination, out)) continue;
+      count += 1;
+      if (isOwn) this.namesOwn = true;
     }
     return count;
   }

@@ -10,6 +10,7 @@ import {
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { CryptoSuite, KemKeys } from "../../core/crypto/suite.js";
 import type { SessionLimits } from "../../core/session/session.js";
+import type { Links } from "../../core/stack/links.js";
 import type { StackEvent } from "../../core/stack/ports.js";
 import { Stack } from "../../core/stack/stack.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
@@ -49,6 +50,21 @@ interface Socket {
   isCut: boolean;
 }
 
+/** What a lying node reaches into, and what leaks are counted by. */
+export interface StackInside {
+  readonly links: Pick<Links, "forward" | "sendKeyPacket"> & { readonly index: { readonly size: number } };
+  readonly ends: {
+    readonly contacts: ReadonlyMap<number, unknown>;
+    readonly seekers: ReadonlySet<unknown>;
+    readonly index: { readonly size: number };
+  };
+  readonly plane: {
+    readonly routing: { nextHop(destination: number): number };
+    readonly timed: readonly (object | undefined)[];
+  };
+  readonly ports: { readonly dictionary: NacDictionary };
+}
+
 /** A bound on steps of one `run`, so that a broken stack fails instead of spinning. */
 const STEPS_MAX = 5_000_000;
 
@@ -84,6 +100,22 @@ export class WorldNode {
 
   get nac(): Uint8Array {
     return this.identity.nac;
+  }
+
+  /**
+   * The parts of the stack, for a node that lies: it does with them what the stack never would. And for counting what is
+   * left behind, which no status tells.
+   */
+  get inside(): StackInside {
+    return this.stack as unknown as StackInside;
+  }
+
+  /** The number of the link to `name`. */
+  linkTo(name: string): number {
+    const path = this.sockets.findIndex((socket) => socket.peer.name === name);
+    const peer = this.stack.peers(this.world.nowUs).find((one) => one.path === path);
+    if (peer === undefined) throw new Error(`${this.name} has no link to ${name}`);
+    return peer.link;
   }
 
   bytesReceived(stream: number): Uint8Array {
@@ -157,6 +189,8 @@ export class StackWorld {
   readonly nodes = new Map<string, WorldNode>();
   readonly seen: Seen[] = [];
   isRecording = false;
+  /** What the cables carry, beside what chance and cuts take. */
+  carries: (from: string, to: string, bytes: Uint8Array) => boolean = () => true;
   private readonly flying: Flying[] = [];
   private order = 0;
 
@@ -262,7 +296,7 @@ export class StackWorld {
     if (socket === undefined) throw new Error(`${from.name} sent on path ${path}, which it never had`);
     if (this.isRecording) this.seen.push({ from: from.name, to: socket.peer.name, atUs: this.nowUs, bytes });
     const { delayUs = MILLISECOND_US, jitterUs = 0, loss = 0, duplication = 0 } = socket.cable;
-    if (socket.isCut || this.random.chance(loss)) return;
+    if (socket.isCut || this.random.chance(loss) || !this.carries(from.name, socket.peer.name, bytes)) return;
     const copies = this.random.chance(duplication) ? 2 : 1;
     for (let i = 0; i < copies; i += 1) {
       const dueUs = this.nowUs + delayUs + this.random.below(jitterUs + 1);
