@@ -87,20 +87,27 @@ test.each(Array.from({ length: 12 }, (_, i) => [i]))(
   },
 );
 
-test("two ends that dial each other find each other again after every outage", () => {
-  const world = new StackWorld({ seed: "again" }).lay("ada", "bob").dial("ada", "bob").dial("bob", "ada");
-  world.run(5 * SECOND_US);
-  for (let i = 0; i < 3; i += 1) {
-    world.cut("ada", "bob");
-    world.run(20 * SECOND_US);
-    expect(neighbours(world, "ada", "bob")).toEqual([0, 0]);
-    world.mend("ada", "bob");
+test.each([[0], [1], [2], [3], [4], [5]])(
+  "two ends that dial each other find each other again after every outage (weather %i)",
+  (seed) => {
+    const world = new StackWorld({ seed: `again-${seed}` });
+    world
+      .lay("ada", "bob", { jitterUs: 20 * MILLISECOND_US })
+      .dial("ada", "bob")
+      .dial("bob", "ada");
+    world.run(5 * SECOND_US);
+    for (let i = 0; i < 3; i += 1) {
+      world.cut("ada", "bob");
+      world.run(20 * SECOND_US);
+      expect(neighbours(world, "ada", "bob")).toEqual([0, 0]);
+      world.mend("ada", "bob");
 
-    expect(world.run(20 * SECOND_US, areAllUp(world, "ada", "bob"))).toBe(true);
-    world.run(2 * SECOND_US);
-    expect(neighbours(world, "ada", "bob")).toEqual([1, 1]);
-  }
-});
+      expect(world.run(20 * SECOND_US, areAllUp(world, "ada", "bob"))).toBe(true);
+      world.run(2 * SECOND_US);
+      expect(neighbours(world, "ada", "bob")).toEqual([1, 1]);
+    }
+  },
+);
 
 test("a peer that dialled first is not dialled, and is dialled when its link is lost", () => {
   const world = new StackWorld().lay("ada", "bob").dial("bob", "ada");
@@ -112,8 +119,10 @@ test("a peer that dialled first is not dialled, and is dialled when its link is 
   expect(ada.stack.peers(world.nowUs)).toMatchObject([{ incoming: true, found: "config" }]);
   expect(ada.stack.status().handshakes.started).toBe(0);
 
-  world.restart("bob", []); // bob forgot that he knew ada
-  expect(world.run(6 * SECOND_US, areAllUp(world, "ada", "bob"))).toBe(true);
+  world.kill("bob");
+  world.run(20 * SECOND_US);
+  world.restart("bob", []); // he forgot that he knew ada
+  expect(world.run(31 * SECOND_US, areAllUp(world, "ada", "bob"))).toBe(true);
   expect(ada.stack.peers(world.nowUs)).toMatchObject([{ incoming: false, found: "config" }]);
 });
 
@@ -370,7 +379,7 @@ test("a flood of INITs, genuine ones repeated among them, leaves no state", () =
   const before = bob.inside.links.index.size;
   for (let i = 0; i < 300; i += 1) {
     const bytes = init.slice();
-    if (i % 3 !== 0) bytes[4 + world.random.below(1190)]! ^= 1 << world.random.below(8);
+    if (i % 3 !== 0) bytes[4 + world.random.below(1180)]! ^= 1 << world.random.below(8); // all but mac2
     world.inject("mallory", "bob", bytes);
   }
   world.run(100 * MILLISECOND_US);
