@@ -33,6 +33,22 @@ const OUTLIVED_US = 12 * SECOND_US;
 /** No shell gives this number to a ping of its own: nobody is told of the answer. */
 const QUIET_PING = -2;
 
+/** What we grant the other end. */
+export const END_PARAMS: Params = { creditKiB: 4096, streamsMax: 1024, flags: 0 };
+
+/** A session as its handshake left it. */
+export interface NewSession {
+  readonly nowUs: number;
+  readonly session: Session;
+  /** The handshake, at the caller; undefined at the called. */
+  readonly initiator: Initiator | undefined;
+  /** The other end's NAC, as the dictionary numbers it. */
+  readonly peer: number;
+  readonly peerParams: Params;
+  /** The round trip as the handshake showed it, microseconds. */
+  readonly rttUs: number | undefined;
+}
+
 // Filled and sent within one call; shared by all sessions of a process.
 const out = new Uint8Array(LINK_DATAGRAM_BYTES);
 
@@ -43,12 +59,11 @@ export class EndSession implements Timed {
   readonly timer: number;
   readonly isCaller: boolean;
   /** The handshake, until its CONF is confirmed by the first packet of the other end. */
-  initiator: Initiator | undefined;
-
+  private initiator: Initiator | undefined;
   private readonly plane: Plane;
   private readonly streams: Streams;
   private readonly transport: Transport;
-  private readonly handles: StreamHandles;
+  private readonly handles: StreamHandles<EndSession>;
   private readonly handleOf = new Map<number, number>();
   private readonly send: (nowUs: number, bytes: Uint8Array) => void;
   private readonly onOver: (self: EndSession) => void;
@@ -62,20 +77,14 @@ export class EndSession implements Timed {
   /** When more cells are sent than one call may send; NEVER when all were. */
   private backlogUs: number = NEVER;
 
-  constructor(args: {
-    nowUs: number;
-    plane: Plane;
-    session: Session;
-    initiator: Initiator | undefined;
-    peer: number;
-    peerParams: Params;
-    localParams: Params;
-    /** As the handshake measured it, if it could. */
-    rttUs: number | undefined;
-    streams: StreamHandles;
-    send: (nowUs: number, bytes: Uint8Array) => void;
-    onOver: (self: EndSession) => void;
-  }) {
+  constructor(
+    args: NewSession & {
+      plane: Plane;
+      streams: StreamHandles<EndSession>;
+      send: (nowUs: number, bytes: Uint8Array) => void;
+      onOver: (self: EndSession) => void;
+    },
+  ) {
     this.session = args.session;
     this.peer = args.peer;
     this.initiator = args.initiator;
@@ -94,8 +103,8 @@ export class EndSession implements Timed {
       {
         initiator: this.isCaller,
         peerCreditBytes: args.peerParams.creditKiB * 1024,
-        localCreditBytes: args.localParams.creditKiB * 1024,
-        streamsMax: (this.isCaller ? args.peerParams : args.localParams).streamsMax,
+        localCreditBytes: END_PARAMS.creditKiB * 1024,
+        streamsMax: (this.isCaller ? args.peerParams : END_PARAMS).streamsMax,
         session,
         trace,
       },
@@ -156,12 +165,13 @@ export class EndSession implements Timed {
     this.expirePings(nowUs);
     if (nowUs >= this.idleUs) this.transport.close(nowUs, EndCode.noError);
     this.pump(nowUs);
-    if (!this.isOver) this.plane.watch(this);
   }
 
   /** An opened record: the cell stands at `bytes[at, at + length)`. False when it broke the protocol. */
   handleCell(nowUs: number, bytes: Uint8Array, at: number, length: number): boolean {
     this.usedUs = nowUs;
+    this.initiator?.confirm();
+    this.initiator = undefined;
     return this.transport.handleCell(nowUs, this.session.openedCounter, bytes, at, length) === undefined;
   }
 
@@ -176,6 +186,7 @@ export class EndSession implements Timed {
     const isBacklogged = cells === PUMP_CELLS_MAX;
     this.backlogUs = isBacklogged ? nowUs + 1 : NEVER; // others have their turn first
     if (!this.transport.isOpen && !isBacklogged) this.leave();
+    else this.plane.watch(this);
   }
 
   /** Asks for a sign of life; the first packet of the called end also confirms the handshake. */
@@ -188,7 +199,6 @@ export class EndSession implements Timed {
   answerConf(nowUs: number): void {
     this.transport.ping(nowUs, QUIET_PING);
     this.pump(nowUs);
-    this.plane.watch(this);
   }
 
   openStream(nowUs: number, stream: number, port: number): void {

@@ -116,7 +116,7 @@ export class Stack {
     const place = this.ends.streams.find(stream);
     if (place !== undefined) {
       place.end.acceptStream(place.id);
-      this.ends.pump(nowUs, place.end);
+      place.end.pump(nowUs);
     }
     return this.settle(nowUs);
   }
@@ -127,7 +127,7 @@ export class Stack {
     const place = this.ends.streams.find(stream);
     if (place === undefined) return 0;
     const taken = place.end.write(place.id, bytes);
-    this.ends.pump(nowUs, place.end);
+    place.end.pump(nowUs);
     this.settle(nowUs);
     return taken;
   }
@@ -138,7 +138,7 @@ export class Stack {
     const place = this.ends.streams.find(stream);
     if (place !== undefined) {
       place.end.finish(place.id);
-      this.ends.pump(nowUs, place.end);
+      place.end.pump(nowUs);
     }
     return this.settle(nowUs);
   }
@@ -148,10 +148,10 @@ export class Stack {
     this.tick(nowUs);
     const place = this.ends.streams.find(stream);
     if (place === undefined) {
-      if (this.ends.streams.has(stream)) this.ends.cancelWish(stream);
+      if (this.ends.streams.has(stream)) this.ends.contacts.cancel(stream);
     } else {
       place.end.reset(place.id, code);
-      this.ends.pump(nowUs, place.end);
+      place.end.pump(nowUs);
     }
     return this.settle(nowUs);
   }
@@ -162,15 +162,15 @@ export class Stack {
     const place = this.ends.streams.find(stream);
     if (place !== undefined) {
       place.end.consume(place.id, count);
-      this.ends.pump(nowUs, place.end);
+      place.end.pump(nowUs);
     }
     return this.settle(nowUs);
   }
 
-  /** Asks `nac` for a sign of life; pong or pingFailed follows with the same `id`. */
-  ping(nowUs: number, nac: Uint8Array, id: number): number {
+  /** Asks `nac` for a sign of life; pong or pingFailed follows with the same `id`. `nacHash` as for openStream. */
+  ping(nowUs: number, nac: Uint8Array, id: number, nacHash?: Uint8Array): number {
     this.tick(nowUs);
-    this.ends.ping(nowUs, nac, id);
+    this.ends.ping(nowUs, nac, id, nacHash);
     return this.settle(nowUs);
   }
 

@@ -1,14 +1,12 @@
-import type { EndSession } from "./end-session.js";
-
 /** Where a stream lives: its session and its number there. Undefined while it waits for a session. */
-export interface StreamPlace {
-  readonly end: EndSession;
+export interface StreamPlace<End> {
+  readonly end: End;
   readonly id: number;
 }
 
 /** Streams as the shell knows them: one number each, never used again, whatever session carries them. */
-export class StreamHandles {
-  private readonly places = new Map<number, StreamPlace | undefined>();
+export class StreamHandles<End> {
+  private readonly places = new Map<number, StreamPlace<End> | undefined>();
   private last = 0;
 
   get count(): number {
@@ -21,7 +19,7 @@ export class StreamHandles {
     return this.last;
   }
 
-  bind(stream: number, place: StreamPlace): void {
+  bind(stream: number, place: StreamPlace<End>): void {
     this.places.set(stream, place);
   }
 
@@ -29,7 +27,7 @@ export class StreamHandles {
     return this.places.has(stream);
   }
 
-  find(stream: number): StreamPlace | undefined {
+  find(stream: number): StreamPlace<End> | undefined {
     return this.places.get(stream);
   }
 

@@ -54,8 +54,7 @@ interface Socket {
 export interface StackInside {
   readonly links: Pick<Links, "forward" | "sendKeyPacket"> & { readonly index: { readonly size: number } };
   readonly ends: {
-    readonly contacts: ReadonlyMap<number, unknown>;
-    readonly seekers: ReadonlySet<unknown>;
+    readonly contacts: { readonly all: ReadonlyMap<number, unknown>; readonly seekers: ReadonlySet<unknown> };
     readonly index: { readonly size: number };
   };
   readonly plane: {

@@ -627,7 +627,7 @@ test("a session without streams closes after two minutes and leaves nothing", ()
   for (const node of [ada, bob]) {
     expect(node.stack.status()).toMatchObject({ sessions: 0, streams: 0 });
     expect(node.inside.ends.index.size).toBe(0);
-    expect(node.inside.ends.contacts.size).toBe(0);
+    expect(node.inside.ends.contacts.all.size).toBe(0);
   }
   expect([ada, bob].map((node) => node.inside.plane.timed.filter((one) => one !== undefined).length)).toEqual(timers);
 });
@@ -641,8 +641,8 @@ test("a request that is taken back before there was a route leaves nothing to lo
     world.run(MILLISECOND_US);
     ada.stack.reset(world.nowUs, stream, 3);
   }
-  expect(ada.inside.ends.contacts.size).toBe(0);
-  expect(ada.inside.ends.seekers.size).toBe(0);
+  expect(ada.inside.ends.contacts.all.size).toBe(0);
+  expect(ada.inside.ends.contacts.seekers.size).toBe(0);
   expect(ada.stack.status().streams).toBe(0);
 });
 
