@@ -2,7 +2,6 @@ import { sameBytes } from "../collections/bytes.js";
 import type { Digest } from "../collections/digest.js";
 import type { KemKeys } from "../crypto/suite.js";
 import { Dialer } from "../link/dialer.js";
-import { Neighbour } from "../link/neighbour.js";
 import { drawIndex } from "../session/context.js";
 import { Initiator } from "../session/initiator.js";
 import {
@@ -27,6 +26,7 @@ import { END_PACKET_BYTES, NETWORK_HEADER_BYTES } from "../wire/network-header.j
 import { RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES, recordIndex } from "../wire/record.js";
 import { decodeResp, OBSERVED_NOTHING } from "../wire/resp.js";
 import { decodeUnknown, encodeUnknown, UNKNOWN_BYTES } from "../wire/unknown.js";
+import { isDouble, Link, Peer } from "./link.js";
 import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
 import { LINK_DOWN_REASONS, type LinkDownReason, type PeerStatus } from "./ports.js";
 
@@ -49,88 +49,6 @@ export interface LinkUser {
   handleForward(nowUs: number, link: number, bytes: Uint8Array, at: number, length: number): void;
   handleKeyRequest(nowUs: number, link: number, hops: number, bytes: Uint8Array, at: number, length: number): void;
   handleKeyResponse(nowUs: number, link: number, bytes: Uint8Array, at: number, length: number): void;
-}
-
-/** One end of a link: one session with a neighbour, over one path. */
-class Link implements Timed {
-  readonly id: number;
-  readonly path: number;
-  readonly timer: number;
-  readonly bornUs: number;
-  readonly session: Session;
-  readonly neighbour: Neighbour;
-  /** Who dials again when the link is lost: its own, or that of a peer who was quicker. */
-  dialer: Dialer | undefined;
-  routerId: Uint8Array | undefined;
-  /** Routing was told that the link is up. */
-  routed = false;
-  /** When it gives way to its successor. */
-  retireAtUs: number = NEVER;
-  private readonly onTimeout: (nowUs: number, link: Link) => void;
-
-  constructor(args: {
-    id: number;
-    path: number;
-    plane: Plane;
-    session: Session;
-    dialer: Dialer | undefined;
-    nowUs: number;
-    onTimeout: (nowUs: number, link: Link) => void;
-  }) {
-    this.id = args.id;
-    this.path = args.path;
-    this.session = args.session;
-    this.dialer = args.dialer;
-    this.bornUs = args.nowUs;
-    this.neighbour = new Neighbour(args.nowUs, args.plane.ports.random32);
-    this.onTimeout = args.onTimeout;
-    this.timer = args.plane.enrol(this);
-  }
-
-  get isUp(): boolean {
-    return this.neighbour.state.kind === "up";
-  }
-
-  /** Opened by the neighbour. */
-  get isIncoming(): boolean {
-    return !this.session.initiator;
-  }
-
-  /** We opened it and the neighbour showed the link key that we were told. */
-  get isPinned(): boolean {
-    return !this.isIncoming && this.dialer?.pin !== undefined;
-  }
-
-  get nextTimeoutUs(): number {
-    return Math.min(this.neighbour.nextTimeoutUs, this.retireAtUs);
-  }
-
-  handleTimeout(nowUs: number): void {
-    this.onTimeout(nowUs, this);
-  }
-}
-
-/** A configured peer: its dialer, and the session number of the handshake under way. */
-class Peer implements Timed {
-  readonly dialer: Dialer;
-  readonly timer: number;
-  /** The number proposed in our INIT; 0 while none is under way. */
-  index = 0;
-  private readonly onTimeout: (nowUs: number, peer: Peer) => void;
-
-  constructor(plane: Plane, dialer: Dialer, onTimeout: (nowUs: number, peer: Peer) => void) {
-    this.dialer = dialer;
-    this.onTimeout = onTimeout;
-    this.timer = plane.enrol(this);
-  }
-
-  get nextTimeoutUs(): number {
-    return this.dialer.nextTimeoutUs;
-  }
-
-  handleTimeout(nowUs: number): void {
-    this.onTimeout(nowUs, this);
-  }
 }
 
 type IndexOwner = { readonly kind: "link"; readonly link: Link } | { readonly kind: "peer"; readonly peer: Peer };
@@ -714,11 +632,6 @@ export class Links {
     this.plane.watch(link);
     return link;
   }
-}
-
-/** Two links that are up to the same router over the same path. */
-function isDouble(link: Link, other: Link): boolean {
-  return other !== link && other.isUp && other.path === link.path && sameBytes(other.routerId, link.routerId);
 }
 
 function isLower(a: Uint8Array, b: Uint8Array): boolean {
