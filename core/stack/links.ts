@@ -1,17 +1,8 @@
 import { sameBytes } from "../collections/bytes.js";
 import type { Digest } from "../collections/digest.js";
 import type { KemKeys } from "../crypto/suite.js";
-import { Dialer } from "../link/dialer.js";
+import type { Dialer } from "../link/dialer.js";
 import { drawIndex } from "../session/context.js";
-import { Initiator } from "../session/initiator.js";
-import {
-  answerKeyRequest,
-  buildKeyRequest,
-  linkKeyMaterial,
-  readKeyRequest,
-  verifyKeyResponse,
-} from "../session/key-fetch.js";
-import { Responder } from "../session/responder.js";
 import { type Session, SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
@@ -21,12 +12,11 @@ import { ControlFrame, LINK_DATAGRAM_BYTES, paddedControlBytes, RecordKind } fro
 import { Reader, Writer } from "../wire/cursor.js";
 import { PacketType } from "../wire/flight.js";
 import { decodeHello, encodeHello, type Hello, ROUTER_ID_BYTES } from "../wire/hello.js";
-import { KEY_NONCE_BYTES, KeyKind } from "../wire/keyreq.js";
 import { END_PACKET_BYTES, NETWORK_HEADER_BYTES } from "../wire/network-header.js";
 import { RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES, recordIndex } from "../wire/record.js";
-import { decodeResp, OBSERVED_NOTHING } from "../wire/resp.js";
 import { decodeUnknown, encodeUnknown, UNKNOWN_BYTES } from "../wire/unknown.js";
-import { isDouble, Link, Peer } from "./link.js";
+import { isDouble, Link } from "./link.js";
+import { type HandshakeUser, LinkHandshakes, type LinkOwner } from "./link-handshakes.js";
 import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
 import { LINK_DOWN_REASONS, type LinkDownReason, type PeerStatus } from "./ports.js";
 
@@ -41,7 +31,6 @@ const OVERLAP_US = 5 * SECOND_US;
 const HINTS_MAX = 64;
 
 const NO_ROUTER = new Uint8Array(ROUTER_ID_BYTES);
-const LINK_PARAMS = { creditKiB: 0, streamsMax: 0, flags: 0 };
 
 /** What the links hand up: records that are not about the link itself. */
 export interface LinkUser {
@@ -51,26 +40,21 @@ export interface LinkUser {
   handleKeyResponse(nowUs: number, link: number, bytes: Uint8Array, at: number, length: number): void;
 }
 
-type IndexOwner = { readonly kind: "link"; readonly link: Link } | { readonly kind: "peer"; readonly peer: Peer };
-
 /**
  * The lower plane: datagrams of neighbours in and out. Everything above sees numbered links.
  *
  * A link is one session and ends with it. Two to the same router over one path stand side by side for a while, when both
  * ends dialled at once or a session needed a successor; whoever opened the one too many says BYE on it (settleDoubles).
  */
-export class Links {
+export class Links implements HandshakeUser {
   private readonly plane: Plane;
-  private readonly keys: KemKeys;
   private readonly routerId: Uint8Array;
   private readonly user: LinkUser;
-  private readonly responder: Responder;
+  private readonly handshakes: LinkHandshakes;
   private readonly pool = new UnknownPool();
   private readonly strangers: Timed;
-  private readonly responding: Timed;
-  private readonly index: SessionIndex<IndexOwner>;
+  private readonly index: SessionIndex<LinkOwner>;
   private readonly links: (Link | undefined)[] = [];
-  private readonly peers: Peer[] = [];
   private readonly out = new Uint8Array(LINK_DATAGRAM_BYTES);
   private readonly small = new Uint8Array(UNKNOWN_BYTES);
   private hints = 0;
@@ -78,27 +62,17 @@ export class Links {
 
   constructor(args: { plane: Plane; keys: KemKeys; routerId: Uint8Array; user: LinkUser }) {
     this.plane = args.plane;
-    this.keys = args.keys;
     this.routerId = args.routerId;
     this.user = args.user;
-    this.responder = new Responder(args.plane.session, { keys: args.keys, params: LINK_PARAMS });
-    this.index = new SessionIndex(() => drawIndex(args.plane.session.entropy));
-    const { pool, responder, plane } = this;
+    const { pool, plane } = this;
+    this.index = new SessionIndex(() => drawIndex(plane.session.entropy));
+    this.handshakes = new LinkHandshakes({ plane, keys: args.keys, index: this.index, user: this });
     this.strangers = timed(plane, pool, (now) => pool.handleTimeout(now, (path, index) => this.hint(now, path, index)));
-    this.responding = timed(plane, responder, (now) => responder.handleTimeout(now));
   }
 
-  /**
-   * Keeps a link to whoever answers on `path`; `pin` is the 32-byte hash of the peer's link key, if known. A path that is
-   * dialled already keeps the dialer it has.
-   */
+  /** Keeps a link to whoever answers on `path`; `pin` is the 32-byte hash of the peer's link key, if known. */
   addPeer(nowUs: number, path: number, pin: Uint8Array | undefined): void {
-    if (this.peerOn(path) !== undefined) return;
-    const { random32, entropy } = this.plane.ports;
-    const dialer = new Dialer(nowUs, { path, pin, random32, newNonce: () => entropy(KEY_NONCE_BYTES) });
-    const peer = new Peer(this.plane, dialer, (now, self) => this.dial(now, self));
-    this.peers.push(peer);
-    this.plane.watch(peer);
+    this.handshakes.addPeer(nowUs, path, pin);
   }
 
   get upCount(): number {
@@ -112,15 +86,15 @@ export class Links {
       case PacketType.record:
         return this.handleRecord(nowUs, path, bytes, at, length);
       case PacketType.init:
-        return this.handleInit(nowUs, path, bytes, at, length);
+        return this.handshakes.handleInit(nowUs, path, bytes, at, length);
       case PacketType.resp:
-        return this.handleResp(nowUs, path, bytes, at, length);
+        return this.handshakes.handleResp(nowUs, path, bytes, at, length);
       case PacketType.conf:
-        return this.handleConf(nowUs, path, bytes, at, length);
+        return this.handshakes.handleConf(nowUs, path, bytes, at, length);
       case PacketType.keyRequest:
-        return this.handleKeyRequest(path, bytes, at, length);
+        return this.handshakes.handleKeyRequest(path, bytes, at, length);
       case PacketType.keyResponse:
-        return this.handleKeyResponse(nowUs, path, bytes, at, length);
+        return this.handshakes.handleKeyResponse(nowUs, path, bytes, at, length);
       case PacketType.unknown:
         return this.handleUnknown(nowUs, path, bytes, at, length);
       default:
@@ -196,13 +170,9 @@ export class Links {
       link.session.digest(into);
       link.neighbour.digest(into);
     }
-    for (const peer of this.peers) {
-      into.number(peer.index);
-      peer.dialer.digest(into);
-    }
+    this.handshakes.digest(into);
     into.number(this.hints).number(this.hintsSinceUs);
     this.pool.digest(into);
-    this.responder.digest(into);
   }
 
   private handleRecord(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
@@ -214,7 +184,7 @@ export class Links {
     if (link.path !== path) return this.plane.drop("unknownSession");
     const opened = link.session.open(bytes, at, length);
     if (opened <= 0) return this.refuse(opened);
-    if (link.dialer?.state.kind === "shaking") this.confirm(nowUs, link.dialer, link.session);
+    if (link.dialer?.state.kind === "shaking") this.handshakes.confirm(nowUs, link.dialer, link.session);
     const body = at + RECORD_HEADER_BYTES;
     const kind = bytes[body]!;
     if (kind === RecordKind.control) {
@@ -231,16 +201,6 @@ export class Links {
       default:
         this.plane.drop("malformed");
     }
-  }
-
-  /** The responder's first record: our CONF arrived. */
-  private confirm(nowUs: number, dialer: Dialer, session: Session): void {
-    const peer = this.peers.find((one) => one.dialer === dialer);
-    if (peer === undefined || dialer.state.kind !== "shaking" || dialer.state.initiator.session !== session) return;
-    dialer.state.initiator.confirm();
-    dialer.handleLinked(nowUs);
-    peer.index = 0; // the number is the link's now
-    this.plane.watch(peer);
   }
 
   private refuse(fault: number): void {
@@ -281,10 +241,8 @@ export class Links {
   private handleUnknown(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
     const unknown = decodeUnknown(new Reader(bytes, at, at + length));
     if (unknown === undefined) return this.plane.drop("malformed");
-    const peer = this.peerOn(path);
     const link = this.links.find((one) => one?.path === path && one.session.peerIndex === unknown.index);
-    if (peer === undefined || link === undefined || link.dialer !== peer.dialer) return;
-    if (nowUs - link.bornUs >= SECOND_US && peer.dialer.redial(nowUs)) this.dial(nowUs, peer);
+    if (link?.dialer !== undefined && nowUs - link.bornUs >= SECOND_US) this.handshakes.redial(nowUs, path);
   }
 
   private handleControl(nowUs: number, link: Link, frames: Reader): void {
@@ -350,19 +308,7 @@ export class Links {
     this.plane.ports.trace(Trace.linkUp, id, path, 0);
     this.plane.ports.sink.event({ kind: "linkUp", link: id, path, pinned: isPinned, incoming: isIncoming });
     link.dialer?.handleUp();
-    const peer = this.peerOn(path);
-    if (peer !== undefined) this.entrust(nowUs, peer, link);
-  }
-
-  /** A peer who opened a link himself need not be dialled, unless he shall prove his key. */
-  private entrust(nowUs: number, peer: Peer, link: Link): void {
-    const { dialer } = peer;
-    const isSeeking = dialer.state.kind === "waiting" || dialer.state.kind === "asking";
-    if (!isSeeking || dialer.pin !== undefined || link.dialer !== undefined) return;
-    link.dialer = dialer;
-    dialer.handleLinked(nowUs);
-    dialer.handleUp();
-    this.plane.watch(peer);
+    this.handshakes.entrust(nowUs, link);
   }
 
   /**
@@ -425,13 +371,7 @@ export class Links {
   private redial(nowUs: number, link: Link): void {
     const { dialer } = link;
     if (dialer?.state.kind !== "linked" || this.links.some((one) => one?.dialer === dialer)) return;
-    dialer.handleLost(nowUs);
-    const peer = this.peerOn(dialer.path);
-    if (peer !== undefined) this.plane.watch(peer);
-  }
-
-  private peerOn(path: number): Peer | undefined {
-    return this.peers.find((one) => one.dialer.path === path);
+    this.handshakes.handleLost(nowUs, dialer);
   }
 
   private linkTimeout(nowUs: number, link: Link): void {
@@ -448,8 +388,7 @@ export class Links {
     }
     if (step === "hello") this.sendHello(nowUs, link);
     if (link.session.wantsSuccessor && !link.isIncoming && link.retireAtUs === NEVER) {
-      const peer = this.peerOn(link.path);
-      if (peer?.dialer.redial(nowUs)) this.dial(nowUs, peer);
+      this.handshakes.redial(nowUs, link.path);
     }
     this.plane.watch(link);
   }
@@ -490,121 +429,32 @@ export class Links {
     return true;
   }
 
-  // The handshake of links.
+  // What handshakes come to.
 
-  private dial(nowUs: number, peer: Peer): void {
-    const incoming = this.links.find((one) => one?.path === peer.dialer.path && one.isUp && one.dialer === undefined);
-    if (incoming !== undefined) this.entrust(nowUs, peer, incoming);
-    const { state } = peer.dialer;
-    const step = peer.dialer.handleTimeout(nowUs);
-    const { sink } = this.plane.ports;
-    if (step?.kind === "ask") {
-      const request = buildKeyRequest(this.plane.session.networkId, undefined, step.nonce);
-      sink.transmit(peer.dialer.path, request, 0, request.length);
-    } else if (step?.kind === "flight") {
-      sink.transmit(peer.dialer.path, step.flight, 0, step.flight.length);
-    } else if (step?.kind === "failed" && state.kind === "shaking") {
-      this.forgetAttempt(nowUs, peer, state.initiator);
+  handleSession(nowUs: number, path: number, session: Session, dialer: Dialer | undefined): void {
+    if (dialer === undefined) {
+      this.forgetGreeting(nowUs, path);
+      if (this.incomingCount >= INCOMING_MAX) {
+        session.erase();
+        return this.plane.drop("linkLimit");
+      }
     }
-    this.plane.watch(peer);
-  }
-
-  /** The flights came to nothing: neither their number nor a link that never was confirmed is left. */
-  private forgetAttempt(nowUs: number, peer: Peer, initiator: Initiator): void {
-    this.plane.handshakes.failed += 1;
-    this.plane.ports.trace(Trace.handshakeFailed, 0, initiator.localIndex, 0);
-    peer.index = 0;
-    const owner = this.index.get(initiator.localIndex);
-    if (owner?.kind === "link") this.down(nowUs, owner.link, "dead");
-    else this.index.delete(initiator.localIndex);
-  }
-
-  private handleKeyRequest(path: number, bytes: Uint8Array, at: number, length: number): void {
-    const request = readKeyRequest(this.plane.session.networkId, bytes, at, length);
-    if (typeof request === "string") return this.plane.drop("malformed");
-    // Only the link key is served to an address: a NAC asked here would tell which host it lives on.
-    if (request.kind !== KeyKind.link) return this.plane.drop("notOurs");
-    const answer = answerKeyRequest(request, linkKeyMaterial(this.keys.publicKey));
-    this.plane.ports.sink.transmit(path, answer, 0, answer.length);
-  }
-
-  private handleKeyResponse(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
-    const { suite, networkId } = this.plane.session;
-    const key = verifyKeyResponse(suite, networkId, bytes, at, length);
-    if (typeof key === "string" || key.kind !== "link") return this.plane.drop("badKey");
-    for (const peer of this.peers) {
-      const { path: own, pin, state } = peer.dialer;
-      if (own !== path || state.kind !== "asking" || !sameBytes(state.nonce, key.nonce)) continue;
-      if (pin !== undefined && !sameBytes(pin, key.linkKeyHash)) return this.plane.drop("badKey");
-      return this.shake(nowUs, peer, key.material.publicKey);
-    }
-    this.plane.drop("handshake"); // nobody asked, or the answer is late
-  }
-
-  private shake(nowUs: number, peer: Peer, peerPublicKey: Uint8Array): void {
-    const localIndex = this.index.propose();
-    const initiator = new Initiator(this.plane.session, {
-      peerPublicKey,
-      returnNac: undefined,
-      params: LINK_PARAMS,
-      flightBytes: LINK_DATAGRAM_BYTES,
-      localIndex,
-    });
-    const flight = initiator.start(nowUs);
-    if (flight === undefined) return this.plane.drop("badKey");
-    peer.index = localIndex;
-    this.index.set(localIndex, { kind: "peer", peer });
-    this.plane.handshakes.started += 1;
-    this.plane.ports.trace(Trace.handshakeStarted, 0, localIndex, 0);
-    peer.dialer.handleKey(initiator);
-    this.plane.ports.sink.transmit(peer.dialer.path, flight, 0, flight.length);
-    this.plane.watch(peer);
-  }
-
-  private handleInit(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
-    if (length !== LINK_DATAGRAM_BYTES) return this.plane.drop("malformed");
-    const answer = this.responder.handleInit(nowUs, bytes, at, length, pathTag(path), OBSERVED_NOTHING, () =>
-      this.index.propose(),
-    );
-    this.plane.watch(this.responding);
-    if (typeof answer === "string") return this.plane.drop("handshake");
-    this.plane.ports.sink.transmit(path, answer.flight, 0, answer.flight.length);
-  }
-
-  private handleResp(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
-    const resp = decodeResp(new Reader(bytes, at, at + length));
-    const owner = resp === undefined ? undefined : this.index.get(resp.index);
-    if (owner?.kind !== "peer" || owner.peer.dialer.path !== path) return this.plane.drop("handshake");
-    const { peer } = owner;
-    const { state } = peer.dialer;
-    if (state.kind !== "shaking") return this.plane.drop("handshake");
-    const flight = state.initiator.handleResp(nowUs, bytes, at, length);
-    if (flight === undefined) return this.plane.drop("handshake");
-    this.plane.ports.sink.transmit(path, flight, 0, flight.length);
-    const { session } = state.initiator;
-    if (session !== undefined) this.sendHello(nowUs, this.link(nowUs, path, session, peer.dialer));
-    this.plane.watch(peer);
-  }
-
-  private handleConf(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
-    const done = this.responder.handleConf(nowUs, bytes, at, length, pathTag(path), (index) =>
-      this.index.isFree(index),
-    );
-    if (typeof done === "string") return this.plane.drop("handshake");
-    if ("repeatOf" in done) {
-      const owner = this.index.get(done.repeatOf);
-      if (owner?.kind === "link") this.sendHello(nowUs, owner.link);
-      return;
-    }
-    this.forgetGreeting(nowUs, path);
-    if (this.incomingCount >= INCOMING_MAX) {
-      done.session.erase();
-      return this.plane.drop("linkLimit");
-    }
-    this.sendHello(nowUs, this.link(nowUs, path, done.session, undefined));
-    this.pool.take(done.session.localIndex, (pooledPath, pooled, pooledAt, pooledLength) => {
+    this.sendHello(nowUs, this.link(nowUs, path, session, dialer));
+    this.pool.take(session.localIndex, (pooledPath, pooled, pooledAt, pooledLength) => {
       this.handleRecord(nowUs, pooledPath, pooled, pooledAt, pooledLength);
     });
+  }
+
+  handleRepeat(nowUs: number, link: Link): void {
+    this.sendHello(nowUs, link);
+  }
+
+  handleUnconfirmed(nowUs: number, link: Link): void {
+    this.down(nowUs, link, "dead");
+  }
+
+  incomingOn(path: number): Link | undefined {
+    return this.links.find((one) => one?.path === path && one.isUp && one.dialer === undefined);
   }
 
   private get incomingCount(): number {
@@ -637,11 +487,4 @@ export class Links {
 function isLower(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return a[i]! < b[i]!;
   return false;
-}
-
-/** What a biscuit binds a link's handshake to: the path it was asked on. */
-function pathTag(path: number): Uint8Array {
-  const tag = new Uint8Array(8);
-  new Writer(tag).u64(path);
-  return tag;
 }
