@@ -7,6 +7,7 @@
  * Host names ignore case; we print lower case.
  */
 import { nacFromHash, parseNac, printNac } from "./nac.js";
+import { joinDigits } from "./text.js";
 
 export const NAME_SUFFIX = ".mariana";
 
@@ -55,25 +56,9 @@ export function parseName(host: string): ParsedName | undefined {
   return nac === undefined ? undefined : { nac };
 }
 
-/** Undefined for a foreign character and for trailing bits that are not zero: one hash has one spelling. */
 function parseBase32(label: string): Uint8Array | undefined {
   const out = new Uint8Array(HASH_BYTES);
-  let pending = 0;
-  let bits = 0;
-  let at = 0;
-  for (let i = 0; i < label.length; i += 1) {
-    const digit = base32Digit(label.charCodeAt(i));
-    if (digit < 0) return undefined;
-    pending = (pending << 5) | digit;
-    bits += 5;
-    if (bits >= 8) {
-      bits -= 8;
-      out[at] = pending >> bits;
-      at += 1;
-      pending &= (1 << bits) - 1;
-    }
-  }
-  return pending === 0 ? out : undefined;
+  return joinDigits(label.length, 5, (i) => base32Digit(label.charCodeAt(i)), out) ? out : undefined;
 }
 
 function base32Digit(code: number): number {

@@ -60,3 +60,25 @@ function hexDigit(code: number): number {
   const lower = code | 0x20;
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
+
+/**
+ * Fills `out` from `count` digits of `bits` bits each (RFC 4648: 5 for base32, 6 for base64). False for a digit below 0,
+ * which stands for a foreign character, and for bits left over that are not zero: one value has one spelling.
+ */
+export function joinDigits(count: number, bits: number, digitAt: (i: number) => number, out: Uint8Array): boolean {
+  let pending = 0;
+  let pendingBits = 0;
+  let at = 0;
+  for (let i = 0; i < count; i += 1) {
+    const digit = digitAt(i);
+    if (digit < 0) return false;
+    pending = (pending << bits) | digit;
+    pendingBits += bits;
+    if (pendingBits < 8) continue;
+    pendingBits -= 8;
+    out[at] = pending >> pendingBits;
+    at += 1;
+    pending &= (1 << pendingBits) - 1;
+  }
+  return pending === 0;
+}

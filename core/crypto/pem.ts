@@ -10,6 +10,7 @@
  *
  * A file may be damaged, so decoding answers with a reason and never throws. A reason never holds key material.
  */
+import { joinDigits } from "../address/text.js";
 import { Reader, Writer } from "../wire/cursor.js";
 import { KEM_SEED_BYTES, SIGNATURE_SEED_BYTES } from "./suite.js";
 
@@ -231,21 +232,6 @@ function parseBase64(text: string): Uint8Array | undefined {
   if (text.length === 0 || text.length % 4 !== 0) return undefined;
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const out = new Uint8Array((text.length / 4) * 3 - padding);
-  const digits = text.length - padding;
-  let pending = 0;
-  let bits = 0;
-  let at = 0;
-  for (let i = 0; i < digits; i += 1) {
-    const digit = BASE64_DIGITS.indexOf(text[i]!);
-    if (digit < 0) return undefined;
-    pending = (pending << 6) | digit;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out[at] = pending >> bits;
-      at += 1;
-      pending &= (1 << bits) - 1;
-    }
-  }
-  return pending === 0 ? out : undefined;
+  const isWhole = joinDigits(text.length - padding, 6, (i) => BASE64_DIGITS.indexOf(text[i]!), out);
+  return isWhole ? out : undefined;
 }
