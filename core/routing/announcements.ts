@@ -13,7 +13,7 @@ import {
 } from "../wire/routes.js";
 import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 import { ASKED, FORCED, type Neighbour, PENDING, Urgency } from "./neighbour.js";
-import { LOCAL, type RouteTable } from "./route-table.js";
+import { LOCAL, OURS, type RouteTable } from "./route-table.js";
 
 /** Lost, new and worse routes: the first leaves at once, what follows within this window leaves with the next batch. */
 const URGENT_WINDOW_US = 50 * MILLISECOND_US;
@@ -34,7 +34,7 @@ export class Announcements {
   private readonly dictionary: NacDictionary;
   private readonly entry = emptyRouteEntry();
   private readonly nac = new Uint8Array(16);
-  /** The message being written names a destination of our own. A second one goes into a message of its own. */
+  /** The message being written names a destination that is or was our own. A second one goes into a message of its own. */
   private namesOwn = false;
   private isCut = false;
 
@@ -162,7 +162,7 @@ export class Announcements {
     while (out.room >= ROUTE_BYTES && !this.isCut) {
       const destination = neighbour.dequeue(urgency);
       if (destination < 0) return count;
-      const isOwn = (this.table.state[destination]! & LOCAL) !== 0;
+      const isOwn = (this.table.state[destination]! & OURS) !== 0;
       if (isOwn && this.namesOwn) {
         this.isCut = true;
         neighbour.enqueue(destination, urgency, 0);

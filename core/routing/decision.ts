@@ -9,7 +9,7 @@ import { AGE_OLD, type Feasibility, METRIC_INFINITY, METRIC_NONE } from "./feasi
 import { LostSources } from "./lost-sources.js";
 import { FROM_ORIGIN, type Neighbour, Urgency } from "./neighbour.js";
 import { Requests } from "./requests.js";
-import { LOCAL, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
+import { LOCAL, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import { Selection } from "./selection.js";
 import { Wanted } from "./wanted.js";
 
@@ -139,7 +139,7 @@ export class Decision {
     table.next[destination] = -1;
     table.backup1[destination] = -1;
     table.backup2[destination] = -1;
-    table.state[destination]! |= LOCAL;
+    table.state[destination]! |= LOCAL | OURS;
     table.metric[destination] = 0;
     const known = table.epoch[destination]!;
     const raised = epoch < known ? known + 1 : epoch;

@@ -18,6 +18,8 @@ export const LOST_AGAIN = 0x10;
 export const REQUESTED = 0x20;
 /** Has a place in `order`; a forgotten destination keeps it until the list is tidied. */
 const PLACED = 0x40;
+/** We are or were the origin. */
+export const OURS = 0x80;
 
 const REPAIRS = 256;
 

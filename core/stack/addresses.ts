@@ -2,10 +2,14 @@ import type { Digest } from "../collections/digest.js";
 import { type Identity, identityFromSeeds } from "../crypto/identity.js";
 import { KEM_SEED_BYTES, SIGNATURE_SEED_BYTES } from "../crypto/suite.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
+import { FormerNac } from "./former-nac.js";
 import { type Plane, type Timed, timed } from "./plane.js";
+import type { FormerIdentity } from "./ports.js";
 
 /** The client NAC is withdrawn when nothing used it for so long. */
 const CLIENT_IDLE_US = 600 * SECOND_US;
+/** Former identities served beside the service: more would keep NACs that nobody uses any longer. */
+const FORMER_MAX = 2;
 
 /** An address of our own, as the dictionary numbers it. */
 export interface LocalNac {
@@ -15,24 +19,45 @@ export interface LocalNac {
 }
 
 /**
- * Our own NACs. We are called by the service NAC, which is announced from the start, and call from the client NAC, which is
- * announced when a request first needs it and withdrawn when it was idle. No message names both.
+ * Our own NACs. We are called by the service NAC, which is announced from the start, and for a while after a rotation by
+ * the former one. We call from the client NAC, which is announced when a request first needs it and withdrawn when it was
+ * idle. No message names two of them.
  */
 export class Addresses {
   readonly service: LocalNac;
   readonly client: LocalNac;
+  private readonly former: readonly FormerNac[];
   private readonly plane: Plane;
   private readonly isCalling: () => boolean;
+  private readonly onWithdrawn: (nowUs: number, destination: number) => void;
   /** When the client NAC is withdrawn; NEVER while it is not announced. */
   private readonly rest = { nextTimeoutUs: NEVER };
   private readonly resting: Timed;
+  private readonly ageing: readonly Timed[];
 
-  /** @param isCalling whether a session of the client NAC stands: then it is not withdrawn */
-  constructor(args: { plane: Plane; service: Identity; epoch: number; isCalling: () => boolean }) {
+  /**
+   * Throws RangeError for more than two former identities.
+   *
+   * @param isCalling    whether a session of the client NAC stands: then it is not withdrawn
+   * @param onWithdrawn  a former NAC is ours no longer
+   */
+  constructor(args: {
+    plane: Plane;
+    service: Identity;
+    epoch: number;
+    former: readonly FormerIdentity[];
+    wallClockSeconds: number;
+    isCalling: () => boolean;
+    onWithdrawn: (nowUs: number, destination: number) => void;
+  }) {
+    if (args.former.length > FORMER_MAX) {
+      throw new RangeError(`Addresses: ${args.former.length} former identities, not ${FORMER_MAX} at most`);
+    }
     const { plane } = args;
     const { suite, entropy, dictionary, random32 } = plane.ports;
     this.plane = plane;
     this.isCalling = args.isCalling;
+    this.onWithdrawn = args.onWithdrawn;
     this.service = { identity: args.service, number: dictionary.intern(args.service.nac), epoch: args.epoch };
     const fresh = identityFromSeeds(
       suite,
@@ -43,14 +68,29 @@ export class Addresses {
     // Drawn, not derived: the client's epoch must not remind anybody of the service's.
     this.client = { identity: fresh, number: dictionary.intern(fresh.nac), epoch: (random32() >>> 1) + 1 };
     this.resting = timed(plane, this.rest, (now) => this.withdrawClient(now));
+    this.former = args.former.map((one) => new FormerNac(one, args.wallClockSeconds, plane.ports));
+    this.ageing = this.former.map((one) => timed(plane, one, (now) => this.handleFormer(now, one)));
   }
 
   start(nowUs: number): void {
     this.plane.routing.originate(nowUs, this.service.number, this.service.epoch);
+    for (const one of this.former) one.start(nowUs);
+    for (const one of this.ageing) this.plane.watch(one);
+  }
+
+  /** The NACs that others may call us by: the service's and those of former identities whose time is not over. */
+  get called(): readonly LocalNac[] {
+    return [this.service, ...this.former.filter((one) => one.state !== "over").map((one) => one.local)];
+  }
+
+  isCalled(destination: number): boolean {
+    if (destination === this.service.number) return true;
+    for (const one of this.former) if (one.local.number === destination && one.state !== "over") return true;
+    return false;
   }
 
   isLocal(destination: number): boolean {
-    return destination === this.service.number || destination === this.client.number;
+    return destination === this.client.number || this.isCalled(destination);
   }
 
   isReachable(destination: number): boolean {
@@ -68,6 +108,20 @@ export class Addresses {
 
   digest(into: Digest): void {
     into.bytes(this.client.identity.nac).number(this.rest.nextTimeoutUs);
+    for (const one of this.former) one.digest(into);
+  }
+
+  private handleFormer(nowUs: number, former: FormerNac): void {
+    former.handleTimeout(nowUs);
+    const { identity, number, epoch } = former.local;
+    if (former.state === "announced") {
+      this.plane.ports.sink.persist({ kind: "epoch", nac: identity.nac, epoch });
+      this.plane.routing.originate(nowUs, number, epoch);
+    } else {
+      this.onWithdrawn(nowUs, number);
+      this.plane.routing.withdraw(nowUs, number);
+      this.plane.ports.sink.event({ kind: "formerWithdrawn", nac: identity.nac });
+    }
   }
 
   private withdrawClient(nowUs: number): void {

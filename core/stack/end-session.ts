@@ -44,6 +44,8 @@ export interface NewSession {
   readonly initiator: Initiator | undefined;
   /** The other end's NAC, as the dictionary numbers it. */
   readonly peer: number;
+  /** The NAC of ours that the peer called; undefined at the caller. */
+  readonly called?: number | undefined;
   readonly peerParams: Params;
   /** The round trip as the handshake showed it, microseconds. */
   readonly rttUs: number | undefined;
@@ -56,6 +58,7 @@ const out = new Uint8Array(LINK_DATAGRAM_BYTES);
 export class EndSession implements Timed {
   readonly session: Session;
   readonly peer: number;
+  readonly called: number | undefined;
   readonly timer: number;
   readonly isCaller: boolean;
   /** The handshake, until its CONF is confirmed by the first packet of the other end. */
@@ -87,6 +90,7 @@ export class EndSession implements Timed {
   ) {
     this.session = args.session;
     this.peer = args.peer;
+    this.called = args.called;
     this.initiator = args.initiator;
     this.isCaller = args.initiator !== undefined;
     this.timer = args.plane.enrol(this);

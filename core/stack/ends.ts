@@ -28,6 +28,7 @@ import { END_PARAMS, EndSession, type NewSession, PACKET_OFFSET } from "./end-se
 import { KeyDesk } from "./key-desk.js";
 import type { Links, LinkUser } from "./links.js";
 import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
+import type { FormerIdentity } from "./ports.js";
 import { StreamHandles } from "./stream-handles.js";
 
 /** End-to-end sessions held at once; a handshake beyond is refused. */
@@ -41,8 +42,8 @@ export class Ends implements LinkUser {
   private readonly plane: Plane;
   private readonly addresses: Addresses;
   private readonly keys: KeyDesk;
-  private readonly responder: Responder;
-  private readonly responding: Timed;
+  /** One for each NAC that we are called by. */
+  private readonly responders = new Map<number, { readonly responder: Responder; readonly timer: Timed }>();
   private readonly pool = new UnknownPool();
   private readonly pooling: Timed;
   private readonly forwarder = new Forwarder();
@@ -56,10 +57,20 @@ export class Ends implements LinkUser {
   private readonly header = new NetworkHeader();
   private links: Links | undefined;
 
-  constructor(args: { plane: Plane; service: Identity; epoch: number }) {
+  constructor(args: {
+    plane: Plane;
+    service: Identity;
+    epoch: number;
+    former: readonly FormerIdentity[];
+    wallClockSeconds: number;
+  }) {
     const { plane } = args;
     this.plane = plane;
-    this.addresses = new Addresses({ ...args, isCalling: () => [...this.ends].some((end) => end.isCaller) });
+    this.addresses = new Addresses({
+      ...args,
+      isCalling: () => [...this.ends].some((end) => end.isCaller),
+      onWithdrawn: (now, destination) => this.closeCalled(now, destination),
+    });
     this.keys = new KeyDesk({
       plane,
       addresses: this.addresses,
@@ -76,8 +87,11 @@ export class Ends implements LinkUser {
       sendFlight: (now, destination, flight) => this.sendFlight(now, destination, flight),
       establish: (session) => this.establish(session),
     });
-    this.responder = new Responder(plane.session, { keys: args.service.kem, params: END_PARAMS });
-    this.responding = timed(plane, this.responder, (now) => this.responder.handleTimeout(now));
+    for (const { number, identity } of this.addresses.called) {
+      const responder = new Responder(plane.session, { keys: identity.kem, params: END_PARAMS });
+      const timer = timed(plane, responder, (now) => responder.handleTimeout(now));
+      this.responders.set(number, { responder, timer });
+    }
     this.pooling = timed(plane, this.pool, (now) => this.pool.handleTimeout(now, () => undefined));
     this.waiting = timed(plane, this.routeWait, (now) => this.releaseWaiting(now));
     this.looping = timed(plane, this.loopback, (now) => this.drainLoopback(now));
@@ -90,6 +104,11 @@ export class Ends implements LinkUser {
 
   start(nowUs: number): void {
     this.addresses.start(nowUs);
+  }
+
+  /** Whether others reach us by this NAC. */
+  isCalled(destination: number): boolean {
+    return this.addresses.isCalled(destination);
   }
 
   get sessionCount(): number {
@@ -128,7 +147,7 @@ export class Ends implements LinkUser {
     this.routeWait.digest(into);
     this.loopback.digest(into);
     this.pool.digest(into);
-    this.responder.digest(into);
+    for (const { responder } of this.responders.values()) responder.digest(into);
   }
 
   // From the links.
@@ -247,11 +266,13 @@ export class Ends implements LinkUser {
   }
 
   private handleInit(nowUs: number, destination: number, bytes: Uint8Array, at: number): void {
-    if (destination !== this.addresses.service.number) return this.plane.drop("notOurs");
-    const answer = this.responder.handleInit(nowUs, bytes, at, END_PACKET_BYTES, NO_PATH_TAG, OBSERVED_NOTHING, () =>
+    const called = this.responderOf(destination);
+    if (called === undefined) return this.plane.drop("notOurs");
+    const { responder, timer } = called;
+    const answer = responder.handleInit(nowUs, bytes, at, END_PACKET_BYTES, NO_PATH_TAG, OBSERVED_NOTHING, () =>
       this.index.propose(),
     );
-    this.plane.watch(this.responding);
+    this.plane.watch(timer);
     if (typeof answer === "string" || answer.returnNac === undefined) return this.plane.drop("handshake");
     // Not interned: anybody may name any NAC here. One that is announced is known, another waits as it is.
     const peer = this.plane.ports.dictionary.find(answer.returnNac);
@@ -260,9 +281,10 @@ export class Ends implements LinkUser {
   }
 
   private handleConf(nowUs: number, destination: number, bytes: Uint8Array, at: number): void {
-    if (destination !== this.addresses.service.number) return this.plane.drop("notOurs");
+    const called = this.responderOf(destination);
+    if (called === undefined) return this.plane.drop("notOurs");
     if (this.ends.size >= SESSIONS_MAX) return this.plane.drop("sessionLimit");
-    const done = this.responder.handleConf(nowUs, bytes, at, END_PACKET_BYTES, NO_PATH_TAG, (index) =>
+    const done = called.responder.handleConf(nowUs, bytes, at, END_PACKET_BYTES, NO_PATH_TAG, (index) =>
       this.index.isFree(index),
     );
     if (typeof done === "string") return this.plane.drop("handshake");
@@ -275,9 +297,18 @@ export class Ends implements LinkUser {
     // Our RESP went there, so the NAC is known.
     const peer = returnNac === undefined ? -1 : this.plane.ports.dictionary.find(returnNac);
     if (peer < 0) return this.plane.drop("handshake");
-    const end = this.establish({ nowUs, ...done, peer, initiator: undefined, rttUs: undefined });
+    const end = this.establish({ nowUs, ...done, peer, called: destination, initiator: undefined, rttUs: undefined });
     end.answerConf(nowUs);
     this.pool.take(localIndex, (_path, pooled, pooledAt) => this.handleRecord(nowUs, pooled, pooledAt));
+  }
+
+  private responderOf(destination: number): { readonly responder: Responder; readonly timer: Timed } | undefined {
+    return this.addresses.isCalled(destination) ? this.responders.get(destination) : undefined;
+  }
+
+  /** The NAC is withdrawn: what called it hears so at once instead of waiting for answers. */
+  private closeCalled(nowUs: number, destination: number): void {
+    for (const end of [...this.ends]) if (end.called === destination) end.close(nowUs, EndCode.noError);
   }
 
   private establish(session: NewSession): EndSession {

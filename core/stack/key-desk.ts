@@ -23,7 +23,7 @@ export class KeyDesk {
   private readonly addresses: Addresses;
   private readonly links: () => Links;
   private readonly onKey: (nowUs: number, destination: number, key: KeyMaterial) => void;
-  private readonly own: KeyMaterial;
+  private readonly own: ReadonlyMap<number, KeyMaterial>;
   private readonly relay = new KeyRelay();
 
   /** @param onKey a key came that this node itself asked for */
@@ -37,13 +37,18 @@ export class KeyDesk {
     this.addresses = args.addresses;
     this.links = args.links;
     this.onKey = args.onKey;
-    const { kem, signature } = args.addresses.service.identity;
-    this.own = nacKeyMaterial(args.plane.ports.suite, kem.publicKey, signature.publicKey);
+    const { suite } = args.plane.ports;
+    this.own = new Map(
+      args.addresses.called.map(({ number, identity: { kem, signature } }) => [
+        number,
+        nacKeyMaterial(suite, kem.publicKey, signature.publicKey),
+      ]),
+    );
   }
 
-  /** The key of a NAC, if it is our service's or passed by. The client NAC has none: it is never called. */
+  /** The key of a NAC, if we are called by it or it passed by. The client NAC has none: it is never called. */
   keyOf(destination: number): KeyMaterial | undefined {
-    return destination === this.addresses.service.number ? this.own : this.relay.cached(destination);
+    return this.addresses.isCalled(destination) ? this.own.get(destination) : this.relay.cached(destination);
   }
 
   /** This node itself wants the key. */

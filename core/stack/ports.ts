@@ -18,8 +18,8 @@ export interface Sink {
   event(event: StackEvent): void;
   /** In-order bytes of a stream. Valid until return; tell the stack with `consume` when the application took them. */
   deliver(stream: number, bytes: Uint8Array, at: number, length: number): void;
-  /** To be on disk before this call returns: an epoch must never be used twice. */
-  persist(record: { readonly kind: "epoch"; readonly epoch: number }): void;
+  /** To be on disk before this call returns: an epoch must never be used twice. `nac` is the service's or a former one. */
+  persist(record: { readonly kind: "epoch"; readonly nac: Uint8Array; readonly epoch: number }): void;
 }
 
 /** Everything that would otherwise be ambient. */
@@ -34,6 +34,15 @@ export interface StackPorts {
   readonly dictionary: NacDictionary;
 }
 
+/** The identity before a rotation. It is served like the service for a while, under its own NAC. */
+export interface FormerIdentity {
+  readonly identity: Identity;
+  /** The last epoch of its NAC that was persisted; 0 when none was. */
+  readonly storedEpoch: number;
+  /** Withdrawn then, by the clock of the inputs. */
+  readonly untilUs: number;
+}
+
 export interface StackConfig {
   readonly networkName: string;
   /** The identity that others reach: its NAC is announced from the start. */
@@ -43,6 +52,8 @@ export interface StackConfig {
   readonly storedEpoch: number;
   /** The shell's wall clock at start, whole seconds since 1970. */
   readonly wallClockSeconds: number;
+  /** Two at most. */
+  readonly former?: readonly FormerIdentity[] | undefined;
   /** When sessions wear out; those of the protocol unless given. */
   readonly sessionLimits?: SessionLimits | undefined;
 }
@@ -91,6 +102,8 @@ export type StackEvent =
   | { readonly kind: "streamReset"; readonly stream: number; readonly code: number }
   /** The peer wants no more of what we send. */
   | { readonly kind: "streamStopped"; readonly stream: number; readonly code: number }
+  /** The time of a former identity is over: its NAC is withdrawn, its sessions are closed, its keys may be erased. */
+  | { readonly kind: "formerWithdrawn"; readonly nac: Uint8Array }
   | { readonly kind: "pong"; readonly id: number; readonly rttUs: number }
   | { readonly kind: "pingFailed"; readonly id: number; readonly reason: PingFailure };
 

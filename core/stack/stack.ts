@@ -52,7 +52,13 @@ export class Stack {
       drops: new DropCounters(),
       heap: this.heap,
     });
-    this.ends = new Ends({ plane: this.plane, service: config.service, epoch: this.epoch });
+    this.ends = new Ends({
+      plane: this.plane,
+      service: config.service,
+      epoch: this.epoch,
+      former: config.former ?? [],
+      wallClockSeconds: config.wallClockSeconds,
+    });
     this.links = new Links({ plane: this.plane, keys: config.linkKeys, routerId, user: this.ends });
     this.ends.join(this.links);
   }
@@ -66,7 +72,7 @@ export class Stack {
 
   /** The first input. Announces the service NAC under a new epoch, which is persisted before anything is sent. */
   start(nowUs: number): number {
-    this.ports.sink.persist({ kind: "epoch", epoch: this.epoch });
+    this.persistEpoch(this.serviceNumber, this.epoch);
     this.tick(nowUs);
     this.ends.start(nowUs);
     return this.settle(nowUs);
@@ -230,9 +236,12 @@ export class Stack {
 
   /** Somebody spoke of our NAC in a newer epoch than ours, so it had to be outbid. */
   private raiseEpoch(destination: number, epoch: number): void {
-    if (destination !== this.serviceNumber || epoch <= this.epoch) return;
-    this.epoch = epoch;
-    this.ports.sink.persist({ kind: "epoch", epoch });
+    if (destination === this.serviceNumber) this.epoch = epoch;
+    if (this.ends.isCalled(destination)) this.persistEpoch(destination, epoch); // the client's is forgotten with it
+  }
+
+  private persistEpoch(destination: number, epoch: number): void {
+    this.ports.sink.persist({ kind: "epoch", nac: this.ports.dictionary.bytesOf(destination), epoch });
   }
 
   /** Before an input: routing counts in the current slot of network time. */

@@ -11,7 +11,7 @@ import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { CryptoSuite, KemKeys } from "../../core/crypto/suite.js";
 import type { SessionLimits } from "../../core/session/session.js";
 import type { Links } from "../../core/stack/links.js";
-import type { StackEvent } from "../../core/stack/ports.js";
+import type { FormerIdentity, StackEvent } from "../../core/stack/ports.js";
 import { Stack } from "../../core/stack/stack.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
@@ -70,11 +70,16 @@ const STEPS_MAX = 5_000_000;
 /** One node of the world: a real Stack with everything that happened to it. */
 export class WorldNode {
   readonly name: string;
-  readonly identity: Identity;
+  /** Exchanged by a rotation. */
+  identity: Identity;
+  /** What the next boot is told of identities before this one. */
+  former: readonly FormerIdentity[] = [];
   readonly events: StackEvent[] = [];
   /** Delivered bytes per stream, in order. */
   readonly received = new Map<number, Uint8Array[]>();
+  /** Of the service NAC, and of all others that were persisted. */
   readonly epochs: number[] = [];
+  readonly formerEpochs: number[] = [];
   readonly sockets: Socket[] = [];
   /** Consume what is delivered at once; a test that reads slowly turns it off. */
   isHungry = true;
@@ -131,6 +136,7 @@ export class WorldNode {
       {
         networkName: "world",
         service: this.identity,
+        former: this.former,
         linkKeys: this.linkKeys,
         storedEpoch: this.epochs.at(-1) ?? 0,
         wallClockSeconds: 1_800_000_000 + Math.floor(world.nowUs / SECOND_US),
@@ -152,7 +158,10 @@ export class WorldNode {
             this.received.set(stream, parts);
             if (this.isHungry) this.consumed.push({ stream, bytes: length });
           },
-          persist: ({ epoch }) => this.epochs.push(epoch),
+          persist: ({ nac, epoch }) => {
+            const isService = Buffer.compare(nac, this.identity.nac) === 0;
+            (isService ? this.epochs : this.formerEpochs).push(epoch);
+          },
         },
         trace: traceNothing,
         allocate: heapAllocator,
@@ -214,12 +223,15 @@ export class StackWorld {
   node(name: string): WorldNode {
     const known = this.nodes.get(name);
     if (known !== undefined) return known;
-    const networkId = networkIdOf(this.suite, "world");
-    const identity = identityFromSeeds(this.suite, networkId, this.random.bytes(64), this.random.bytes(32));
-    const node = new WorldNode(this, name, identity);
+    const node = new WorldNode(this, name, this.newIdentity());
     this.nodes.set(name, node);
     node.stack.start(this.nowUs);
     return node;
+  }
+
+  newIdentity(): Identity {
+    const networkId = networkIdOf(this.suite, "world");
+    return identityFromSeeds(this.suite, networkId, this.random.bytes(64), this.random.bytes(32));
   }
 
   /** Lays a cable; `from` dials `to`. */
@@ -288,6 +300,17 @@ export class StackWorld {
     for (const [path, socket] of node.sockets.entries()) {
       if (dials.includes(socket.peer.name)) node.stack.addPeer(this.nowUs, path, undefined);
     }
+  }
+
+  /** A restart with a new identity; the old one is served for `graceUs` more. Answers the old one. */
+  rotate(name: string, dials: readonly string[], graceUs: number): Identity {
+    const node = this.node(name);
+    const { identity } = node;
+    const storedEpoch = node.epochs.splice(0).at(-1) ?? 0; // those of the new NAC begin anew
+    node.former = [{ identity, storedEpoch, untilUs: this.nowUs + graceUs }];
+    node.identity = this.newIdentity();
+    this.restart(name, dials);
+    return identity;
   }
 
   transmit(from: WorldNode, path: number, bytes: Uint8Array): void {
