@@ -6,11 +6,13 @@
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { parseNac, printNac } from "../core/address/nac.js";
-import type { Identity } from "../core/crypto/identity.js";
+import { nacFromHash, parseNac, printNac } from "../core/address/nac.js";
+import { parseHex } from "../core/address/text.js";
+import { sameBytes } from "../core/collections/bytes.js";
 import { nobleSuite } from "../core/crypto/noble-suite.js";
-import type { CryptoSuite } from "../core/crypto/suite.js";
+import { type CryptoSuite, HASH_BYTES } from "../core/crypto/suite.js";
 import type { StackConfig } from "../core/stack/ports.js";
+import { SECOND_US } from "../core/time/instant.js";
 import { systemClock } from "./clock.js";
 import { type Config, defaultConfig, keepInConfig, readConfig } from "./config/config-file.js";
 import { type Directory, openDirectory } from "./config/directory.js";
@@ -24,8 +26,15 @@ import {
   printEndpoint,
 } from "./config/endpoint.js";
 import { removeTemporaries } from "./config/file.js";
-import { isLinkKeyPersistent, type OpenedLinkKey, openIdentity, openLinkKey } from "./config/identity-files.js";
-import { readState, writeState } from "./config/state-file.js";
+import { eraseFormerKeys } from "./config/former-identity.js";
+import {
+  isLinkKeyPersistent,
+  type OpenedIdentity,
+  type OpenedLinkKey,
+  openIdentity,
+  openLinkKey,
+} from "./config/identity-files.js";
+import { type State, writeState } from "./config/state-file.js";
 import type {
   ControlRequest,
   IdReport,
@@ -40,7 +49,7 @@ import { ControlServer } from "./control/server.js";
 import { createNativeSuite } from "./crypto/native-suite.js";
 import { Driver } from "./driver.js";
 import { systemEntropy } from "./entropy.js";
-import { systemCode } from "./failure.js";
+import { messageOf, systemCode } from "./failure.js";
 import { Hosting } from "./hosting.js";
 import { createStderrLog, type Log } from "./log.js";
 import { HttpProxy } from "./proxy/http-server.js";
@@ -93,38 +102,45 @@ export class Daemon {
   private proxyListens = false;
   private lastVerdict: Verdict = "starting";
   private stopping: Promise<void> | undefined;
+  /** As it is in state.json. */
+  private state: State;
+  private formerNac: string | null;
 
   private constructor(parts: {
     options: DaemonOptions;
     config: Config;
     log: Log;
     suite: CryptoSuite;
-    identity: Identity;
+    opened: OpenedIdentity;
     linkKey: OpenedLinkKey;
     udp: UdpPort;
     control: ControlServer;
   }) {
-    const { options, config, log, suite, identity, linkKey, udp, control } = parts;
+    const { options, config, log, suite, opened, linkKey, udp, control } = parts;
+    const { identity } = opened;
     this.directory = options.directory;
     this.config = config;
     this.log = log;
     this.suite = suite;
     this.udp = udp;
     this.control = control;
+    this.state = opened.state;
+    this.formerNac = opened.former === undefined ? null : printNac(opened.former.identity.nac);
     this.id = idReport(options.directory, identity, linkKey.hash);
     this.shutdownAsked = new Promise((resolve) => {
       this.askShutdown = resolve;
     });
     const hosts = hostsOf(config, options.hosts);
     this.driver = new Driver({
-      stackConfig: this.stackConfig(identity, linkKey),
+      stackConfig: this.stackConfig(opened, linkKey),
       suite,
       udp,
       entropy: systemEntropy,
       clock: systemClock,
       log,
-      persistEpoch: (epoch) => writeState(options.directory.stateFile, epoch),
+      persistEpoch: (nac, epoch) => this.keepEpoch(sameBytes(nac, identity.nac), epoch),
     });
+    this.driver.onFormerWithdrawn = () => this.eraseFormer(opened);
     this.hosting = new Hosting({ hosts, log });
     this.driver.setPorts(this.hosting.ports);
     udp.isPathInUse = (path) => this.isPathInUse(path);
@@ -152,8 +168,14 @@ export class Daemon {
 
       const suite = config.crypto.suite === "noble" ? nobleSuite : createNativeSuite();
       const context = { suite, entropy: systemEntropy, networkName: config.network.name };
-      const { identity, how } = openIdentity(directory, found, context, options.rotate);
-      if (how !== "kept") log.info(how === "created" ? "key.created" : "key.rotated", { file: directory.keyFile });
+      const choice = { rotate: options.rotate, nowSeconds: systemClock.wallSeconds() };
+      const opened = openIdentity(directory, found, context, choice);
+      const { identity, how, former, damage, erased } = opened;
+      if (how === "created") log.info("key.created", { file: directory.keyFile });
+      const graceSeconds = former?.remainingSeconds ?? 0;
+      if (how === "rotated") log.info("key.rotated", { file: directory.keyFile, graceSeconds });
+      if (erased !== undefined) log.info("key.erased", { file: directory.formerKeyFile, reason: erased });
+      if (damage !== undefined) log.warn("state.damaged", { file: directory.stateFile, reason: damage });
       const linkKey = openLinkKey(directory, context, isLinkKeyPersistent(config, options.udp !== undefined));
 
       const listen = udpListen(config, options.udp);
@@ -162,7 +184,7 @@ export class Daemon {
       keepInConfig(directory.configFile, { nac: identity.nac, udpPort });
       log.info("port.bound", { udp: udp.endpoints.map(printEndpoint) });
 
-      daemon = new Daemon({ options, config, log, suite, identity, linkKey, udp, control });
+      daemon = new Daemon({ options, config, log, suite, opened, linkKey, udp, control });
       await daemon.open(options);
       return daemon;
     } catch (error) {
@@ -189,6 +211,7 @@ export class Daemon {
       reason,
       fix,
       nac: this.id.nac,
+      formerNac: this.formerNac,
       udp: this.udp.endpoints.map(printEndpoint),
       http: this.proxy.endpoints.map(printEndpoint),
       neighbours: stack.neighbours,
@@ -314,7 +337,11 @@ export class Daemon {
     const nac = parseNac(request.nac ?? "");
     if (nac === undefined) throw new Error(`"${request.nac ?? ""}" is not a NAC`);
     const timeoutMs = Math.min(Math.max(request.timeoutMs ?? 0, 1), PING_TIMEOUT_MS_MAX);
-    const outcome = await this.driver.ping(nac, timeoutMs);
+    const nacHash = request.nacHash === undefined ? undefined : parseHex(request.nacHash, HASH_BYTES);
+    if (request.nacHash !== undefined && (nacHash === undefined || !sameBytes(nacFromHash(nacHash), nac))) {
+      throw new Error(`"${request.nacHash}" is not a hash that gives ${printNac(nac)}`);
+    }
+    const outcome = await this.driver.ping(nac, timeoutMs, nacHash);
     return "rttUs" in outcome ? { rttMs: outcome.rttUs / 1000 } : { reason: outcome.reason };
   }
 
@@ -349,17 +376,43 @@ export class Daemon {
     return counted;
   }
 
-  private stackConfig(identity: Identity, linkKey: OpenedLinkKey): StackConfig {
-    const state = readState(this.directory.stateFile);
-    if (state.damage !== undefined)
-      this.log.warn("state.damaged", { file: this.directory.stateFile, reason: state.damage });
+  private stackConfig({ identity, former, state }: OpenedIdentity, linkKey: OpenedLinkKey): StackConfig {
+    const storedEpoch = state.former?.epoch ?? 0;
     return {
       networkName: this.config.network.name,
       service: identity,
+      former: former && [
+        {
+          identity: former.identity,
+          storedEpoch,
+          untilUs: systemClock.nowUs() + former.remainingSeconds * SECOND_US,
+        },
+      ],
       linkKeys: linkKey.keys,
       storedEpoch: state.epoch,
       wallClockSeconds: systemClock.wallSeconds(),
     };
+  }
+
+  private keepEpoch(isService: boolean, epoch: number): void {
+    const { state } = this;
+    if (isService) this.state = { ...state, epoch };
+    else if (state.former !== undefined) this.state = { ...state, former: { ...state.former, epoch } };
+    writeState(this.directory.stateFile, this.state);
+  }
+
+  /** The stack answers by the former NAC no longer. */
+  private eraseFormer({ former }: OpenedIdentity): void {
+    this.formerNac = null;
+    former?.identity.kem.secretKey.fill(0);
+    former?.identity.signature.secretKey.fill(0);
+    const file = this.directory.formerKeyFile;
+    try {
+      this.state = eraseFormerKeys(this.directory, this.state);
+      this.log.info("key.erased", { file, reason: "expired" });
+    } catch (error) {
+      this.log.warn("key.notErased", { file, error: systemCode(error) ?? messageOf(error) }); // the next start does it
+    }
   }
 
   private async close(): Promise<void> {
@@ -383,6 +436,7 @@ function startingAnswer(request: ControlRequest, directory: Directory): StatusRe
     reason: "keys and sockets are being opened",
     fix: null,
     nac: null,
+    formerNac: null,
     udp: [],
     http: [],
     neighbours: 0,

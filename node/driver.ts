@@ -57,6 +57,8 @@ interface PendingPing {
 export class Driver implements StreamCommands {
   /** A stream that came in for one of our ports; the handler calls `accept` or `refuse` on it. */
   onStream: (stream: OverlayStream, port: number) => void = (stream) => stream.refuse(StreamCode.refused);
+  /** The time of a former identity is over; its keys are not needed any more. */
+  onFormerWithdrawn: (nac: Uint8Array) => void = () => undefined;
   readonly stack: Stack;
 
   private readonly udp: DatagramPort;
@@ -86,8 +88,8 @@ export class Driver implements StreamCommands {
     entropy: Entropy;
     clock: Clock;
     log: Log;
-    /** On disk before it returns. */
-    persistEpoch: (epoch: number) => void;
+    /** On disk before it returns. `nac` is the service's or a former one. */
+    persistEpoch: (nac: Uint8Array, epoch: number) => void;
   }) {
     const { suite, entropy, udp, clock, log, persistEpoch } = args;
     this.udp = udp;
@@ -104,7 +106,7 @@ export class Driver implements StreamCommands {
         transmit: (path, bytes, at, length) => udp.send(path, bytes, at, length),
         event: (event) => void this.notices.push({ kind: "event", event }),
         deliver: (stream, bytes, at, length) => this.keepData(stream, bytes, at, length),
-        persist: (record) => persistEpoch(record.epoch),
+        persist: ({ nac, epoch }) => persistEpoch(nac, epoch),
       },
     });
   }
@@ -144,8 +146,8 @@ export class Driver implements StreamCommands {
     return stream;
   }
 
-  /** Asks a node for a sign of life, at most `timeoutMs` long. */
-  ping(nac: Uint8Array, timeoutMs: number): Promise<PingOutcome> {
+  /** Asks a node for a sign of life, at most `timeoutMs` long. `nacHash`, if given, is what its keys must hash to. */
+  ping(nac: Uint8Array, timeoutMs: number, nacHash?: Uint8Array): Promise<PingOutcome> {
     if (this.isClosed) return Promise.resolve({ reason: "closed" });
     if (this.pings.size >= PINGS_MAX) return Promise.resolve({ reason: "busy" });
     this.pingIds += 1;
@@ -153,7 +155,7 @@ export class Driver implements StreamCommands {
     return new Promise((answer) => {
       const timer = setTimeout(() => this.answerPing(id, { reason: "timeout" }), timeoutMs);
       this.pings.set(id, { answer, timer });
-      this.settle(this.stack.ping(this.clock.nowUs(), nac, id));
+      this.settle(this.stack.ping(this.clock.nowUs(), nac, id, nacHash));
     });
   }
 
@@ -324,6 +326,9 @@ export class Driver implements StreamCommands {
         return;
       case "streamReset":
         this.streams.get(event.stream)?.handleReset(event.code);
+        return;
+      case "formerWithdrawn":
+        this.onFormerWithdrawn(event.nac);
         return;
       case "pong":
         this.answerPing(event.id, { rttUs: event.rttUs });

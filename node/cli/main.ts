@@ -64,7 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
           .option("rotate", {
             type: "boolean",
             default: false,
-            describe: "new keys and a new NAC as one, on the same port; the old are gone",
+            describe: "new keys and a new NAC as one, on the same port; the old answer for identity.graceHours more",
           })
           .example("$0 up --peer 192.0.2.7:4000", "join through a node you know, and browse through its proxy")
           .example("$0 up --udp 0.0.0.0:4000 --host 80=127.0.0.1:8080", "be reachable, with a web site")

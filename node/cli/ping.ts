@@ -1,5 +1,6 @@
 import { parseNac, printNac } from "../../core/address/nac.js";
 import { parseName } from "../../core/address/name.js";
+import { printHex } from "../../core/address/text.js";
 import type { Directory } from "../config/directory.js";
 import { askDaemon } from "../control/client.js";
 import type { PingReport } from "../control/protocol.js";
@@ -21,7 +22,7 @@ export interface PingSummary {
 
 const REASONS: Readonly<Record<string, string>> = {
   noRoute: "no route to it",
-  noKey: "nobody could give its key",
+  noKey: "nobody could give its key, or it is not the key that the long name stands for",
   handshake: "the handshake with it came to nothing",
   timeout: "it did not answer in time",
   busy: "the daemon has too many pings under way",
@@ -35,14 +36,17 @@ export async function pingMany(
   count: number,
   handleOne: (number: number, outcome: PingReport) => void,
 ): Promise<PingSummary> {
-  const nac =
-    parseNac(target) ?? parseName(target)?.nac ?? usage(`"${target}" is neither a NAC nor a name under .mariana`);
+  const plain = parseNac(target);
+  const { nac, hash } =
+    (plain === undefined ? parseName(target) : { nac: plain, hash: undefined }) ??
+    usage(`"${target}" is neither a NAC nor a name under .mariana`);
+  const whom = { nac: printNac(nac), ...(hash === undefined ? {} : { nacHash: printHex(hash) }) };
   const times: number[] = [];
   let reason: string | undefined;
   for (let sent = 1; sent <= count; sent += 1) {
     if (sent > 1) await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     const timeoutMs = sent === 1 ? FIRST_TIMEOUT_MS : NEXT_TIMEOUT_MS;
-    const outcome = await askDaemon<PingReport>(directory.socket, { command: "ping", nac: printNac(nac), timeoutMs });
+    const outcome = await askDaemon<PingReport>(directory.socket, { command: "ping", ...whom, timeoutMs });
     if ("rttMs" in outcome) times.push(outcome.rttMs);
     else reason ??= REASONS[outcome.reason] ?? outcome.reason;
     handleOne(sent, outcome);

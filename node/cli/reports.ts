@@ -23,6 +23,7 @@ export function formatStatus(status: StatusReport): string {
   const first = `${formatVerdict(status.verdict)}: ${status.reason}`;
   const fields = formatFields([
     ["NAC", status.nac ?? "not known yet"],
+    ...(status.formerNac === null ? [] : [["former NAC", status.formerNac] as const]),
     ["UDP", status.udp.join(", ") || "not bound yet"],
     ["HTTP proxy", status.http.join(", ") || "off"],
     ["neighbours", String(status.neighbours)],

@@ -17,6 +17,8 @@ import { nearest } from "./nearest.js";
 export const CONFIG_VERSION = 1;
 /** A file this long is no configuration of ours. */
 const CONFIG_CHARACTERS_MAX = 1_000_000;
+/** A week: whoever still uses the former NAC then will not learn the new one by waiting. */
+const GRACE_HOURS_MAX = 168;
 export const DEFAULT_HTTP: readonly string[] = ["127.0.0.1:8000", "[::1]:8000"];
 
 const LISTEN_HINT = 'expected "IP:PORT", such as "127.0.0.1:4000" or "[::]:4000"';
@@ -52,6 +54,8 @@ const SCHEMA = z.strictObject({
       }
     })
     .default({}),
+  /** After a rotation the former identity answers for so long. */
+  identity: z.strictObject({ graceHours: z.int().min(0).max(GRACE_HOURS_MAX).default(24) }).prefault({}),
   link: z.strictObject({ key: z.enum(["auto", "persistent", "fresh"]).default("auto") }).prefault({}),
   network: z.strictObject({ name: z.string().min(1).max(64).default(DEFAULT_NETWORK) }).prefault({}),
   crypto: z.strictObject({ suite: z.enum(["native", "noble"]).default("native") }).prefault({}),
@@ -79,7 +83,7 @@ export function parseConfig(path: string, text: string): Config {
   const positions = new JsonPositions(text);
   const value = parseJson(path, text, positions);
   refuseOtherVersion(path, value, positions);
-  const result = SCHEMA.safeParse(value);
+  const result = SCHEMA.safeParse(value, { reportInput: true }); // else a wrong type looks like a missing key
   if (result.success) return result.data;
   const [first, ...others] = describe(result.error.issues, positions);
   const more = others.map(({ position, message }) => `\n${at(path, position)}: ${message}`).join("");
@@ -178,6 +182,7 @@ function plain(issue: z.core.$ZodIssue): string {
 /** The keys that are allowed where an unknown one stood. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   "": Object.keys(SCHEMA.shape),
+  identity: ["graceHours"],
   link: ["key"],
   network: ["name"],
   crypto: ["suite"],

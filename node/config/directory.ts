@@ -8,6 +8,8 @@ export interface Directory {
   readonly path: string;
   readonly configFile: string;
   readonly keyFile: string;
+  /** Of the identity before a rotation, while it still answers. */
+  readonly formerKeyFile: string;
   readonly linkKeyFile: string;
   readonly stateFile: string;
   readonly socket: string;
@@ -23,6 +25,7 @@ export function directoryOf(flag: string | undefined, environment: NodeJS.Proces
     path,
     configFile: join(path, "config.json"),
     keyFile: join(path, "privatekey.pem"),
+    formerKeyFile: join(path, "privatekey.former.pem"),
     linkKeyFile: join(path, "linkkey.pem"),
     stateFile: join(path, "state.json"),
     socket: join(path, "control.sock"),

@@ -42,6 +42,17 @@ export function createFileAtomically(path: string, text: string): boolean {
   return true;
 }
 
+/** Removes a file, if it is there, and waits until the disk knows. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    return;
+  }
+  syncDirectory(dirname(path));
+}
+
 /** The text of a file, or undefined when there is none. */
 export function readFileIfAny(path: string): string | undefined {
   try {

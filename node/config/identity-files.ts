@@ -8,7 +8,9 @@
  *   present         present        same NAC, same port; refused when the keys give another NAC than config.json says
  *
  * Before new keys are written, the old NAC is taken out of config.json. So a crash at any point leaves either the old
- * identity or the new one, whole, and never a pair that the next start would refuse.
+ * identity or the new one, whole, and never a pair that the next start would refuse. A rotation leaves the old identity
+ * behind as the former one (former-identity.ts), unless its keys are damaged, could be read by others or are not those of
+ * the NAC in config.json: these end at once.
  */
 import { printNac } from "../../core/address/nac.js";
 import {
@@ -18,16 +20,33 @@ import {
   networkIdOf,
   SUITE_FLOOR,
 } from "../../core/crypto/identity.js";
+import type { IdentitySeeds } from "../../core/crypto/pem.js";
 import { type CryptoSuite, type Entropy, KEM_SEED_BYTES, type KemKeys } from "../../core/crypto/suite.js";
 import { ExitCode, Failure } from "../failure.js";
-import { type Config, keepInConfig } from "./config-file.js";
+import { type Config, defaultConfig, keepInConfig } from "./config-file.js";
 import { type Directory, quote } from "./directory.js";
+import { eraseFormerKeys, type FormerEnd, type Grace, openFormerKeys, retireKeys } from "./former-identity.js";
 import { createIdentityKey, createLinkKey, readIdentityKey, readLinkKey, replaceIdentityKey } from "./key-files.js";
+import { readState, type State, writeState } from "./state-file.js";
 
 export interface OpenedIdentity {
   readonly identity: Identity;
   /** What had to be done for it. */
   readonly how: "kept" | "created" | "rotated";
+  /** As state.json holds it now. */
+  readonly state: State;
+  /** What was wrong with state.json, if anything was. */
+  readonly damage: string | undefined;
+  /** The identity before a rotation, while its time is not over. */
+  readonly former: { readonly identity: Identity; readonly remainingSeconds: number } | undefined;
+  /** Why the keys of a former identity were erased just now, if they were. */
+  readonly erased: FormerEnd | undefined;
+}
+
+export interface KeyContext {
+  readonly suite: CryptoSuite;
+  readonly entropy: Entropy;
+  readonly networkName: string;
 }
 
 export interface OpenedLinkKey {
@@ -40,20 +59,65 @@ export interface OpenedLinkKey {
 export function openIdentity(
   directory: Directory,
   config: Config | undefined,
-  context: { readonly suite: CryptoSuite; readonly entropy: Entropy; readonly networkName: string },
-  rotate: boolean,
+  context: KeyContext,
+  choice: { readonly rotate: boolean; readonly nowSeconds: number },
 ): OpenedIdentity {
-  const { suite, entropy, networkName } = context;
+  const { rotate, nowSeconds } = choice;
+  const grace = { hours: (config ?? defaultConfig()).identity.graceHours, nowSeconds };
+  const found = readState(directory.stateFile);
   const kept = rotate ? undefined : readIdentityKey(directory.keyFile);
   if (kept !== undefined) {
-    const identity = identityFromSeeds(suite, networkIdOf(suite, networkName), kept.kemSeed, kept.signatureSeed);
-    refuseMismatch(directory, config, identity, networkName);
-    return { identity, how: "kept" };
+    const identity = identityOf(kept, context);
+    refuseMismatch(directory, config, identity, context.networkName);
+    return { identity, how: "kept", damage: found.damage, ...openFormer(directory, kept, context, grace) };
   }
+  const old = rotate ? readSoundKeys(directory, config, context) : undefined;
   if (config?.nac !== undefined) keepInConfig(directory.configFile, { nac: undefined, udpPort: config.udpPort });
-  const seeds = (rotate ? replaceIdentityKey : createIdentityKey)(directory.keyFile, entropy);
-  const identity = identityFromSeeds(suite, networkIdOf(suite, networkName), seeds.kemSeed, seeds.signatureSeed);
-  return { identity, how: rotate ? "rotated" : "created" };
+  if (old !== undefined && grace.hours > 0) retireKeys(directory, old, found, grace);
+  else if (rotate) eraseFormerKeys(directory, { epoch: 0 });
+  else if (found.epoch !== 0) writeState(directory.stateFile, { ...found, epoch: 0 });
+  const seeds = (rotate ? replaceIdentityKey : createIdentityKey)(directory.keyFile, context.entropy);
+  const how = rotate ? "rotated" : "created";
+  return {
+    identity: identityOf(seeds, context),
+    how,
+    damage: found.damage,
+    ...openFormer(directory, seeds, context, grace),
+  };
+}
+
+function openFormer(
+  directory: Directory,
+  current: IdentitySeeds,
+  context: KeyContext,
+  grace: Grace,
+): Pick<OpenedIdentity, "state" | "former" | "erased"> {
+  const keys = openFormerKeys(directory, current, readState(directory.stateFile), grace);
+  const { state } = keys;
+  if (keys.kind !== "kept")
+    return { state, former: undefined, erased: keys.kind === "erased" ? keys.reason : undefined };
+  const former = { identity: identityOf(keys.seeds, context), remainingSeconds: keys.remainingSeconds };
+  return { state, former, erased: undefined };
+}
+
+/** The keys before a rotation, if they may go on being used. */
+function readSoundKeys(
+  directory: Directory,
+  config: Config | undefined,
+  context: KeyContext,
+): IdentitySeeds | undefined {
+  try {
+    const seeds = readIdentityKey(directory.keyFile);
+    if (seeds !== undefined) refuseMismatch(directory, config, identityOf(seeds, context), context.networkName);
+    return seeds;
+  } catch (error) {
+    if (error instanceof Failure) return undefined;
+    throw error;
+  }
+}
+
+function identityOf({ kemSeed, signatureSeed }: IdentitySeeds, { suite, networkName }: KeyContext): Identity {
+  return identityFromSeeds(suite, networkIdOf(suite, networkName), kemSeed, signatureSeed);
 }
 
 /**
@@ -65,11 +129,7 @@ export function isLinkKeyPersistent(config: Config, udpFlagGiven: boolean): bool
   return udpFlagGiven || config.udp !== "auto";
 }
 
-export function openLinkKey(
-  directory: Directory,
-  context: { readonly suite: CryptoSuite; readonly entropy: Entropy; readonly networkName: string },
-  persistent: boolean,
-): OpenedLinkKey {
+export function openLinkKey(directory: Directory, context: KeyContext, persistent: boolean): OpenedLinkKey {
   const { suite, entropy, networkName } = context;
   const kemSeed = persistent
     ? (readLinkKey(directory.linkKeyFile) ?? createLinkKey(directory.linkKeyFile, entropy)).kemSeed

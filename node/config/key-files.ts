@@ -34,11 +34,16 @@ export function createIdentityKey(path: string, entropy: Entropy): IdentitySeeds
   return seeds;
 }
 
-/** Rotation: the one place where a key file is replaced. The old keys are gone when it returns. */
+/** Rotation: the one place where keys are replaced. The old ones are gone from this file when it returns. */
 export function replaceIdentityKey(path: string, entropy: Entropy): IdentitySeeds {
   const seeds = newIdentitySeeds(entropy);
-  writeFileAtomically(path, encodeIdentityPem(seeds.kemSeed, seeds.signatureSeed));
+  writeIdentityKey(path, seeds);
   return seeds;
+}
+
+/** Replaces the file as a whole, 0600. */
+export function writeIdentityKey(path: string, { kemSeed, signatureSeed }: IdentitySeeds): void {
+  writeFileAtomically(path, encodeIdentityPem(kemSeed, signatureSeed));
 }
 
 export function readLinkKey(path: string): LinkSeed | undefined {
@@ -74,7 +79,7 @@ function readPrivateFile(path: string): string | undefined {
       "key.permissions",
       ExitCode.permission,
       `${path} can be read by others (mode ${mode.toString(8).padStart(3, "0")}); a private key must be yours alone`,
-      `chmod 600 ${quote(path)}  (and if somebody else may have read it, make a new identity: mariana up --rotate)`,
+      `chmod 600 ${quote(path)}  (but if somebody else may have read it, make a new identity instead, as it is: mariana up --rotate)`,
     );
   }
   try {

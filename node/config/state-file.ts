@@ -1,6 +1,7 @@
 /**
- * state.json: the epoch of the last start. Losing it costs nothing as long as the wall clock goes forward, so a damaged
- * one is reported and replaced, never fatal.
+ * state.json: the epoch of the last start, and after a rotation until when the former identity answers. Losing it costs
+ * the former identity, and otherwise nothing as long as the wall clock goes forward; so a damaged one is reported and
+ * replaced, never fatal.
  */
 import { readFileIfAny, writeFileAtomically } from "./file.js";
 
@@ -9,6 +10,12 @@ const EPOCH_MAX = 0xffff_ffff;
 export interface State {
   /** The last epoch announced, u32; 0 when none is known. */
   readonly epoch: number;
+  readonly former?: {
+    /** Seconds since 1970. */
+    readonly untilSeconds: number;
+    /** The last epoch announced of the former NAC, u32; 0 when none is known. */
+    readonly epoch: number;
+  };
   /** What is wrong with the file; undefined when it is whole or absent. */
   readonly damage?: string;
 }
@@ -22,12 +29,26 @@ export function readState(path: string): State {
   } catch {
     return { epoch: 0, damage: "it is not JSON" };
   }
-  const epoch = typeof value === "object" && value !== null && "epoch" in value ? value.epoch : undefined;
-  const isEpoch = typeof epoch === "number" && Number.isInteger(epoch) && epoch >= 0 && epoch <= EPOCH_MAX;
-  return isEpoch ? { epoch } : { epoch: 0, damage: "it holds no epoch" };
+  const { epoch, former } = fieldsOf(value);
+  if (!isEpoch(epoch)) return { epoch: 0, damage: "it holds no epoch" };
+  if (former === undefined) return { epoch };
+  const { untilSeconds, epoch: formerEpoch } = fieldsOf(former);
+  if (!isEpoch(formerEpoch) || typeof untilSeconds !== "number" || !Number.isSafeInteger(untilSeconds)) {
+    return { epoch, damage: "what it says of the former identity cannot be read" };
+  }
+  return { epoch, former: { untilSeconds, epoch: formerEpoch } };
 }
 
-/** The stack calls for this before it announces the epoch: a crash in between must not let it be used twice. */
-export function writeState(path: string, epoch: number): void {
-  writeFileAtomically(path, `${JSON.stringify({ epoch })}\n`);
+/** The stack calls for this before it announces an epoch: a crash in between must not let it be used twice. */
+export function writeState(path: string, state: State): void {
+  const { epoch, former } = state;
+  writeFileAtomically(path, `${JSON.stringify({ epoch, former })}\n`);
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function isEpoch(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= EPOCH_MAX;
 }

@@ -18,6 +18,8 @@ export interface ControlRequest {
   readonly command: ControlCommand;
   /** ping: the 16 bytes as a UUID. */
   readonly nac?: string;
+  /** ping by a long name: the hash of the NAC's keys, 64 hexadecimal digits. */
+  readonly nacHash?: string;
   /** ping: how long to wait for the answer. */
   readonly timeoutMs?: number;
 }
@@ -44,6 +46,8 @@ export interface StatusReport {
   /** What a person can do about it; null when there is nothing to do. */
   readonly fix: string | null;
   readonly nac: string | null;
+  /** The NAC before a rotation, while it answers. */
+  readonly formerNac: string | null;
   /** Local UDP addresses. */
   readonly udp: readonly string[];
   /** Addresses on which the HTTP proxy listens. */

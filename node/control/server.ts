@@ -121,7 +121,7 @@ function parseRequest(line: string): ControlRequest | string {
     return "the request is not JSON";
   }
   if (typeof value !== "object" || value === null) return "the request is not an object";
-  const { version, command, nac, timeoutMs } = value as Record<string, unknown>;
+  const { version, command, nac, nacHash, timeoutMs } = value as Record<string, unknown>;
   if (version !== CONTROL_VERSION) {
     return `this daemon speaks version ${CONTROL_VERSION} of the control protocol, not ${String(version)}: use the mariana that started it`;
   }
@@ -131,6 +131,7 @@ function parseRequest(line: string): ControlRequest | string {
     version: CONTROL_VERSION,
     command: known satisfies ControlCommand,
     ...(typeof nac === "string" ? { nac } : {}),
+    ...(typeof nacHash === "string" ? { nacHash } : {}),
     ...(typeof timeoutMs === "number" ? { timeoutMs } : {}),
   };
 }

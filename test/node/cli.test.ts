@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseNac } from "../../core/address/nac.js";
-import { parseName } from "../../core/address/name.js";
+import { parseName, printLongName } from "../../core/address/name.js";
 import { linkKeyHashOf, networkIdOf, SUITE_FLOOR } from "../../core/crypto/identity.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import { readLinkKey } from "../../node/config/key-files.js";
@@ -87,6 +87,11 @@ async function up(name: string, ...args: string[]) {
   const child = spawnUp(directory, [...LOOPBACK, ...args]);
   const status = await json<StatusReport>("status", "--dir", directory, "--wait", "ready", "--timeout", "20");
   return { child, directory, status };
+}
+
+/** Fails by the test's own timeout. */
+async function untilTrue(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
@@ -226,6 +231,7 @@ describe("one daemon", () => {
       epoch: expect.any(Number),
       drops: expect.any(Object),
       anonymity: "none",
+      formerNac: null,
       pid: child.pid,
     });
     const id = await json<IdReport>("id", "--dir", directory);
@@ -306,14 +312,38 @@ describe("one daemon", () => {
     expect(third.status.udp).not.toEqual(second.status.udp);
   });
 
-  test("up --rotate gives a new NAC on the same port", async () => {
+  test("up --rotate gives a new NAC on the same port, and keeps the old one for the grace time", async () => {
     const first = await up("ada");
     await end(first.child);
 
     const second = await up("ada", "--rotate");
 
     expect(second.status.nac).not.toBe(first.status.nac);
+    expect(second.status.formerNac).toBe(first.status.nac);
     expect(second.status.udp).toEqual(first.status.udp);
+    expect((await mariana("status", "--dir", second.directory)).out).toContain(`former NAC  ${first.status.nac}`);
+    expect(second.child.text.err).toContain('"graceSeconds":86400');
+  });
+
+  test("when the grace time is over the daemon that runs erases the old keys and goes on", async () => {
+    const first = await up("ada");
+    await end(first.child);
+    await end((await up("ada", "--rotate")).child);
+    const stateFile = join(first.directory, "state.json");
+    const state = JSON.parse(readFileSync(stateFile, "utf8")) as { former: object };
+    const untilSeconds = Math.floor(Date.now() / 1000) + 4;
+    writeFileSync(stateFile, JSON.stringify({ ...state, former: { ...state.former, untilSeconds } }));
+    const keyFile = join(first.directory, "privatekey.former.pem");
+
+    const { child, directory, status } = await up("ada");
+    expect(status.formerNac).toBe(first.status.nac);
+    expect(existsSync(keyFile)).toBe(true);
+    await untilTrue(() => child.text.err.includes("key.erased"));
+
+    expect(existsSync(keyFile)).toBe(false);
+    expect(Object.keys(JSON.parse(readFileSync(stateFile, "utf8")) as object)).toEqual(["epoch"]);
+    const now = await json<StatusReport>("status", "--dir", directory);
+    expect(now).toMatchObject({ nac: status.nac, formerNac: null, verdict: "ready" });
   });
 
   test("a key that others can read is exit 7, with the command that closes it", async () => {
@@ -405,6 +435,13 @@ describe("two daemons", () => {
     expect((await mariana("ping", `${ada.status.nac}.mariana`, "-c", "1", "--dir", bob.directory)).out).toMatch(
       /^1: [\d.]+ ms\n1 sent, 1 received; min /,
     );
+    const { longName } = await json<IdReport>("id", "--dir", ada.directory);
+    expect((await mariana("ping", longName, "-c", "1", "--dir", bob.directory)).code).toBe(0);
+    const hash = parseName(longName)!.hash!.slice();
+    hash[31] = hash[31]! ^ 1; // the same NAC, other keys
+    const forged = await mariana("ping", printLongName(hash), "-c", "1", "--dir", bob.directory);
+    expect(forged.code).toBe(5);
+    expect(forged.err).toContain("not the key that the long name stands for");
     const routes = await json<RouteReport[]>("routes", "--dir", bob.directory);
     expect(routes).toContainEqual({
       nac: ada.status.nac,
@@ -412,6 +449,21 @@ describe("two daemons", () => {
       nextHop: peer!.link,
       backups: [],
     });
+  });
+
+  test("after a rotation both NACs answer, and after the next one only the two newest", async () => {
+    const first = await up("ada");
+    const bob = await up("bob");
+    const peer = ["--peer", bob.status.udp[0]!];
+    const reaches = async (nac: string) => (await mariana("ping", nac, "-c", "1", "--dir", bob.directory)).code;
+    await end(first.child);
+
+    const second = await up("ada", "--rotate", ...peer);
+    expect(await Promise.all([first, second].map(({ status }) => reaches(status.nac!)))).toEqual([0, 0]);
+    await end(second.child);
+
+    const third = await up("ada", "--rotate", ...peer);
+    expect(await Promise.all([first, second, third].map(({ status }) => reaches(status.nac!)))).toEqual([5, 0, 0]);
   });
 
   test("a peer with another link key is not taken, and a NAC that nobody has is not reached; both say why", async () => {

@@ -146,7 +146,20 @@ test("a new config.json shows every key, is private, and can be read back", () =
   }
 
   expect(Object.keys(JSON.parse(readFileSync(path, "utf8"))).sort()).toEqual(
-    ["version", "nac", "udp", "udpPort", "http", "peers", "hosts", "link", "network", "crypto", "log"].sort(),
+    [
+      "version",
+      "nac",
+      "udp",
+      "udpPort",
+      "http",
+      "peers",
+      "hosts",
+      "identity",
+      "link",
+      "network",
+      "crypto",
+      "log",
+    ].sort(),
   );
   expect(readConfig(path)).toEqual({ ...defaultConfig(), nac: NAC, udpPort: 1 });
   expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -171,13 +184,32 @@ test("an epoch survives; a damaged state file says so and counts as none", () =>
   const path = join(folder, "state.json");
   expect(readState(path)).toEqual({ epoch: 0 });
 
-  writeState(path, 4_000_000_000);
+  writeState(path, { epoch: 4_000_000_000 });
+  expect(readFileSync(path, "utf8")).toBe('{"epoch":4000000000}\n'); // what versions before the grace time wrote
   expect(readState(path)).toEqual({ epoch: 4_000_000_000 });
 
   for (const text of ["", "{", "null", '{"epoch": -1}', '{"epoch": 4294967296}', '{"epoch": "7"}']) {
     writeFileSync(path, text);
     expect(readState(path)).toMatchObject({ epoch: 0, damage: expect.any(String) });
   }
+});
+
+test("until when the former identity answers survives; a damaged note of it is no reason to lose the epoch", () => {
+  const path = join(folder, "state.json");
+  const state = { epoch: 7, former: { untilSeconds: 1_900_000_000, epoch: 6 } };
+  writeState(path, state);
+  expect(readState(path)).toEqual(state);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+
+  for (const former of ["null", "3", "{}", '{"untilSeconds": 1.5, "epoch": 6}', '{"untilSeconds": 1, "epoch": -1}']) {
+    writeFileSync(path, `{"epoch": 7, "former": ${former}}`);
+    expect(readState(path)).toEqual({ epoch: 7, damage: expect.any(String) });
+  }
+});
+
+test.each(["-1", "169", "0.5", '"24"'])("a grace time of %s hours is refused at its place", (hours) => {
+  const message = complaint(`{\n  "version": 1,\n  "identity": { "graceHours": ${hours} }\n}`);
+  expect(message).toContain("config.json:3:31: identity.graceHours: expected");
 });
 
 test("the directory is --dir, else $MARIANA_DIR, else the XDG state directory", () => {

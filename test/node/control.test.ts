@@ -52,10 +52,8 @@ test("a request gets its answer, and a large answer comes whole", async () => {
   const large = Array.from({ length: 50_000 }, (_, i) => ({ nac: `${i}`, metric: i }));
   await open((request) => (request.command === "routes" ? large : request));
 
-  expect(await askDaemon(path, { command: "ping", nac: "abc", timeoutMs: 5 })).toMatchObject({
-    nac: "abc",
-    timeoutMs: 5,
-  });
+  const ping = { command: "ping", nac: "abc", nacHash: "def", timeoutMs: 5 } as const;
+  expect(await askDaemon(path, ping)).toMatchObject(ping);
   expect(await askDaemon(path, { command: "routes" })).toEqual(large);
 });
 

@@ -83,6 +83,15 @@ test("a ping is answered with its round trip, and one to nobody with a reason", 
   expect(nobody).toEqual({ reason: "timeout" });
 });
 
+test("a ping by a hash that the keys of the NAC do not give fails for want of a key", async () => {
+  const { first, last } = line(3);
+  const forged = last.nacHash.slice();
+  forged[31] = forged[31]! ^ 1;
+
+  expect(await first.driver.ping(last.nac, 10_000, forged)).toEqual({ reason: "noKey" });
+  expect(await first.driver.ping(last.nac, 10_000, last.nacHash)).toMatchObject({ rttUs: expect.any(Number) });
+});
+
 test("a stream that is dropped in the middle of a transfer is forgotten at both ends", async () => {
   const { first, last } = line(3);
   let broken: StreamError | undefined;

@@ -92,7 +92,7 @@ function createNode(net: MemoryPort[]): DriverNode {
     entropy: systemEntropy,
     clock: systemClock,
     log,
-    persistEpoch: (epoch) => void epochs.push(epoch),
+    persistEpoch: (_nac, epoch) => void epochs.push(epoch),
   });
   return { driver, nac: service.nac, nacHash: service.nacHash, port, address, epochs, events };
 }
