@@ -13,6 +13,9 @@ import type { PeerStatus, RouteStatus, StackConfig, StackPorts, StackStatus } fr
 /** Timers of one call: the rest is due at once again, so that the shell can read its sockets in between. */
 const TIMEOUTS_MAX = 256;
 
+/** The last epoch that fits the wire. */
+const EPOCH_MAX = 0xffff_ffff;
+
 /**
  * The whole protocol as one machine: facts in (handle*), commands in, everything else out through the Sink.
  *
@@ -33,7 +36,7 @@ export class Stack {
   constructor(nowUs: number, config: StackConfig, ports: StackPorts) {
     const { suite, entropy, random32, trace, allocate, dictionary } = ports;
     this.ports = ports;
-    this.epoch = Math.max(config.storedEpoch + 1, config.wallClockSeconds) >>> 0;
+    this.epoch = Math.min(EPOCH_MAX, Math.max(config.storedEpoch + 1, config.wallClockSeconds)); // never wraps to 0
     this.serviceNumber = dictionary.intern(config.service.nac);
     const routerId = entropy(ROUTER_ID_BYTES);
     this.plane = new Plane({

@@ -192,6 +192,11 @@ export class HttpProxy {
       }
       this.fail(req, res, error, target.port);
     });
+    upstream.on("upgrade", (_answer, socket: Duplex) => {
+      socket.destroy(); // nobody asked for another protocol, so this is no answer
+      res.off("close", abandon);
+      this.fail(req, res, undefined, target.port);
+    });
     upstream.on("continue", () => res.writeContinue());
     upstream.on("information", (info) => {
       if (info.statusCode === 103) passEarlyHints(res, info.headers.link);

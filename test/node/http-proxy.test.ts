@@ -436,6 +436,12 @@ describe("when it fails, the page says why", () => {
     expect(await get(silent, "/")).toMatchObject({ status: 502 });
   });
 
+  test("a server that changes the protocol though nobody asked: 502", async () => {
+    const answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    const site = await buildSite(createTcpServer((socket) => socket.once("data", () => socket.write(answer))));
+    expect(await get(site, "/")).toMatchObject({ status: 502 });
+  });
+
   test("the connection to the proxy stays usable after a page", async () => {
     const site = await siteOf((_req, res) => res.end("ok"));
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });

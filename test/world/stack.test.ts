@@ -157,6 +157,16 @@ test("a client that had a session with a restarted host gets its next answer wit
   expect(ada.bytesReceived(second).length).toBe(5000);
 });
 
+test("an epoch at the end of its range stays there and does not begin again at zero", () => {
+  const world = new StackWorld();
+  const node = world.node("ada");
+  node.epochs.push(0xffff_ffff);
+
+  world.restart("ada", []);
+
+  expect(node.epochs.at(-1)).toBe(0xffff_ffff);
+});
+
 test("a clean leave takes the routes out at once", () => {
   const world = lineWorld();
   expect(world.run(5 * SECOND_US, () => settled(world))).toBe(true);
