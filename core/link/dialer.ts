@@ -34,7 +34,7 @@ export type DialStep =
 export class Dialer {
   readonly path: number;
   /** Hash of the peer's link key, 32 bytes; undefined for an unpinned peer. */
-  readonly pin: Uint8Array | undefined;
+  pin: Uint8Array | undefined;
   state: DialState;
 
   private readonly random32: () => number;
@@ -51,6 +51,11 @@ export class Dialer {
     this.random32 = args.random32;
     this.newNonce = args.newNonce;
     this.state = { kind: "waiting", untilUs: nowUs };
+  }
+
+  /** The address was given once more, with a pin: it holds from now on, unless a key was taken on first use already. */
+  tighten(pin: Uint8Array | undefined): void {
+    if (this.state.kind === "waiting" || this.state.kind === "asking") this.pin ??= pin;
   }
 
   get nextTimeoutUs(): number {

@@ -58,10 +58,14 @@ export class LinkHandshakes {
 
   /**
    * Keeps a link to whoever answers on `path`; `pin` is the 32-byte hash of the peer's link key, if known. A path that is
-   * dialled already keeps the dialer it has.
+   * dialled already keeps the dialer it has, which learns the pin.
    */
   addPeer(nowUs: number, path: number, pin: Uint8Array | undefined): void {
-    if (this.peerOn(path) !== undefined) return;
+    const known = this.peerOn(path);
+    if (known !== undefined) {
+      known.dialer.tighten(pin);
+      return;
+    }
     const { random32, entropy } = this.plane.ports;
     const dialer = new Dialer(nowUs, { path, pin, random32, newNonce: () => entropy(KEY_NONCE_BYTES) });
     const peer = new Peer(this.plane, dialer, (now, self) => this.dial(now, self));

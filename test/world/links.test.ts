@@ -194,6 +194,18 @@ test("a peer with the right pin is pinned, without one it is not", () => {
   expect(world.node("bob").stack.peers(world.nowUs)).toMatchObject([{ pinned: false }, { pinned: false }]);
 });
 
+test("an address given without a pin and then with a wrong one is held to the pin", () => {
+  const world = new StackWorld().lay("ada", "bob");
+  const pin = world.pinOf("bob");
+  pin[31]! ^= 1;
+  world.dial("ada", "bob", undefined);
+  world.dial("ada", "bob", pin);
+
+  world.run(5 * SECOND_US);
+
+  expect(world.node("ada").stack.status()).toMatchObject({ neighbours: 0 });
+});
+
 test("a wrong pin is refused and counted, and no link comes", () => {
   const world = new StackWorld().lay("ada", "bob");
   const pin = world.pinOf("bob");
