@@ -376,8 +376,11 @@ export class Daemon {
     return counted;
   }
 
-  private stackConfig({ identity, former, state }: OpenedIdentity, linkKey: OpenedLinkKey): StackConfig {
+  private stackConfig({ identity, former, state, damage }: OpenedIdentity, linkKey: OpenedLinkKey): StackConfig {
     const storedEpoch = state.former?.epoch ?? 0;
+    const wallClockSeconds = systemClock.wallSeconds();
+    // The epoch that a damaged file held may be that of a start within this very second.
+    const knownEpoch = damage === undefined ? state.epoch : Math.max(state.epoch, wallClockSeconds);
     return {
       networkName: this.config.network.name,
       service: identity,
@@ -389,8 +392,8 @@ export class Daemon {
         },
       ],
       linkKeys: linkKey.keys,
-      storedEpoch: state.epoch,
-      wallClockSeconds: systemClock.wallSeconds(),
+      storedEpoch: knownEpoch,
+      wallClockSeconds,
     };
   }
 
