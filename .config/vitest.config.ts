@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 /** Files that start whole daemons: one at a time, after all others, because they measure time and memory. */
 const E2E = "test/e2e/**/*.test.ts";
+/** Files that last: searches, fuzzing, soaks. Last, and several at a time. How long: test/support/length.ts. */
+const LONG = "test/long/**/*.test.ts";
 
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
@@ -15,7 +17,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: [E2E],
+          exclude: [E2E, LONG],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -30,6 +32,17 @@ export default defineConfig({
           maxWorkers: 1,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "long",
+          include: [LONG],
+          testTimeout: 30 * 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
