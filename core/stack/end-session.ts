@@ -7,6 +7,7 @@ import { NEVER, SECOND_US } from "../time/instant.js";
 import { Transport } from "../transport/transport.js";
 import { CELL_BYTES, EndCode } from "../wire/cell.js";
 import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
+import type { Reader } from "../wire/cursor.js";
 import { NETWORK_HEADER_BYTES } from "../wire/network-header.js";
 import type { Params } from "../wire/params.js";
 import { RECORD_HEADER_BYTES } from "../wire/record.js";
@@ -132,6 +133,7 @@ export class EndSession implements Timed {
       pong: (id, rttUs) => {
         if (this.pings.delete(id)) sink.event({ kind: "pong", id, rttUs });
       },
+      handleUnreliableFrame: (now, type, input) => this.handleUnreliableFrame(now, type, input),
     });
   }
 
@@ -314,6 +316,14 @@ export class EndSession implements Timed {
     if (stream === undefined) return;
     this.handleOf.delete(id);
     this.handles.release(stream);
+  }
+
+  /** A frame that came in an unreliable cell. False when no such frame may come. */
+  private handleUnreliableFrame(_nowUs: number, type: number, _input: Reader): boolean {
+    switch (type) {
+      default:
+        return false;
+    }
   }
 
   private tell(id: number, say: (stream: number) => void): void {

@@ -21,8 +21,16 @@ export interface CellSink {
   handleSessionEnd(code: number): void;
 }
 
+export interface UnreliableSink {
+  /**
+   * Takes one frame of an unreliable cell, its type already read: REKEY_OFFER, REKEY_ANSWER or DATAGRAM. It may come in
+   * any order or never, but not twice. False: a violation of the protocol, which ends the session.
+   */
+  handleUnreliableFrame(nowUs: number, type: number, input: Reader): boolean;
+}
+
 /** What the transport tells its owner by itself. */
-export interface TransportEvents {
+export interface TransportEvents extends UnreliableSink {
   /** The peer answered `ping(id)`. */
   pong(id: number, rttUs: number): void;
 }

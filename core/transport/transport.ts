@@ -9,6 +9,7 @@ import {
   EndCode,
   encodeCellHeader,
   FrameType,
+  isUnreliableType,
 } from "../wire/cell.js";
 import { Reader, Writer } from "../wire/cursor.js";
 import { decodeFeedback, encodeFeedback, Feedback } from "../wire/feedback-frame.js";
@@ -43,6 +44,8 @@ export type TransportState =
 /** Why a cell ended the session. */
 export type TransportFault = "header" | "frame" | "frameKind" | "feedback" | "user";
 
+/** Frames that wait for an unreliable cell; one more is not taken. */
+const FRAMES_MAX = 64;
 const PINGS_MAX = 32;
 const PING_LIFE_US = 10 * SECOND_US;
 const RTT_FRESH_US = SECOND_US;
@@ -76,6 +79,7 @@ export class Transport {
   private readonly feedback = new Feedback();
   private readonly reader = new Reader(new Uint8Array(0));
   private readonly frames = new Writer(new Uint8Array(CELL_FRAMES_BYTES));
+  private readonly queued: Uint8Array[] = [];
   private readonly pongs: number[] = [];
   private pings: Ping[] = [];
   private nextPing = 1;
@@ -143,7 +147,7 @@ export class Transport {
     while (this.isOpen && input.remaining > 0) {
       const type = input.u8();
       if (type === FrameType.pad) return undefined;
-      if (type <= FrameType.feedback) return this.fail("frameKind");
+      if (isUnreliableType(type)) return this.fail("frameKind");
       if (!this.user.handleFrame(nowUs, type, input)) return this.fail("user");
     }
     return undefined;
@@ -175,7 +179,7 @@ export class Transport {
   get nextTimeoutUs(): number {
     if (this.state.kind === "closed") return NEVER;
     if (this.state.kind === "closing") return this.state.isDue ? 0 : NEVER;
-    if (this.pongs.length > 0 || this.pings.some((ping) => ping.sentUs < 0)) return 0;
+    if (this.queued.length > 0 || this.pongs.length > 0 || this.pings.some((ping) => ping.sentUs < 0)) return 0;
     return Math.min(this.receiver.feedbackDueUs, this.sender.nextTimeoutUs(this.nowUs, this.user.isReady));
   }
 
@@ -192,6 +196,20 @@ export class Transport {
     if (this.isOpen) this.addPing(nowUs, id);
   }
 
+  /**
+   * Queues one whole frame, its type byte included, for the next unreliable cell: it leaves at once and is not repeated.
+   * Copies. False: 64 wait already, or the session is over. The frame must be one that an unreliable cell may hold.
+   */
+  queueFrame(frame: Uint8Array): boolean {
+    if (frame.length > CELL_FRAMES_BYTES)
+      throw new RangeError(`Transport: a frame of ${frame.length} bytes fits no cell`);
+    if (!this.isOpen || this.queued.length >= FRAMES_MAX) return false;
+    const copy = new Uint8Array(frame.length);
+    copy.set(frame);
+    this.queued.push(copy);
+    return true;
+  }
+
   /** Ends the session: CLOSE is sent, all streams end with `code`. */
   close(nowUs: number, code: number): void {
     this.nowUs = nowUs;
@@ -204,7 +222,7 @@ export class Transport {
     this.sender.digest(into);
     this.receiver.digest(into);
     this.rtt.digest(into);
-    into.number(this.pongs.length).number(this.pings.length).number(this.nextPing);
+    into.number(this.queued.length).number(this.pongs.length).number(this.pings.length).number(this.nextPing);
     into.number(this.state.kind === "open" ? 0 : this.state.kind === "closing" ? 1 : 2);
   }
 
@@ -240,7 +258,8 @@ export class Transport {
           return undefined;
         }
         default:
-          return this.fail("frameKind");
+          if (!isUnreliableType(type)) return this.fail("frameKind");
+          if (!this.events.handleUnreliableFrame(nowUs, type, input)) return this.fail("user");
       }
     }
     return undefined;
@@ -249,7 +268,7 @@ export class Transport {
   private pollFeedback(nowUs: number, packet: number, out: Uint8Array, at: number): boolean {
     const isDue = nowUs >= this.receiver.feedbackDueUs;
     const hasPing = this.pings.some((ping) => ping.sentUs < 0);
-    if (!isDue && !hasPing && this.pongs.length === 0) return false;
+    if (!isDue && !hasPing && this.pongs.length === 0 && this.queued.length === 0) return false;
     this.frames.offset = 0;
     if (isDue || this.receiver.owesFeedback) {
       this.receiver.report(nowUs, this.feedback);
@@ -267,6 +286,7 @@ export class Transport {
       encodePing(this.frames, ping.wireId);
     }
     while (this.pongs.length > 0 && this.frames.room >= PING_FRAME_BYTES) encodePong(this.frames, this.pongs.shift()!);
+    while (this.queued.length > 0 && this.frames.room >= this.queued[0]!.length) this.frames.raw(this.queued.shift()!);
     this.writeCell(out, at, false, false, 0);
     this.sender.handleSentUnreliable(nowUs, packet);
     return true;

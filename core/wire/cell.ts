@@ -9,7 +9,8 @@ import type { Reader, Writer } from "./cursor.js";
  *        5  1118  frames, then zeros
  *
  * A lost reliable cell is sent again with the same seq and the same frames, under a new packet number. FEEDBACK, PING,
- * PONG and CLOSE travel in unreliable cells only, all other frames in reliable cells only.
+ * PONG, CLOSE, REKEY_OFFER, REKEY_ANSWER and DATAGRAM travel in unreliable cells only, all other frames in reliable
+ * cells only.
  */
 export interface CellHeader {
   readonly isReliable: boolean;
@@ -38,10 +39,28 @@ export const FrameType = {
   accept: 0x08,
   reset: 0x09,
   stop: 0x0a,
+  rekeyOffer: 0x0b,
+  rekeyAnswer: 0x0c,
   /** 0x10 .. 0x13: bit 0 FIN, bit 1 LEN. */
   stream: 0x10,
   datagram: 0x20,
 } as const;
+
+/** True for the frames that a reliable cell must not hold. */
+export function isUnreliableType(type: number): boolean {
+  switch (type) {
+    case FrameType.ping:
+    case FrameType.pong:
+    case FrameType.close:
+    case FrameType.feedback:
+    case FrameType.rekeyOffer:
+    case FrameType.rekeyAnswer:
+    case FrameType.datagram:
+      return true;
+    default:
+      return false;
+  }
+}
 
 /** Why a stream or a session ended, as it stands in RESET, STOP and CLOSE. */
 export const EndCode = {

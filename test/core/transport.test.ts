@@ -203,6 +203,56 @@ describe("the end of a session", () => {
   });
 });
 
+describe("frames that are not repaired", () => {
+  /** A frame of `length` bytes behind its type; what came is noted by its second byte. */
+  function frameOf(type: number, mark: number, length: number): Uint8Array {
+    const frame = new Uint8Array(1 + length).fill(mark);
+    frame[0] = type;
+    return frame;
+  }
+
+  test("they leave at once, several in a cell, and come to whoever is told of frames", () => {
+    const pair = new TransportPair({ seed: "frames", path: { delayUs: 10_000 } });
+    const came: [number, number][] = [];
+    pair.server.onFrame = (type, input) => {
+      came.push([type, input.u8()]);
+      input.skip(299);
+      return input.ok;
+    };
+    for (let mark = 1; mark <= 4; mark += 1) {
+      expect(pair.client.transport.queueFrame(frameOf(FrameType.rekeyOffer, mark, 300))).toBe(true);
+    }
+    pair.run(15_000);
+    expect(came.map(([, mark]) => mark)).toEqual([1, 2, 3, 4]);
+    expect(pair.carried[0]).toBe(2);
+    expect(pair.client.transport.isIdle).toBe(true);
+    pair.run(SECOND_US);
+    expect(pair.carried).toEqual([2, 0]);
+  });
+
+  test("sixty-four wait at most, and a closed session takes none", () => {
+    const pair = new TransportPair({ seed: "frames", path: LINE });
+    const frame = frameOf(FrameType.rekeyAnswer, 1, 770);
+    for (let i = 0; i < 64; i += 1) expect(pair.client.transport.queueFrame(frame)).toBe(true);
+    expect(pair.client.transport.queueFrame(frame)).toBe(false);
+    pair.client.transport.close(pair.nowUs, EndCode.noError);
+    pair.run(SECOND_US);
+    expect(pair.client.transport.queueFrame(frame)).toBe(false);
+  });
+
+  test.each([FrameType.rekeyOffer, FrameType.rekeyAnswer, FrameType.datagram])(
+    "type %s in a reliable cell, or one that its taker refuses, ends the session",
+    (type) => {
+      const reliable = new TransportPair({ seed: "kind", path: LINE });
+      const cell = cellOf(true, 1, (out) => out.u8(type).u8(1));
+      expect(reliable.server.transport.handleCell(reliable.nowUs, 1, cell, 0, CELL_BYTES)).toBe("frameKind");
+      const refused = new TransportPair({ seed: "kind", path: LINE });
+      const other = cellOf(false, 0, (out) => out.u8(type).u8(1));
+      expect(refused.server.transport.handleCell(refused.nowUs, 1, other, 0, CELL_BYTES)).toBe("user");
+    },
+  );
+});
+
 describe("a hostile peer", () => {
   const forged: [string, Uint8Array, string][] = [
     [

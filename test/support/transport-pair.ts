@@ -5,6 +5,7 @@ import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { Transport, type TransportFault } from "../../core/transport/transport.js";
 import { CELL_BYTES } from "../../core/wire/cell.js";
+import type { Reader } from "../../core/wire/cursor.js";
 
 /** What one direction does to cells. Shares are 0..1. */
 export interface PathOptions {
@@ -63,6 +64,7 @@ export class End implements StreamEvents {
   reads = true;
   /** False: only counts bytes. */
   keeps = true;
+  onFrame: (type: number, input: Reader) => boolean = () => false;
   onOpened: (id: number, port: number) => void = (id) => this.streams.accept(id);
   onData: (id: number) => void = () => undefined;
   onWritable: (id: number) => void = () => undefined;
@@ -88,6 +90,7 @@ export class End implements StreamEvents {
     );
     this.transport = new Transport({ session, trace: traceNothing }, this.streams, {
       pong: (id, rttUs) => this.pongs.push({ id, rttUs }),
+      handleUnreliableFrame: (_nowUs, type, input) => this.onFrame(type, input),
     });
   }
 
