@@ -11,6 +11,7 @@ import { parseHex } from "../core/address/text.js";
 import { sameBytes } from "../core/collections/bytes.js";
 import { nobleSuite } from "../core/crypto/noble-suite.js";
 import { type CryptoSuite, HASH_BYTES } from "../core/crypto/suite.js";
+import { PACKETS_MAX } from "../core/session/session.js";
 import type { StackConfig } from "../core/stack/ports.js";
 import { SECOND_US } from "../core/time/instant.js";
 import { systemClock } from "./clock.js";
@@ -70,6 +71,7 @@ export interface DaemonOptions {
   readonly directory: Directory;
   readonly udp?: readonly Endpoint[];
   readonly http?: "off" | readonly Endpoint[];
+  readonly socks?: "off" | readonly Endpoint[];
   /** Beside those of config.json. */
   readonly peers: readonly PeerAddress[];
   /** Beside those of config.json; the same overlay port wins. */
@@ -394,6 +396,7 @@ export class Daemon {
       linkKeys: linkKey.keys,
       storedEpoch: knownEpoch,
       wallClockSeconds,
+      sessionLimits: { ...this.config.session, packetsMax: PACKETS_MAX },
     };
   }
 

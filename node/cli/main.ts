@@ -20,8 +20,8 @@ const PING_COUNT_MAX = 1000;
 const EXIT_CODES = `Exit codes: 0 ok, 1 unexpected, 2 usage, 3 configuration invalid, 4 daemon not running, 5 unreachable,
             7 permission, 8 port or directory in use, 9 check failed.`;
 
-const UP_NOTE = `Flags count for this run and are not written to config.json; --udp and --http replace what it says, --peer and
---host add to it. config.json keeps two things by itself: the NAC, and the UDP port, which stands in for port 0.
+const UP_NOTE = `Flags count for this run and are not written to config.json; --udp, --http and --socks replace what it says, --peer
+and --host add to it. config.json keeps two things by itself: the NAC, and the UDP port, which stands in for port 0.
 The link key stays the same (linkkey.pem) while a UDP address is given, here or in config.json, and is fresh at
 each start otherwise; "link": {"key": "persistent"} or "fresh" decides otherwise.`;
 
@@ -56,6 +56,10 @@ async function main(args: readonly string[]): Promise<number> {
             ...TEXTS,
             describe: "address of the HTTP proxy, IP:PORT or off [127.0.0.1:8000, [::1]:8000]",
           })
+          .option("socks", {
+            ...TEXTS,
+            describe: "address of the SOCKS5 proxy, IP:PORT or off [127.0.0.1:1080]",
+          })
           .option("peer", { ...TEXTS, describe: "keep a link to HOST:PORT[#LINKKEYHASH]; repeatable" })
           .option("host", {
             ...TEXTS,
@@ -71,10 +75,11 @@ async function main(args: readonly string[]): Promise<number> {
           .epilogue(UP_NOTE),
       async (argv) => {
         const { runUp } = await import("./up.js");
-        const { udp, http, peer, host, rotate } = argv;
+        const { udp, http, socks, peer, host, rotate } = argv;
         exit = await runUp(directoryIn(argv), {
           udp: udp ?? [],
           http: http ?? [],
+          socks: socks ?? [],
           peer: peer ?? [],
           host: host ?? [],
           rotate,
@@ -214,7 +219,21 @@ function report(error: unknown): number {
   return ExitCode.unexpected;
 }
 
-const FLAGS = ["dir", "json", "udp", "http", "peer", "host", "rotate", "wait", "timeout", "count", "help", "version"];
+const FLAGS = [
+  "dir",
+  "json",
+  "udp",
+  "http",
+  "socks",
+  "peer",
+  "host",
+  "rotate",
+  "wait",
+  "timeout",
+  "count",
+  "help",
+  "version",
+];
 
 /** yargs suggests commands by itself, but not flags. */
 function suggestion(message: string): string {

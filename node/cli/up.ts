@@ -9,6 +9,7 @@ import { usage } from "./usage.js";
 export interface UpArguments {
   readonly udp: readonly string[];
   readonly http: readonly string[];
+  readonly socks: readonly string[];
   readonly peer: readonly string[];
   readonly host: readonly string[];
   readonly rotate: boolean;
@@ -48,11 +49,13 @@ function untilSignal(): Promise<void> {
 }
 
 function optionsOf(directory: Directory, args: UpArguments): DaemonOptions {
-  const http = httpOf(args.http);
+  const http = listenOrOff("--http", args.http);
+  const socks = listenOrOff("--socks", args.socks);
   return {
     directory,
     ...(args.udp.length > 0 ? { udp: args.udp.map((text) => listenOf("--udp", text)) } : {}),
     ...(http === undefined ? {} : { http }),
+    ...(socks === undefined ? {} : { socks }),
     peers: args.peer.map(
       (text) => parsePeer(text) ?? usage(`--peer ${text}: expected HOST:PORT or HOST:PORT#LINKKEYHASH`),
     ),
@@ -63,13 +66,13 @@ function optionsOf(directory: Directory, args: UpArguments): DaemonOptions {
   };
 }
 
-function httpOf(texts: readonly string[]): "off" | Endpoint[] | undefined {
+function listenOrOff(flag: "--http" | "--socks", texts: readonly string[]): "off" | Endpoint[] | undefined {
   if (texts.length === 0) return undefined;
-  if (!texts.includes("off")) return texts.map((text) => listenOf("--http", text));
-  return texts.length === 1 ? "off" : usage("--http off cannot stand beside another --http");
+  if (!texts.includes("off")) return texts.map((text) => listenOf(flag, text));
+  return texts.length === 1 ? "off" : usage(`${flag} off cannot stand beside another ${flag}`);
 }
 
 function listenOf(flag: string, text: string): Endpoint {
-  const or = flag === "--http" ? " or off" : "";
+  const or = flag === "--udp" ? "" : " or off";
   return parseListen(text) ?? usage(`${flag} ${text}: expected IP:PORT${or}, such as 127.0.0.1:4000 or [::1]:4000`);
 }

@@ -20,6 +20,8 @@ const CONFIG_CHARACTERS_MAX = 1_000_000;
 /** A week: whoever still uses the former NAC then will not learn the new one by waiting. */
 const GRACE_HOURS_MAX = 168;
 export const DEFAULT_HTTP: readonly string[] = ["127.0.0.1:8000", "[::1]:8000"];
+export const DEFAULT_SOCKS: readonly string[] = ["127.0.0.1:1080"];
+const GIBIBYTE = 2 ** 30;
 
 const LISTEN_HINT = 'expected "IP:PORT", such as "127.0.0.1:4000" or "[::]:4000"';
 const PEER_HINT = 'expected "HOST:PORT" or "HOST:PORT#LINKKEYHASH" (64 hexadecimal digits)';
@@ -42,6 +44,9 @@ const SCHEMA = z.strictObject({
   http: z
     .union([z.literal("off"), z.array(listen).min(1)], 'expected "off" or a list of "IP:PORT"')
     .default([...DEFAULT_HTTP]),
+  socks: z
+    .union([z.literal("off"), z.array(listen).min(1)], 'expected "off" or a list of "IP:PORT"')
+    .default([...DEFAULT_SOCKS]),
   peers: z.array(peer).default([]),
   /** Port of the overlay to the TCP server that answers there. */
   hosts: z
@@ -58,6 +63,24 @@ const SCHEMA = z.strictObject({
   identity: z.strictObject({ graceHours: z.int().min(0).max(GRACE_HOURS_MAX).default(24) }).prefault({}),
   link: z.strictObject({ key: z.enum(["auto", "persistent", "fresh"]).default("auto") }).prefault({}),
   network: z.strictObject({ name: z.string().min(1).max(64).default(DEFAULT_NETWORK) }).prefault({}),
+  /** When a session takes fresh keys. Below the protocol's own numbers it only costs time; far above them is refused. */
+  session: z
+    .strictObject({
+      keyUpdatePackets: z
+        .int()
+        .min(256)
+        .max(2 ** 23)
+        .default(2 ** 22),
+      rekeySeconds: z.int().min(1).max(3600).default(120),
+      rekeyBytes: z
+        .int()
+        .min(65_536)
+        .max(64 * GIBIBYTE)
+        .default(GIBIBYTE),
+    })
+    .prefault({}),
+  /** Reserved: nothing is accelerated yet. */
+  accelerator: z.enum(["auto", "off"]).default("auto"),
   crypto: z.strictObject({ suite: z.enum(["native", "noble"]).default("native") }).prefault({}),
   log: z.strictObject({ level: z.enum(LOG_LEVELS).default("info"), unsafe: z.boolean().default(false) }).prefault({}),
 });
@@ -185,6 +208,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   identity: ["graceHours"],
   link: ["key"],
   network: ["name"],
+  session: ["keyUpdatePackets", "rekeySeconds", "rekeyBytes"],
   crypto: ["suite"],
   log: ["level", "unsafe"],
 };

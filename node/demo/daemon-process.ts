@@ -26,6 +26,8 @@ export interface DaemonPlan {
   readonly network: string;
   /** `HOST:PORT` or `off`. */
   readonly http: string;
+  /** As `http`; `off` when left out. */
+  readonly socks?: string;
   /** `HOST:PORT[#LINKKEYHASH]` */
   readonly peers: readonly string[];
   /** `PORT=HOST:PORT` */
@@ -179,6 +181,7 @@ function prepareDirectory(plan: DaemonPlan): void {
 
 function upArguments(plan: DaemonPlan): string[] {
   const args = ["up", "--dir", folderOf(plan), "--udp", plan.udp ?? "127.0.0.1:0", "--http", plan.http];
+  args.push("--socks", plan.socks ?? "off");
   for (const peer of plan.peers) args.push("--peer", peer);
   for (const host of plan.hosts) args.push("--host", host);
   return args;

@@ -26,7 +26,7 @@ import type { IdReport, PeerReport, RouteReport, StatusReport } from "../../node
 
 /** Built by `tsc -b`: what a user runs, and not what a test runner makes of the source. */
 const COMMAND = fileURLToPath(new URL("../../dist/node/cli/main.js", import.meta.url));
-const LOOPBACK = ["--udp", "127.0.0.1:0", "--http", "off"];
+const LOOPBACK = ["--udp", "127.0.0.1:0", "--http", "off", "--socks", "off"];
 
 interface Outcome {
   readonly code: number;
@@ -374,10 +374,30 @@ describe("one daemon", () => {
     const { port } = server.address() as AddressInfo;
     const directory = join(folder, "ada");
 
-    const http = await mariana("up", "--dir", directory, "--udp", "127.0.0.1:0", "--http", `127.0.0.1:${port}`);
+    const http = await mariana(
+      "up",
+      "--dir",
+      directory,
+      "--udp",
+      "127.0.0.1:0",
+      "--socks",
+      "off",
+      "--http",
+      `127.0.0.1:${port}`,
+    );
     server.close();
     const other = await up("bob");
-    const udp = await mariana("up", "--dir", directory, "--udp", other.status.udp[0]!, "--http", "off");
+    const udp = await mariana(
+      "up",
+      "--dir",
+      directory,
+      "--udp",
+      other.status.udp[0]!,
+      "--http",
+      "off",
+      "--socks",
+      "off",
+    );
 
     expect(http).toMatchObject({ code: 8, err: expect.stringContaining(`HTTP 127.0.0.1:${port} is in use`) });
     expect(http.err).toContain(`ss -ltnp 'sport = :${port}'`);
@@ -391,7 +411,7 @@ describe("the HTTP proxy", () => {
     const server = createServer().listen(0, "::1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
-    const listen = ["--http", `127.0.0.1:${port}`, "--http", `[::1]:${port}`];
+    const listen = ["--socks", "off", "--http", `127.0.0.1:${port}`, "--http", `[::1]:${port}`];
 
     const busy = await mariana("up", "--dir", directory, "--udp", "127.0.0.1:0", ...listen);
     expect(busy).toMatchObject({ code: 8, err: expect.stringContaining(`HTTP [::1]:${port} is in use`) });

@@ -36,6 +36,9 @@ test("a file with nothing but its version means the defaults", () => {
 
   expect(config).toEqual(defaultConfig());
   expect(config.http).toEqual(["127.0.0.1:8000", "[::1]:8000"]);
+  expect(config.socks).toEqual(["127.0.0.1:1080"]);
+  expect(config.session).toEqual({ keyUpdatePackets: 2 ** 22, rekeySeconds: 120, rekeyBytes: 2 ** 30 });
+  expect(config.accelerator).toBe("auto");
   expect(config).toMatchObject({ udp: "auto", link: { key: "auto" }, network: { name: "mariana" } });
   expect(config).toMatchObject({ crypto: { suite: "native" }, log: { level: "info", unsafe: false } });
 });
@@ -58,6 +61,19 @@ test("a word that is near to no key gets the list of keys", () => {
   expect(complaint('{"version": 1, "log": {"zebra": 1}}')).toBe(
     'config.json:1:24: unknown key "log.zebra" (known here: level, unsafe)',
   );
+});
+
+test("limits of a session may be lowered and raised within bounds, and no further", () => {
+  const lowered = { keyUpdatePackets: 256, rekeySeconds: 1, rekeyBytes: 65_536 };
+  expect(parseConfig("c", JSON.stringify({ version: 1, session: lowered })).session).toEqual(lowered);
+  expect(parseConfig("c", '{"version": 1, "session": {"rekeySeconds": 9}}').session.keyUpdatePackets).toBe(2 ** 22);
+
+  expect(complaint('{"version": 1, "session": {"keyUpdatePackets": 255}}')).toMatch(/1:48: .*expected at least 256$/);
+  expect(complaint('{"version": 1, "session": {"rekeySeconds": 3601}}')).toContain("expected at most 3600");
+  expect(complaint('{"version": 1, "session": {"rekeyBytes": 1e12}}')).toContain("expected at most 68719476736");
+  expect(complaint('{"version": 1, "session": {"rekeySeconds": 1.5}}')).toContain("expected");
+  expect(complaint('{"version": 1, "socks": "127.0.0.1:1080"}')).toContain('socks: expected "off" or a list');
+  expect(complaint('{"version": 1, "accelerator": "on"}')).toContain('accelerator: expected "auto" or "off"');
 });
 
 test("a wrong value is named by its own line and column, also inside a list", () => {
@@ -152,6 +168,9 @@ test("a new config.json shows every key, is private, and can be read back", () =
       "udp",
       "udpPort",
       "http",
+      "socks",
+      "session",
+      "accelerator",
       "peers",
       "hosts",
       "identity",
