@@ -132,14 +132,17 @@ export class Driver implements StreamCommands {
     for (const port of ports) this.ports.add(port);
   }
 
-  /** Opens a stream. Never throws for what the network does: the stream emits "accepted", or a StreamError. */
-  connect(nac: Uint8Array, port: number, nacHash?: Uint8Array): OverlayStream {
+  /**
+   * Opens a stream. Never throws for what the network does: the stream emits "accepted", or a StreamError. Streams of
+   * different `isolation` share no session.
+   */
+  connect(nac: Uint8Array, port: number, nacHash?: Uint8Array, isolation?: string): OverlayStream {
     if (this.isClosed) {
       const closed = new OverlayStream(this, -1, "outgoing");
       setImmediate(() => closed.handleReset(StreamCode.sessionLost));
       return closed;
     }
-    const handle = this.stack.openStream(this.clock.nowUs(), nac, port, nacHash);
+    const handle = this.stack.openStream(this.clock.nowUs(), nac, port, nacHash, isolation);
     const stream = new OverlayStream(this, handle, "outgoing");
     this.streams.set(handle, stream);
     this.settle(this.stack.nextDeadlineUs);

@@ -1,3 +1,4 @@
+import { utf8 } from "../address/text.js";
 import type { Digest } from "../collections/digest.js";
 import type { Initiator } from "../session/initiator.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
@@ -13,7 +14,7 @@ const KEY_REPEAT_US = [250 * MILLISECOND_US, 500 * MILLISECOND_US, 1000 * MILLIS
 export type ContactFault = Exclude<PingFailure, "timeout">;
 
 /**
- * The way to an end-to-end session with one NAC.
+ * The way to an end-to-end session with one NAC, for the streams of one isolation tag.
  *
  *   idle --(wanted)--> seeking route --> asking for the key --> shaking hands --> open
  *
@@ -34,6 +35,8 @@ export type Wish =
 export class Contact implements Timed {
   /** The NAC's number. */
   readonly destination: number;
+  /** Streams of another tag never come here; empty when the application gave none. */
+  readonly isolation: string;
   readonly timer: number;
   state: ContactState = { kind: "idle" };
   /** H over the NAC's keys, 32 bytes, once they are known: what a long name is compared with. */
@@ -41,8 +44,14 @@ export class Contact implements Timed {
   readonly wishes: { readonly wish: Wish; readonly untilUs: number; readonly nacHash: Uint8Array | undefined }[] = [];
   private readonly onTimeout: (nowUs: number, contact: Contact) => void;
 
-  constructor(plane: Plane, destination: number, onTimeout: (nowUs: number, contact: Contact) => void) {
+  constructor(
+    plane: Plane,
+    destination: number,
+    isolation: string,
+    onTimeout: (nowUs: number, contact: Contact) => void,
+  ) {
     this.destination = destination;
+    this.isolation = isolation;
     this.onTimeout = onTimeout;
     this.timer = plane.enrol(this);
   }
@@ -67,6 +76,7 @@ export class Contact implements Timed {
 
   digest(into: Digest): void {
     into.number(STATES.indexOf(this.state.kind)).number(this.nextTimeoutUs).number(this.wishes.length);
+    into.bytes(utf8(this.isolation));
     if (this.state.kind === "asking") into.bytes(this.state.nonce).number(this.state.attempts);
     if (this.state.kind === "shaking") this.state.initiator.digest(into);
     for (const { untilUs } of this.wishes) into.number(untilUs);

@@ -37,7 +37,9 @@ export class Contacts {
   private readonly index: SessionIndex<EndOwner>;
   private readonly sendFlight: (nowUs: number, destination: number, flight: Uint8Array) => void;
   private readonly establish: (session: NewSession) => EndSession;
-  private readonly all = new Map<number, Contact>();
+  /** By NAC, then by isolation tag: a stream is never given a session of another tag. */
+  private readonly all = new Map<number, Map<string, Contact>>();
+  private count = 0;
   /** Contacts that wait for a route. */
   private readonly seekers = new Set<Contact>();
   private unheard = 0;
@@ -61,18 +63,18 @@ export class Contacts {
   }
 
   /** Somebody here wants `nac`. `nacHash`, when given, must be the hash of the NAC's keys. */
-  wish(nowUs: number, nac: Uint8Array, wish: Wish, nacHash: Uint8Array | undefined): void {
+  wish(nowUs: number, nac: Uint8Array, wish: Wish, nacHash: Uint8Array | undefined, isolation = ""): void {
     const { dictionary } = this.plane.ports;
     const known = dictionary.find(nac);
-    let contact = this.all.get(known);
+    let contact = this.all.get(known)?.get(isolation);
     if ((contact?.wishes.length ?? 0) >= WISHES_MAX) return this.deny(wish, "busy");
     if (contact === undefined) {
-      if (this.all.size >= CONTACTS_MAX) return this.deny(wish, "busy");
+      if (this.count >= CONTACTS_MAX) return this.deny(wish, "busy");
       if (known < 0 && this.unheard >= UNHEARD_MAX) return this.deny(wish, "noRoute");
       if (known < 0) this.unheard += 1;
       const destination = known < 0 ? dictionary.intern(nac) : known;
-      contact = new Contact(this.plane, destination, (now, self) => this.contactTimeout(now, self));
-      this.all.set(destination, contact);
+      contact = new Contact(this.plane, destination, isolation, (now, self) => this.contactTimeout(now, self));
+      this.add(contact);
     }
     contact.wishes.push({ wish, untilUs: nowUs + CONTACT_WAIT_US, nacHash });
     if (contact.state.kind === "open" && contact.state.end.wantsSuccessor) contact.state = { kind: "idle" };
@@ -81,7 +83,7 @@ export class Contacts {
 
   /** Forgets a stream that has no session yet. */
   cancel(stream: number): void {
-    for (const contact of this.all.values()) {
+    for (const contact of this.each()) {
       const at = contact.wishes.findIndex(({ wish }) => wish.kind === "stream" && wish.stream === stream);
       if (at < 0) continue;
       contact.wishes.splice(at, 1);
@@ -100,8 +102,9 @@ export class Contacts {
   }
 
   handleKey(nowUs: number, destination: number, key: KeyMaterial): void {
-    const contact = this.all.get(destination);
-    if (contact?.state.kind === "asking") this.shake(nowUs, contact, key);
+    for (const contact of this.all.get(destination)?.values() ?? []) {
+      if (contact.state.kind === "asking") this.shake(nowUs, contact, key);
+    }
   }
 
   /** RESP to one of our INITs, at `bytes[at]`. */
@@ -117,20 +120,21 @@ export class Contacts {
     const { session, peerParams } = initiator;
     if (session === undefined || peerParams === undefined) return;
     const rttUs = isRepeated ? undefined : nowUs - sinceUs; // which of the flights did it answer? (RFC 6298 section 3)
-    const end = this.establish({ nowUs, session, peerParams, peer: contact.destination, initiator, rttUs });
+    const { destination: peer, isolation } = contact;
+    const end = this.establish({ nowUs, session, peerParams, peer, isolation, initiator, rttUs });
     contact.state = { kind: "open", end };
     this.grant(nowUs, contact, end);
   }
 
   /** The session is over: the next wish starts anew. */
   handleOver(end: EndSession): void {
-    const contact = this.all.get(end.peer);
+    const contact = this.all.get(end.peer)?.get(end.isolation);
     if (contact?.state.kind === "open" && contact.state.end === end) this.dismiss(contact);
   }
 
   digest(into: Digest): void {
     into.number(this.unheard);
-    for (const contact of this.all.values()) {
+    for (const contact of this.each()) {
       into.bytes(this.plane.ports.dictionary.bytesOf(contact.destination));
       contact.digest(into);
     }
@@ -258,7 +262,25 @@ export class Contacts {
     this.seekers.delete(contact);
     if (contact.wishes.length > 0) return;
     this.plane.release(contact);
-    this.all.delete(contact.destination);
+    this.remove(contact);
+  }
+
+  private add(contact: Contact): void {
+    const { destination, isolation } = contact;
+    const tags = this.all.get(destination) ?? new Map<string, Contact>();
+    this.all.set(destination, tags.set(isolation, contact));
+    this.count += 1;
+  }
+
+  private remove({ destination, isolation }: Contact): void {
+    const tags = this.all.get(destination);
+    if (tags?.delete(isolation) !== true) return;
+    this.count -= 1;
+    if (tags.size === 0) this.all.delete(destination);
+  }
+
+  private *each(): Iterable<Contact> {
+    for (const tags of this.all.values()) yield* tags.values();
   }
 }
 

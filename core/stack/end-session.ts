@@ -47,6 +47,8 @@ export interface NewSession {
   readonly peer: number;
   /** The NAC of ours that the peer called; undefined at the caller. */
   readonly called?: number | undefined;
+  /** At the caller: whose streams it is for. */
+  readonly isolation?: string;
   readonly peerParams: Params;
   /** The round trip as the handshake showed it, microseconds. */
   readonly rttUs: number | undefined;
@@ -60,6 +62,7 @@ export class EndSession implements Timed {
   readonly session: Session;
   readonly peer: number;
   readonly called: number | undefined;
+  readonly isolation: string;
   readonly timer: number;
   readonly isCaller: boolean;
   /** The handshake, until its CONF is confirmed by the first packet of the other end. */
@@ -92,6 +95,7 @@ export class EndSession implements Timed {
     this.session = args.session;
     this.peer = args.peer;
     this.called = args.called;
+    this.isolation = args.isolation ?? "";
     this.initiator = args.initiator;
     this.isCaller = args.initiator !== undefined;
     this.timer = args.plane.enrol(this);

@@ -116,9 +116,9 @@ export class Ends implements LinkUser {
   }
 
   /** Opens a stream once a session stands. `nacHash`, when given, must be the hash of the NAC's keys. */
-  openStream(nowUs: number, nac: Uint8Array, port: number, nacHash: Uint8Array | undefined): number {
+  openStream(nowUs: number, nac: Uint8Array, port: number, nacHash: Uint8Array | undefined, isolation: string): number {
     const stream = this.streams.reserve();
-    this.contacts.wish(nowUs, nac, { kind: "stream", stream, port }, nacHash);
+    this.contacts.wish(nowUs, nac, { kind: "stream", stream, port }, nacHash, isolation);
     return stream;
   }
 

@@ -110,11 +110,12 @@ export class Stack {
 
   /**
    * Opens a stream to `port` of `nac` and answers its number at once; what becomes of it comes as events. Given the
-   * 32-byte `nacHash` of a long name, the NAC's keys must hash to all of it.
+   * 32-byte `nacHash` of a long name, the NAC's keys must hash to all of it. Streams with different `isolation` never share
+   * an end-to-end session.
    */
-  openStream(nowUs: number, nac: Uint8Array, port: number, nacHash?: Uint8Array): number {
+  openStream(nowUs: number, nac: Uint8Array, port: number, nacHash?: Uint8Array, isolation = ""): number {
     this.tick(nowUs);
-    const stream = this.ends.openStream(nowUs, nac, port, nacHash);
+    const stream = this.ends.openStream(nowUs, nac, port, nacHash, isolation);
     this.settle(nowUs);
     return stream;
   }
@@ -223,12 +224,8 @@ export class Stack {
   digest(): string {
     const into = new Digest();
     const { handshakes, replays } = this.plane;
-    into
-      .number(this.epoch)
-      .number(handshakes.started)
-      .number(handshakes.done)
-      .number(handshakes.failed)
-      .number(replays);
+    into.number(this.epoch).number(replays);
+    for (const count of Object.values(handshakes)) into.number(count);
     this.links.digest(into);
     this.ends.digest(into);
     this.plane.routing.digest(into);

@@ -205,6 +205,31 @@ test("a long name whose hash is not the NAC's is refused before anything is sent
   expect(has(ada, "streamWritable", granted)).toBe(true);
 });
 
+test("streams of different isolation tags never share a session, and those of one tag do", () => {
+  const world = lineWorld();
+  expect(world.run(5 * SECOND_US, () => settled(world))).toBe(true);
+  const [ada, eve] = [world.node("ada"), world.node("eve")];
+  eve.onEvent = (event) => {
+    if (event.kind === "streamOpened") eve.stack.acceptStream(world.nowUs, event.stream);
+  };
+  const tags = ["", "red", "blue", "red", "", "blue"];
+  const open = () => tags.map((tag) => ada.stack.openStream(world.nowUs, eve.nac, 80, undefined, tag));
+
+  const early = open(); // while there is no session
+  expect(world.run(2 * SECOND_US, () => early.every((stream) => has(ada, "streamAccepted", stream)))).toBe(true);
+  expect([ada, eve].map((node) => node.stack.status().sessions)).toEqual([3, 3]);
+
+  const late = open(); // when there are some
+  expect(world.run(2 * SECOND_US, () => late.every((stream) => has(ada, "streamAccepted", stream)))).toBe(true);
+  expect([ada, eve].map((node) => node.stack.status().sessions)).toEqual([3, 3]);
+  expect(world.run(200 * SECOND_US, () => false)).toBe(false);
+  expect(ada.stack.status().streams).toBe(early.length + late.length);
+
+  for (const stream of [...early, ...late]) ada.stack.reset(world.nowUs, stream, 0);
+  world.run(200 * SECOND_US);
+  expect([ada, eve].map((node) => node.stack.status().sessions)).toEqual([0, 0]); // each went by itself
+});
+
 test("a node reaches its own service through its own stack", () => {
   const world = new StackWorld();
   const ada = world.node("ada");
