@@ -26,6 +26,10 @@ export interface SessionContext {
  *   full        the memory of used biscuits is full
  *   path        CONF came on another path than INIT
  *   address     a key that does not hash to the address that was asked for
+ *   rate        more INITs than one path may send, or all together
+ *   crowded     too many INITs wait on that link, or it waited too long
+ *   repeat      the same INIT waits already
+ *   stray       an answer to nothing that we asked, or to what was answered
  */
 export type HandshakeFault =
   | "malformed"
@@ -39,7 +43,11 @@ export type HandshakeFault =
   | "indexTaken"
   | "full"
   | "path"
-  | "address";
+  | "address"
+  | "rate"
+  | "crowded"
+  | "repeat"
+  | "stray";
 
 /** A random session number. 0 names no session, so it is never drawn. */
 export function drawIndex(entropy: Entropy): number {

@@ -1,10 +1,11 @@
 import type { NetworkTime } from "../link/network-time.js";
 import type { Routing } from "../routing/routing.js";
-import type { SessionContext } from "../session/context.js";
+import type { HandshakeFault, SessionContext } from "../session/context.js";
 import type { DeadlineHeap } from "../time/deadline-heap.js";
 import { NEVER } from "../time/instant.js";
 import { Trace } from "../trace/trace.js";
 import type { DropCounters, DropReason } from "./drops.js";
+import { noHandshakes } from "./handshake-counters.js";
 import type { StackPorts } from "./ports.js";
 
 /**
@@ -44,7 +45,7 @@ export class Plane {
   readonly routing: Routing;
   readonly time: NetworkTime;
   readonly drops: DropCounters;
-  readonly handshakes = { started: 0, done: 0, failed: 0 };
+  readonly handshakes = noHandshakes();
   replays = 0;
 
   private readonly heap: DeadlineHeap;
@@ -70,6 +71,12 @@ export class Plane {
   drop(reason: DropReason): void {
     const number = this.drops.count(reason);
     this.ports.trace(Trace.packetDropped, number, 0, 0);
+  }
+
+  /** Bytes of a handshake that were not used, by their fault and by what is lost with them. */
+  refuse(fault: HandshakeFault, reason: DropReason = "handshake"): void {
+    this.handshakes[fault] += 1;
+    this.drop(reason);
   }
 
   /** The timer number of `timed`, its own until `release`. Nothing is due before the first `watch`. */

@@ -5,6 +5,7 @@ import type { CryptoSuite, Entropy, KemKeys } from "../crypto/suite.js";
 import type { SessionLimits } from "../session/session.js";
 import type { TraceSink } from "../trace/trace.js";
 import type { DropReason } from "./drops.js";
+import type { HandshakeResult } from "./handshake-counters.js";
 
 /**
  * The contract between the stack and its shells (a UDP daemon, a simulator): DESIGN.md section 3.
@@ -135,6 +136,6 @@ export interface StackStatus {
   readonly sessions: number;
   readonly streams: number;
   readonly drops: Record<DropReason, number>;
-  readonly handshakes: { readonly started: number; readonly done: number; readonly failed: number };
+  readonly handshakes: Readonly<Record<HandshakeResult, number>>;
   readonly replays: number;
 }
