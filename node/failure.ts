@@ -24,9 +24,14 @@ export type FailureCode =
   | "directory.permissions"
   | "directory.unusable"
   | "directory.inUse"
+  | "file.unusable"
+  | "file.garbled"
   | "socket.tooLong"
   | "daemon.notRunning"
   | "daemon.protocol"
+  | "daemon.silent"
+  | "host.taken"
+  | "host.unknown"
   | "port.inUse"
   | "port.permission"
   | "port.unusable"
@@ -57,4 +62,9 @@ export function systemCode(error: unknown): string | undefined {
 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** For a shell command that a person may paste. */
+export function quote(path: string): string {
+  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

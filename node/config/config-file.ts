@@ -10,13 +10,16 @@ import { DEFAULT_NETWORK } from "../../core/crypto/identity.js";
 import { ExitCode, Failure } from "../failure.js";
 import { LOG_LEVELS } from "../log.js";
 import { hostedPort, parseListen, parsePeer } from "./endpoint.js";
-import { readFileIfAny, writeFileAtomically } from "./file.js";
+import { readExactly, readFileIfAny, writeFileAtomically } from "./file.js";
+import { editJson } from "./json-edit.js";
 import { type JsonPath, JsonPositions, type Position } from "./json-position.js";
 import { nearest } from "./nearest.js";
 
 export const CONFIG_VERSION = 1;
 /** A file this long is no configuration of ours. */
 const CONFIG_CHARACTERS_MAX = 1_000_000;
+/** Ours has three. The reader that keeps positions calls itself for each. */
+const CONFIG_DEPTH_MAX = 64;
 /** A week: whoever still uses the former NAC then will not learn the new one by waiting. */
 const GRACE_HOURS_MAX = 168;
 export const DEFAULT_HTTP: readonly string[] = ["127.0.0.1:8000", "[::1]:8000"];
@@ -31,7 +34,7 @@ const listen = z.string().refine((text) => parseListen(text) !== undefined, LIST
 const peer = z.string().refine((text) => parsePeer(text) !== undefined, PEER_HINT);
 
 const SCHEMA = z.strictObject({
-  version: z.literal(CONFIG_VERSION),
+  version: z.literal(CONFIG_VERSION).default(CONFIG_VERSION),
   /** This node's NAC; kept so that an exchanged key file is noticed. */
   nac: z
     .string()
@@ -89,7 +92,7 @@ export type Config = z.infer<typeof SCHEMA>;
 
 /** The configuration of a new node. */
 export function defaultConfig(): Config {
-  return SCHEMA.parse({ version: CONFIG_VERSION });
+  return SCHEMA.parse({});
 }
 
 /** Undefined when there is no file. Throws a Failure, exit 3, that names file, line and column. */
@@ -99,9 +102,13 @@ export function readConfig(path: string): Config | undefined {
 }
 
 /** `path` is only named in errors. */
-export function parseConfig(path: string, text: string): Config {
+export function parseConfig(path: string, marked: string): Config {
+  const text = withoutMark(marked);
   if (text.length > CONFIG_CHARACTERS_MAX) {
     throw invalid(path, { line: 1, column: 1 }, `the file has ${text.length} characters: this is no configuration`);
+  }
+  if (depthOf(text) > CONFIG_DEPTH_MAX) {
+    throw invalid(path, { line: 1, column: 1 }, "brackets stand too deep in each other: this is no configuration");
   }
   const positions = new JsonPositions(text);
   const value = parseJson(path, text, positions);
@@ -113,20 +120,54 @@ export function parseConfig(path: string, text: string): Config {
   throw invalid(path, first!.position, first!.message + more);
 }
 
-/**
- * Writes `kept` into the file and leaves everything else as the person wrote it, order included; makes the file when
- * there is none. `nac: undefined` removes the key. The layout becomes two-space JSON.
- */
+/** Writes `kept` into the file, or makes the file when there is none. `nac: undefined` removes the key. */
 export function keepInConfig(
   path: string,
   kept: { readonly nac: Uint8Array | undefined; readonly udpPort: number },
 ): void {
-  const text = readFileIfAny(path);
-  const value: Record<string, unknown> = text === undefined ? { ...defaultConfig() } : JSON.parse(text);
-  const { version, nac: _, ...rest } = value;
-  const nac = kept.nac === undefined ? {} : { nac: printNac(kept.nac) };
-  const next = `${JSON.stringify({ version, ...nac, ...rest, udpPort: kept.udpPort }, null, 2)}\n`;
+  const nac = kept.nac === undefined ? undefined : printNac(kept.nac);
+  editConfig(path, [
+    { path: ["nac"], value: nac },
+    { path: ["udpPort"], value: kept.udpPort },
+  ]);
+}
+
+/** Keeps what answers at an overlay port; `target: undefined` removes the port. */
+export function keepHost(path: string, port: number, target: string | undefined): void {
+  editConfig(path, [{ path: ["hosts", String(port)], value: target }]);
+}
+
+interface ConfigEdit {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+/**
+ * Changes single values and leaves everything else as the person wrote it, order and layout included. The file must be
+ * one that readConfig has accepted; where there is none it is made, with the defaults.
+ */
+function editConfig(path: string, edits: readonly ConfigEdit[]): void {
+  const text = readExactly(path);
+  let next = text ?? newConfigText();
+  for (const { path: where, value } of edits) {
+    if (valueAt(next, where) !== value) next = editJson(next, where, value);
+  }
   if (next !== text) writeFileAtomically(path, next);
+}
+
+function newConfigText(): string {
+  const { version, ...rest } = defaultConfig();
+  return `${JSON.stringify({ version, ...rest }, null, 2)}\n`;
+}
+
+function valueAt(text: string, path: readonly string[]): unknown {
+  let value: unknown = JSON.parse(withoutMark(text));
+  for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key];
+  return value;
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith("\ufeff") ? text.slice(1) : text;
 }
 
 function parseJson(path: string, text: string, positions: JsonPositions): unknown {
@@ -141,6 +182,17 @@ function parseJson(path: string, text: string, positions: JsonPositions): unknow
   if (duplicate !== undefined)
     throw invalid(path, duplicate.position, `the key "${duplicate.key}" stands here a second time`);
   return value;
+}
+
+/** At most so deep; brackets inside strings count too, which harms nobody. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let most = 0;
+  for (const letter of text) {
+    if (letter === "{" || letter === "[") most = Math.max(most, ++depth);
+    else if (letter === "}" || letter === "]") depth -= 1;
+  }
+  return most;
 }
 
 /** Before everything else: the keys of a version we do not know would only produce misleading errors. */
@@ -238,5 +290,6 @@ function at(path: string, position: Position): string {
 }
 
 function invalid(path: string, position: Position, message: string): Failure {
-  return new Failure("config.invalid", ExitCode.config, `${at(path, position)}: ${message}`);
+  const fix = `correct it there; the keys and their values:  mariana up --help, and OPERATING.md`;
+  return new Failure("config.invalid", ExitCode.config, `${at(path, position)}: ${message}`, fix);
 }

@@ -1,8 +1,9 @@
 /** Where a node keeps its files. One function computes each path, for the daemon and the command line alike. */
 import { chmodSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
-import { ExitCode, Failure, messageOf, systemCode } from "../failure.js";
+import { dirname, join, resolve } from "node:path";
+import { ExitCode, Failure, quote, systemCode } from "../failure.js";
+import { fileFailure } from "./file-failure.js";
 
 export interface Directory {
   readonly path: string;
@@ -15,12 +16,16 @@ export interface Directory {
   readonly socket: string;
 }
 
-/** `--dir`, else $MARIANA_DIR, else the XDG state directory. */
+/** `--dir`, else $MARIANA_DIR, else the XDG state directory. `--dir ""` is a script's unset variable, and refused. */
 export function directoryOf(flag: string | undefined, environment: NodeJS.ProcessEnv): Directory {
   const state = environment.XDG_STATE_HOME;
   // The XDG specification says that a relative path there is to be ignored.
   const base = state?.startsWith("/") ? state : join(environment.HOME || homedir(), ".local", "state");
-  const path = resolve(flag || environment.MARIANA_DIR || join(base, "mariana"));
+  if (flag === "") {
+    const fix = "name a directory, or leave --dir out for $MARIANA_DIR or the default";
+    throw new Failure("usage", ExitCode.usage, "--dir is empty", fix);
+  }
+  const path = resolve(flag ?? (environment.MARIANA_DIR || join(base, "mariana")));
   return {
     path,
     configFile: join(path, "config.json"),
@@ -34,12 +39,12 @@ export function directoryOf(flag: string | undefined, environment: NodeJS.Proces
 
 /**
  * Makes the directory, 0700. One that others may enter is closed when it is empty or already a node's; any other is
- * refused: who says `--dir /tmp` does not want /tmp closed. Throws a Failure, exit 7 or 1.
+ * refused: who says `--dir /tmp` does not want /tmp closed. Throws a Failure, exit 7, 3 or 1.
  */
 export function openDirectory(directory: Directory): void {
   const { path } = directory;
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path);
     const { mode } = statSync(path);
     const names = readdirSync(path);
     if ((mode & 0o077) === 0) return;
@@ -54,17 +59,17 @@ export function openDirectory(directory: Directory): void {
     chmodSync(path, 0o700);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const code = systemCode(error);
-    if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-      const fix = "choose another with --dir DIR or $MARIANA_DIR";
-      throw new Failure("directory.permissions", ExitCode.permission, `${path} cannot be used: ${code}`, fix);
-    }
-    const fix = "choose another with --dir DIR";
-    throw new Failure("directory.unusable", ExitCode.unexpected, `${path} cannot be used: ${messageOf(error)}`, fix);
+    throw fileFailure("used", path, error, "choose another directory with --dir DIR or $MARIANA_DIR");
   }
 }
 
-/** For a shell command that a person may paste. */
-export function quote(path: string): string {
-  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+/** Not mkdir's own `recursive`: that one turns for ever where a folder can neither be made nor found, as in /proc. */
+function makeDirectory(path: string): void {
+  const parent = dirname(path);
+  if (parent !== path && statSync(parent, { throwIfNoEntry: false }) === undefined) makeDirectory(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error; // a file there is found by who looks into it
+  }
 }

@@ -74,7 +74,8 @@ function readIfSound(path: string): IdentitySeeds | "unusable" | undefined {
   try {
     return readIdentityKey(path);
   } catch (error) {
-    if (error instanceof Failure) return "unusable"; // damaged, or others can read it: nobody is served with such keys
+    // Nobody is served with keys that are damaged, or that others can read. A disk that fails may give them another time.
+    if (error instanceof Failure && error.code !== "file.unusable") return "unusable";
     throw error;
   }
 }

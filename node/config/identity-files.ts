@@ -22,9 +22,9 @@ import {
 } from "../../core/crypto/identity.js";
 import type { IdentitySeeds } from "../../core/crypto/pem.js";
 import { type CryptoSuite, type Entropy, KEM_SEED_BYTES, type KemKeys } from "../../core/crypto/suite.js";
-import { ExitCode, Failure } from "../failure.js";
+import { ExitCode, Failure, quote } from "../failure.js";
 import { type Config, defaultConfig, keepInConfig } from "./config-file.js";
-import { type Directory, quote } from "./directory.js";
+import type { Directory } from "./directory.js";
 import { eraseFormerKeys, type FormerEnd, type Grace, openFormerKeys, retireKeys } from "./former-identity.js";
 import { createIdentityKey, createLinkKey, readIdentityKey, readLinkKey, replaceIdentityKey } from "./key-files.js";
 import { readState, type State, writeState } from "./state-file.js";

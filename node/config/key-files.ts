@@ -12,13 +12,12 @@ import {
   type LinkSeed,
 } from "../../core/crypto/pem.js";
 import { type Entropy, KEM_SEED_BYTES, SIGNATURE_SEED_BYTES } from "../../core/crypto/suite.js";
-import { ExitCode, Failure, systemCode } from "../failure.js";
-import { quote } from "./directory.js";
+import { ExitCode, Failure, quote } from "../failure.js";
 import { createFileAtomically, readFileIfAny, writeFileAtomically } from "./file.js";
 
 /** Undefined when there is no file. Throws a Failure: exit 7 when others can read it, 3 when it is damaged. */
 export function readIdentityKey(path: string): IdentitySeeds | undefined {
-  const text = readPrivateFile(path);
+  const text = readPrivateFile(path, "make a new identity instead, as it is: mariana up --rotate");
   if (text === undefined) return undefined;
   const seeds = decodeIdentityPem(text);
   if (seeds.kind === "refused") throw damaged(path, seeds.reason, "starting again then makes a new identity");
@@ -47,7 +46,8 @@ export function writeIdentityKey(path: string, { kemSeed, signatureSeed }: Ident
 }
 
 export function readLinkKey(path: string): LinkSeed | undefined {
-  const text = readPrivateFile(path);
+  const ifLeaked = `make a new link key: rm ${quote(path)}  and tell those who pin the old one's hash`;
+  const text = readPrivateFile(path, ifLeaked);
   if (text === undefined) return undefined;
   const seed = decodeLinkKeyPem(text);
   if (seed.kind === "refused") throw damaged(path, seed.reason, "peers that pin its hash then need the new one");
@@ -66,32 +66,17 @@ function newIdentitySeeds(entropy: Entropy): IdentitySeeds {
   return { kind: "seeds", kemSeed: entropy(KEM_SEED_BYTES), signatureSeed: entropy(SIGNATURE_SEED_BYTES) };
 }
 
-function readPrivateFile(path: string): string | undefined {
-  let mode: number;
-  try {
-    mode = statSync(path).mode & 0o777;
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw unreadable(path, error);
-  }
-  if ((mode & 0o077) !== 0) {
-    throw new Failure(
-      "key.permissions",
-      ExitCode.permission,
-      `${path} can be read by others (mode ${mode.toString(8).padStart(3, "0")}); a private key must be yours alone`,
-      `chmod 600 ${quote(path)}  (but if somebody else may have read it, make a new identity instead, as it is: mariana up --rotate)`,
-    );
-  }
-  try {
-    return readFileIfAny(path);
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-}
-
-function unreadable(path: string, error: unknown): Failure {
-  const code = systemCode(error) ?? "unknown error";
-  return new Failure("key.permissions", ExitCode.permission, `${path} cannot be read: ${code}`, `ls -l ${quote(path)}`);
+function readPrivateFile(path: string, ifLeaked: string): string | undefined {
+  const text = readFileIfAny(path);
+  if (text === undefined) return undefined;
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) === 0) return text;
+  throw new Failure(
+    "key.permissions",
+    ExitCode.permission,
+    `${path} can be read by others (mode ${mode.toString(8).padStart(3, "0")}); a private key must be yours alone`,
+    `chmod 600 ${quote(path)}  (but if somebody else may have read it, ${ifLeaked})`,
+  );
 }
 
 function damaged(path: string, reason: string, consequence: string): Failure {

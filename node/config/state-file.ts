@@ -3,6 +3,7 @@
  * the former identity, and otherwise nothing as long as the wall clock goes forward; so a damaged one is reported and
  * replaced, never fatal.
  */
+import { Failure } from "../failure.js";
 import { readFileIfAny, writeFileAtomically } from "./file.js";
 
 const EPOCH_MAX = 0xffff_ffff;
@@ -21,7 +22,13 @@ export interface State {
 }
 
 export function readState(path: string): State {
-  const text = readFileIfAny(path);
+  let text: string | undefined;
+  try {
+    text = readFileIfAny(path);
+  } catch (error) {
+    if (error instanceof Failure && error.code === "file.garbled") return { epoch: 0, damage: "it is not text" };
+    throw error; // it could not be replaced either
+  }
   if (text === undefined) return { epoch: 0 };
   let value: unknown;
   try {

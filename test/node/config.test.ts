@@ -5,12 +5,12 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseNac } from "../../core/address/nac.js";
 import { defaultConfig, keepInConfig, parseConfig, readConfig } from "../../node/config/config-file.js";
-import { directoryOf, openDirectory, quote } from "../../node/config/directory.js";
+import { directoryOf, openDirectory } from "../../node/config/directory.js";
 import { parseEndpoint, parseHosted, parseListen, parsePeer, printEndpoint } from "../../node/config/endpoint.js";
 import { createFileAtomically, removeTemporaries, writeFileAtomically } from "../../node/config/file.js";
 import { nearest } from "../../node/config/nearest.js";
 import { readState, writeState } from "../../node/config/state-file.js";
-import { Failure } from "../../node/failure.js";
+import { Failure, quote } from "../../node/failure.js";
 
 const NAC = "0f8fad5b-d9cb-869f-a165-70867728950e";
 
