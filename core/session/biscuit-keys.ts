@@ -1,3 +1,4 @@
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { AEAD_KEY_BYTES, KEM_SEED_BYTES, type KemKeys } from "../crypto/suite.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
@@ -24,12 +25,15 @@ export interface BiscuitGeneration {
  * nobody calls makes none; two pairs exist at most.
  */
 export class BiscuitKeys {
+  /** Used biscuits of one pair. */
+  readonly cap: Cap;
   private readonly context: SessionContext;
   private current: BiscuitGeneration | undefined;
   private previous: BiscuitGeneration | undefined;
 
-  constructor(context: SessionContext) {
+  constructor(context: SessionContext, cap = new Cap("usedBiscuits", USED_BISCUITS_MAX)) {
     this.context = context;
+    this.cap = cap;
   }
 
   /** When the oldest pair must be gone. */

@@ -6,14 +6,18 @@ import { MILLISECOND_US, NEVER } from "../time/instant.js";
 import { CONF_HEAD_BYTES, encodeConfBody, encodeConfHead } from "../wire/conf.js";
 import { Reader, Writer } from "../wire/cursor.js";
 import { PROTOCOL_VERSION, TAG_BYTES } from "../wire/flight.js";
-import { encodeInitBody, encodeInitHead, INIT_HEAD_BYTES, INIT_TAIL_BYTES } from "../wire/init.js";
+import { encodeInitBody, encodeInitHead, INIT_HEAD_BYTES, INIT_TAIL_BYTES, MAC_BYTES } from "../wire/init.js";
 import type { Params } from "../wire/params.js";
 import { decodeResp, decodeRespBody, type ObservedAddress, RESP_HEAD_BYTES } from "../wire/resp.js";
 import type { HandshakeFault, SessionContext } from "./context.js";
+import { mac2Of, openCookie } from "./cookies.js";
 import { enterFlight, openFlight, respTranscript, sealFlight } from "./flight-secrets.js";
 import { Session } from "./session.js";
 
-/** INIT and CONF are repeated byte for byte so long after they were last sent; after the last wait the attempt failed. */
+/**
+ * INIT and CONF are repeated byte for byte so long after they were last sent, but for the mac2 of an INIT that met a COOKIE;
+ * after the last wait the attempt failed.
+ */
 const REPEAT_GAPS_US = [250 * MILLISECOND_US, 500 * MILLISECOND_US, 1000 * MILLISECOND_US] as const;
 const LAST_WAIT_US = 2000 * MILLISECOND_US;
 
@@ -52,6 +56,7 @@ type State =
   | {
       readonly kind: "awaitingResp";
       readonly repeat: Repeat;
+      readonly hasCookie: boolean;
       readonly chainingKey: Uint8Array;
       readonly transcript: Uint8Array;
       readonly ephemeralSecret: Uint8Array;
@@ -63,7 +68,7 @@ type State =
 /** One attempt at a handshake, from the end that starts it. The initiator stays anonymous. */
 export class Initiator {
   readonly localIndex: number;
-  /** RESPs that were refused; the attempt goes on, since anybody can send rubbish. */
+  /** RESPs and COOKIEs that were refused; the attempt goes on, since anybody can send rubbish. */
   faults = 0;
   lastFault: HandshakeFault | undefined;
 
@@ -140,6 +145,7 @@ export class Initiator {
     this.state = {
       kind: "awaitingResp",
       repeat: firstSending(flight, nowUs),
+      hasCookie: false,
       chainingKey: secrets.chainingKey,
       transcript: suite.hash(secrets.transcript, sealed),
       ephemeralSecret,
@@ -150,7 +156,7 @@ export class Initiator {
   /** Verifies a RESP at `bytes[at, at + length)`, which is only read. Answers CONF; undefined when it was ignored. */
   handleResp(nowUs: number, bytes: Uint8Array, at: number, length: number): Uint8Array | undefined {
     const state = this.state;
-    if (state.kind !== "awaitingResp") return undefined; // a second RESP, to a repeated INIT: the first one counts
+    if (state.kind !== "awaitingResp") return this.ignore("stray"); // to a repeated INIT: the first one counts
     const { suite, entropy } = this.context;
     const { flightBytes, localIndex, params } = this.config;
 
@@ -186,7 +192,7 @@ export class Initiator {
     const th4 = suite.hash(secrets.transcript, sealed);
 
     const ends = { initiator: true, localIndex, peerIndex: body.index, returnNac: undefined };
-    const session = new Session(suite, trafficKeys(suite, secrets.chainingKey, th4), ends, this.context.limits);
+    const session = new Session(nowUs, this.context, trafficKeys(suite, secrets.chainingKey, th4), ends);
     const observed = { ...body.observed, address: body.observed.address.slice() };
     eraseAll(state.ephemeralSecret, state.chainingKey, afterResp.chainingKey, secrets.chainingKey);
     this.state = {
@@ -194,6 +200,25 @@ export class Initiator {
       repeat: firstSending(flight, nowUs),
       established: { session, peerParams: body.params, observed },
     };
+    return flight;
+  }
+
+  /**
+   * A COOKIE at `bytes[at, at + length)`: INIT bears it in mac2 from now on. Answers INIT, to be sent once more at once;
+   * undefined when the COOKIE was ignored, or when one was answered before: whoever sees INIT can make a COOKIE, and
+   * must not make us talk. The next repeat bears the newer one.
+   */
+  handleCookie(nowUs: number, bytes: Uint8Array, at: number, length: number): Uint8Array | undefined {
+    const state = this.state;
+    if (state.kind !== "awaitingResp") return this.ignore("stray");
+    const { suite } = this.context;
+    const { flight } = state.repeat;
+    const cookie = openCookie(suite, suite.hash(this.config.peerPublicKey), flight, bytes, at, length);
+    if (cookie === undefined) return this.ignore("seal");
+    flight.set(mac2Of(suite, cookie, flight, 0, flight.length), flight.length - MAC_BYTES);
+    if (state.hasCookie) return undefined;
+    const repeat = { ...state.repeat, nextUs: nowUs + REPEAT_GAPS_US[0] };
+    this.state = { ...state, hasCookie: true, repeat };
     return flight;
   }
 

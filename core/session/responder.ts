@@ -1,4 +1,5 @@
 import { isNac } from "../address/nac.js";
+import type { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { networkLabelOf } from "../crypto/identity.js";
 import { initialTranscript, mac1Of, trafficKeys } from "../crypto/key-schedule.js";
@@ -33,7 +34,7 @@ import {
   RESP_BISCUIT_OFFSET,
   RESP_HEAD_BYTES,
 } from "../wire/resp.js";
-import { type BiscuitGeneration, BiscuitKeys, KEEP_US, USED_BISCUITS_MAX } from "./biscuit-keys.js";
+import { type BiscuitGeneration, BiscuitKeys, KEEP_US } from "./biscuit-keys.js";
 import type { HandshakeFault, SessionContext } from "./context.js";
 import { enterFlight, openFlight, respTranscript, sealFlight } from "./flight-secrets.js";
 import { Session } from "./session.js";
@@ -46,8 +47,8 @@ export interface ResponderConfig {
   /** The static key that initiators address. */
   readonly keys: KemKeys;
   readonly params: Params;
-  /** Biscuits remembered per key; USED_BISCUITS_MAX unless given. */
-  readonly usedBiscuitsMax?: number | undefined;
+  /** Bounds the biscuits remembered per key; USED_BISCUITS_MAX unless given. */
+  readonly used?: Cap | undefined;
 }
 
 export interface InitAnswer {
@@ -83,7 +84,7 @@ export class Responder {
     this.staticHash = suite.hash(config.keys.publicKey);
     this.firstTranscript = initialTranscript(suite, PROTOCOL_VERSION, SUITE_ID, networkId, this.staticHash);
     this.firstSalt = suite.hash(this.firstTranscript);
-    this.biscuitKeys = new BiscuitKeys(context);
+    this.biscuitKeys = new BiscuitKeys(context, config.used);
   }
 
   /** When ephemeral keys must be erased: forward secrecy starts late if the owner calls handleTimeout late. */
@@ -95,11 +96,31 @@ export class Responder {
     this.biscuitKeys.handleTimeout(nowUs);
   }
 
+  /** H(pk_s). */
+  get publicKeyHash(): Uint8Array {
+    return this.staticHash;
+  }
+
+  /** Used biscuits of one pair of keys. */
+  get cap(): Cap {
+    return this.biscuitKeys.cap;
+  }
+
   /**
-   * @param pathTag        8 bytes by which the owner tells paths apart; CONF must come with the same. Zero end to end
-   * @param observed       the sender's address, or OBSERVED_NOTHING
-   * @param allocateIndex  draws a session number that is free now, not 0; it is not reserved
+   * Why the INIT at `bytes[at, at + length)` is not worth a key agreement; undefined when its mac1 is right. The checks
+   * cost one hash at most; most junk ends at the second line.
    */
+  screenInit(bytes: Uint8Array, at: number, length: number): HandshakeFault | undefined {
+    if (!isFlightSize(length) || at + length > bytes.length || bytes[at] !== PacketType.init) return "malformed";
+    if (bytes[at + 1] !== PROTOCOL_VERSION) return "version";
+    if (bytes[at + 2] !== SUITE_ID) return "suite";
+    if (!equal(this.networkLabel, bytes, at + INIT_LABEL_OFFSET, NETWORK_LABEL_BYTES)) return "network";
+    const covered = length - INIT_TAIL_BYTES;
+    const mac1 = mac1Of(this.context.suite, this.staticHash, bytes, at, covered);
+    return equal(mac1, bytes, at + covered, MAC_BYTES) ? undefined : "mac";
+  }
+
+  /** Screens and answers. */
   handleInit(
     nowUs: number,
     bytes: Uint8Array,
@@ -109,8 +130,26 @@ export class Responder {
     observed: ObservedAddress,
     allocateIndex: () => number,
   ): InitAnswer | HandshakeFault {
-    const junk = this.refuseJunk(bytes, at, length);
-    if (junk !== undefined) return junk;
+    const junk = this.screenInit(bytes, at, length);
+    return junk ?? this.answerInit(nowUs, bytes, at, length, pathTag, observed, allocateIndex);
+  }
+
+  /**
+   * Answers an INIT that screenInit let through; this is where the key agreement is spent.
+   *
+   * @param pathTag        8 bytes by which the owner tells paths apart; CONF must come with the same. Zero end to end
+   * @param observed       the sender's address, or OBSERVED_NOTHING
+   * @param allocateIndex  draws a session number that is free now, not 0; it is not reserved
+   */
+  answerInit(
+    nowUs: number,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    pathTag: Uint8Array,
+    observed: ObservedAddress,
+    allocateIndex: () => number,
+  ): InitAnswer | HandshakeFault {
     const { suite, entropy } = this.context;
 
     const init = decodeInit(new Reader(bytes, at, at + length));
@@ -194,7 +233,7 @@ export class Responder {
     if (known !== undefined) return { repeatOf: known };
     const ageMs = nowUs / MILLISECOND_US - state.issuedMs;
     if (ageMs > BISCUIT_LIFE_MS) return "stale";
-    if (generation.used.size >= (this.config.usedBiscuitsMax ?? USED_BISCUITS_MAX)) return "full";
+    if (generation.used.size >= this.cap.limit) return "full";
     if (!isIndexFree(state.responderIndex)) return "indexTaken";
 
     const secret = suite.kemDecapsulate(conf.ciphertext, generation.kem.secretKey);
@@ -206,6 +245,7 @@ export class Responder {
     if (body === undefined) return "malformed";
 
     generation.used.set(name, state.responderIndex);
+    this.cap.note(generation.used.size);
     const th4 = suite.hash(secrets.transcript, conf.sealed);
     const ends = {
       initiator: false,
@@ -213,7 +253,7 @@ export class Responder {
       peerIndex: state.initiatorIndex,
       returnNac: state.returnNac.some((byte) => byte !== 0) ? state.returnNac.slice() : undefined,
     };
-    const session = new Session(suite, trafficKeys(suite, secrets.chainingKey, th4), ends, this.context.limits);
+    const session = new Session(nowUs, this.context, trafficKeys(suite, secrets.chainingKey, th4), ends);
     state.chainingKey.fill(0);
     secrets.chainingKey.fill(0);
     return { session, peerParams: body.params };
@@ -222,17 +262,6 @@ export class Responder {
   digest(into: Digest): void {
     into.bytes(this.staticHash);
     this.biscuitKeys.digest(into);
-  }
-
-  /** The checks that cost no key agreement, cheapest first. Most junk ends at the second line. */
-  private refuseJunk(bytes: Uint8Array, at: number, length: number): HandshakeFault | undefined {
-    if (!isFlightSize(length) || at + length > bytes.length || bytes[at] !== PacketType.init) return "malformed";
-    if (bytes[at + 1] !== PROTOCOL_VERSION) return "version";
-    if (bytes[at + 2] !== SUITE_ID) return "suite";
-    if (!equal(this.networkLabel, bytes, at + INIT_LABEL_OFFSET, NETWORK_LABEL_BYTES)) return "network";
-    const covered = length - INIT_TAIL_BYTES;
-    const mac1 = mac1Of(this.context.suite, this.staticHash, bytes, at, covered);
-    return equal(mac1, bytes, at + covered, MAC_BYTES) ? undefined : "mac";
   }
 
   private writeBiscuit(generation: BiscuitGeneration, out: Uint8Array, at: number, state: BiscuitState): void {

@@ -1,3 +1,4 @@
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER } from "../time/instant.js";
 import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
@@ -18,6 +19,8 @@ export type WaitingVisitor = (path: number, bytes: Uint8Array, at: number, lengt
  * is first needed and is used again for ever after, so that thousands of quiet nodes in one process cost nothing.
  */
 export class UnknownPool {
+  /** Packets that wait. */
+  readonly cap: Cap;
   /** Packets thrown out for want of room. */
   crowdedOut = 0;
   /** Packets whose session never came. */
@@ -31,6 +34,10 @@ export class UnknownPool {
   private readonly order = new Float64Array(POOL_PACKETS);
   private arrivals = 0;
   private waiting = 0;
+
+  constructor(name = "unknownPool") {
+    this.cap = new Cap(name, POOL_PACKETS);
+  }
 
   /** When the oldest packet has waited long enough. */
   get nextTimeoutUs(): number {
@@ -51,6 +58,7 @@ export class UnknownPool {
     if (index === FREE || length > LINK_DATAGRAM_BYTES) return;
     const slot = this.slotFor(index);
     if (this.indices[slot] === FREE) this.waiting += 1;
+    this.cap.note(this.waiting);
     this.indices[slot] = index;
     this.paths[slot] = path;
     this.lengths[slot] = length;

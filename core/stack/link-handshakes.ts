@@ -1,7 +1,10 @@
 import { sameBytes } from "../collections/bytes.js";
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { KemKeys } from "../crypto/suite.js";
 import { Dialer } from "../link/dialer.js";
+import { USED_BISCUITS_MAX } from "../session/biscuit-keys.js";
+import { CookieGate } from "../session/cookie-gate.js";
 import { Initiator } from "../session/initiator.js";
 import {
   answerKeyRequest,
@@ -44,6 +47,7 @@ export class LinkHandshakes {
   private readonly index: SessionIndex<LinkOwner>;
   private readonly user: HandshakeUser;
   private readonly responder: Responder;
+  private readonly gate: CookieGate;
   private readonly responding: Timed;
   private readonly peers: Peer[] = [];
 
@@ -52,7 +56,9 @@ export class LinkHandshakes {
     this.keys = args.keys;
     this.index = args.index;
     this.user = args.user;
-    this.responder = new Responder(args.plane.session, { keys: args.keys, params: LINK_PARAMS });
+    const used = new Cap("linkBiscuits", USED_BISCUITS_MAX);
+    this.responder = new Responder(args.plane.session, { keys: args.keys, params: LINK_PARAMS, used });
+    this.gate = new CookieGate(args.plane.session, this.responder.publicKeyHash);
     this.responding = timed(args.plane, this.responder, (now) => this.responder.handleTimeout(now));
   }
 
@@ -111,7 +117,7 @@ export class LinkHandshakes {
 
   handleKeyRequest(path: number, bytes: Uint8Array, at: number, length: number): void {
     const request = readKeyRequest(this.plane.session.networkId, bytes, at, length);
-    if (typeof request === "string") return this.plane.drop("malformed");
+    if (typeof request === "string") return this.plane.refuse(request, "malformed");
     // Only the link key is served to an address: a NAC asked here would tell which host it lives on.
     if (request.kind !== KeyKind.link) return this.plane.drop("notOurs");
     const answer = answerKeyRequest(request, linkKeyMaterial(this.keys.publicKey));
@@ -121,35 +127,59 @@ export class LinkHandshakes {
   handleKeyResponse(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
     const { suite, networkId } = this.plane.session;
     const key = verifyKeyResponse(suite, networkId, bytes, at, length);
-    if (typeof key === "string" || key.kind !== "link") return this.plane.drop("badKey");
+    if (typeof key === "string") return this.plane.refuse(key, "badKey");
+    if (key.kind !== "link") return this.plane.refuse("stray", "badKey");
     for (const peer of this.peers) {
       const { path: own, pin, state } = peer.dialer;
       if (own !== path || state.kind !== "asking" || !sameBytes(state.nonce, key.nonce)) continue;
-      if (pin !== undefined && !sameBytes(pin, key.linkKeyHash)) return this.plane.drop("badKey");
+      if (pin !== undefined && !sameBytes(pin, key.linkKeyHash)) return this.plane.refuse("address", "badKey");
       return this.shake(nowUs, peer, key.material.publicKey);
     }
-    this.plane.drop("handshake"); // nobody asked, or the answer is late
+    this.plane.refuse("stray"); // nobody asked, or the answer is late
   }
 
   handleInit(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
-    if (length !== LINK_DATAGRAM_BYTES) return this.plane.drop("malformed");
-    const answer = this.responder.handleInit(nowUs, bytes, at, length, pathTag(path), OBSERVED_NOTHING, () =>
+    if (length !== LINK_DATAGRAM_BYTES) return this.plane.refuse("malformed", "malformed");
+    const junk = this.responder.screenInit(bytes, at, length);
+    if (junk !== undefined) return this.plane.refuse(junk);
+    const tag = pathTag(path);
+    const verdict = this.gate.judge(nowUs, path, bytes, at, length, tag);
+    if (verdict === "refuse") return this.plane.refuse("rate");
+    if (verdict === "ask") {
+      const cookie = this.gate.bake(nowUs, bytes, at, length, tag);
+      this.plane.handshakes.cookie += 1;
+      return this.plane.ports.sink.transmit(path, cookie, 0, cookie.length);
+    }
+    const answer = this.responder.answerInit(nowUs, bytes, at, length, tag, OBSERVED_NOTHING, () =>
       this.index.propose(),
     );
     this.plane.watch(this.responding);
-    if (typeof answer === "string") return this.plane.drop("handshake");
+    if (typeof answer === "string") return this.plane.refuse(answer);
     this.plane.ports.sink.transmit(path, answer.flight, 0, answer.flight.length);
+  }
+
+  /** "Too many INITs": ours shall show that we receive what is sent to us. */
+  handleCookie(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
+    const peer = this.peerOn(path);
+    if (peer?.dialer.state.kind !== "shaking") return this.plane.refuse("stray");
+    const { initiator } = peer.dialer.state;
+    const { faults } = initiator;
+    const flight = initiator.handleCookie(nowUs, bytes, at, length);
+    if (flight !== undefined) this.plane.ports.sink.transmit(path, flight, 0, flight.length);
+    else if (initiator.faults > faults) this.plane.refuse(initiator.lastFault ?? "stray");
+    this.plane.watch(peer);
   }
 
   handleResp(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
     const resp = decodeResp(new Reader(bytes, at, at + length));
-    const owner = resp === undefined ? undefined : this.index.get(resp.index);
-    if (owner?.kind !== "peer" || owner.peer.dialer.path !== path) return this.plane.drop("handshake");
+    if (resp === undefined) return this.plane.refuse("malformed");
+    const owner = this.index.get(resp.index);
+    if (owner?.kind !== "peer" || owner.peer.dialer.path !== path) return this.plane.refuse("stray");
     const { peer } = owner;
     const { state } = peer.dialer;
-    if (state.kind !== "shaking") return this.plane.drop("handshake");
+    if (state.kind !== "shaking") return this.plane.refuse("stray");
     const flight = state.initiator.handleResp(nowUs, bytes, at, length);
-    if (flight === undefined) return this.plane.drop("handshake");
+    if (flight === undefined) return this.plane.refuse(state.initiator.lastFault ?? "stray");
     this.plane.ports.sink.transmit(path, flight, 0, flight.length);
     const { session } = state.initiator;
     if (session !== undefined) this.user.handleSession(nowUs, path, session, peer.dialer);
@@ -160,7 +190,7 @@ export class LinkHandshakes {
     const done = this.responder.handleConf(nowUs, bytes, at, length, pathTag(path), (index) =>
       this.index.isFree(index),
     );
-    if (typeof done === "string") return this.plane.drop("handshake");
+    if (typeof done === "string") return this.plane.refuse(done);
     if ("repeatOf" in done) {
       const owner = this.index.get(done.repeatOf);
       if (owner?.kind === "link") this.user.handleRepeat(nowUs, owner.link);
@@ -175,6 +205,11 @@ export class LinkHandshakes {
       peer.dialer.digest(into);
     }
     this.responder.digest(into);
+    this.gate.digest(into);
+  }
+
+  get caps(): readonly Cap[] {
+    return [this.responder.cap, this.gate.cap];
   }
 
   /** The configured peer on a path. */

@@ -3,6 +3,7 @@ import type { Digest } from "../collections/digest.js";
 import type { KemKeys } from "../crypto/suite.js";
 import type { Dialer } from "../link/dialer.js";
 import { drawIndex } from "../session/context.js";
+import type { RekeyTypes } from "../session/rekey.js";
 import { type Session, SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
@@ -30,6 +31,8 @@ const OVERLAP_US = 5 * SECOND_US;
 /** UNKNOWN hints of one second, whatever arrives; beyond, neighbours find out by silence. */
 const HINTS_MAX = 64;
 
+const REKEY_TYPES: RekeyTypes = { offer: ControlFrame.rekeyOffer, answer: ControlFrame.rekeyAnswer };
+
 const NO_ROUTER = new Uint8Array(ROUTER_ID_BYTES);
 
 /** What the links hand up: records that are not about the link itself. */
@@ -51,7 +54,7 @@ export class Links implements HandshakeUser {
   private readonly routerId: Uint8Array;
   private readonly user: LinkUser;
   private readonly handshakes: LinkHandshakes;
-  private readonly pool = new UnknownPool();
+  private readonly pool = new UnknownPool("linkUnknown");
   private readonly strangers: Timed;
   private readonly index: SessionIndex<LinkOwner>;
   private readonly links: (Link | undefined)[] = [];
@@ -91,6 +94,8 @@ export class Links implements HandshakeUser {
         return this.handshakes.handleResp(nowUs, path, bytes, at, length);
       case PacketType.conf:
         return this.handshakes.handleConf(nowUs, path, bytes, at, length);
+      case PacketType.cookie:
+        return this.handshakes.handleCookie(nowUs, path, bytes, at, length);
       case PacketType.keyRequest:
         return this.handshakes.handleKeyRequest(path, bytes, at, length);
       case PacketType.keyResponse:
@@ -182,7 +187,7 @@ export class Links implements HandshakeUser {
     const { link } = owner;
     // Not even opened: a copy from elsewhere must not make a replay of the original. Changes of address are not followed.
     if (link.path !== path) return this.plane.drop("unknownSession");
-    const opened = link.session.open(bytes, at, length);
+    const opened = link.session.open(nowUs, bytes, at, length);
     if (opened <= 0) return this.refuse(opened);
     if (link.dialer?.state.kind === "shaking") this.handshakes.confirm(nowUs, link.dialer, link.session);
     const body = at + RECORD_HEADER_BYTES;
@@ -256,6 +261,11 @@ export class Links implements HandshakeUser {
       } else if (type === ControlFrame.bye) {
         if (decodeBye(frames) === undefined) return this.plane.drop("malformed");
         return this.down(nowUs, link, "bye");
+      } else if (type === ControlFrame.rekeyOffer || type === ControlFrame.rekeyAnswer) {
+        if (!link.session.handleRekey(type === ControlFrame.rekeyOffer ? "offer" : "answer", frames)) {
+          return this.plane.drop("malformed");
+        }
+        this.sendRekey(nowUs, link);
       } else if (!link.isUp) {
         return; // routes before the first echo: the neighbour repeats them
       } else if (!this.plane.routing.handleFrame(nowUs, link.id, type, frames)) {
@@ -376,6 +386,7 @@ export class Links implements HandshakeUser {
 
   private linkTimeout(nowUs: number, link: Link): void {
     const step = link.neighbour.handleTimeout(nowUs);
+    link.session.handleTimeout(nowUs);
     // It may be that we are heard all the same: then the neighbour need not wait for his own six seconds.
     if (step === "dead") return this.close(nowUs, link, "dead", ByeReason.unheard);
     if (link.routed && this.plane.routing.isStalled(nowUs, link.id)) {
@@ -387,9 +398,18 @@ export class Links implements HandshakeUser {
       if (isSucceeded) return this.close(nowUs, link, "replaced", ByeReason.replaced);
     }
     if (step === "hello") this.sendHello(nowUs, link);
+    this.sendRekey(nowUs, link);
     if (link.session.wantsSuccessor && !link.isIncoming && link.retireAtUs === NEVER) {
       this.handshakes.redial(nowUs, link.path);
     }
+    this.plane.watch(link);
+  }
+
+  /** What the session has to say about its own keys; asked at each hello at least, and there are hellos always. */
+  private sendRekey(nowUs: number, link: Link): void {
+    if (!link.session.owesRekey) return;
+    const out = this.controlWriter();
+    if (link.session.pollRekey(nowUs, out, REKEY_TYPES)) this.sendControl(link, out);
     this.plane.watch(link);
   }
 

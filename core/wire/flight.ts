@@ -2,7 +2,7 @@
  * What all packets between two ends have in common, whether the ends are neighbours (one UDP datagram each) or far
  * apart (the packet of a FORWARD record). The first byte tells the type:
  *
- *   0x01 RECORD   record.ts     0x05 reserved for COOKIE
+ *   0x01 RECORD   record.ts     0x05 COOKIE   cookie.ts
  *   0x02 INIT     init.ts       0x06 KEYREQ   keyreq.ts
  *   0x03 RESP     resp.ts       0x07 KEYRESP  keyresp.ts
  *   0x04 CONF     conf.ts       0x08 UNKNOWN  unknown.ts
@@ -11,7 +11,16 @@
  * the opening, and is padded with zeros inside its seal to the size of its carrier, so that its size tells nothing.
  */
 
-export const PacketType = { record: 1, init: 2, resp: 3, conf: 4, keyRequest: 6, keyResponse: 7, unknown: 8 } as const;
+export const PacketType = {
+  record: 1,
+  init: 2,
+  resp: 3,
+  conf: 4,
+  cookie: 5,
+  keyRequest: 6,
+  keyResponse: 7,
+  unknown: 8,
+} as const;
 
 export const PROTOCOL_VERSION = 1;
 

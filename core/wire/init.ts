@@ -16,7 +16,7 @@ import { decodeParams, encodeParams, PARAMS_BYTES, type Params } from "./params.
  *      776    32  ephemeral     initiator's X25519 (X_I)
  *      808     n  sealed        INIT body, zero padding, tag 16; n = size - 840
  *   end-32    16  mac1          shows that the sender knows the static key's hash; junk fails here
- *   end-16    16  mac2          zero; kept for a cookie
+ *   end-16    16  mac2          shows that the sender got a cookie (cookie.ts); zero without one
  *
  * The body, inside the seal:
  *

@@ -1,3 +1,4 @@
+import { Cap } from "../../core/collections/cap.js";
 import { networkIdOf } from "../../core/crypto/identity.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import { type CryptoSuite, type Entropy, KEM_SEED_BYTES, type KemKeys } from "../../core/crypto/suite.js";
@@ -75,7 +76,7 @@ export class HandshakePair {
     this.responder = new Responder(this.responderContext, {
       keys: this.keys,
       params: RESPONDER_PARAMS,
-      usedBiscuitsMax: config.usedBiscuitsMax,
+      used: config.usedBiscuitsMax === undefined ? undefined : new Cap("usedBiscuits", config.usedBiscuitsMax),
     });
   }
 
@@ -127,9 +128,9 @@ export function sealed(session: Session, plaintext: Uint8Array): Uint8Array {
 }
 
 /** The plaintext of a record, or the fault; the record itself is left as it was. */
-export function opened(session: Session, record: Uint8Array): Uint8Array | number {
+export function opened(session: Session, record: Uint8Array, nowUs = 0): Uint8Array | number {
   const copy = record.slice();
-  const length = session.open(copy, 0, copy.length);
+  const length = session.open(nowUs, copy, 0, copy.length);
   return length < 0 ? length : copy.slice(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + length);
 }
 
