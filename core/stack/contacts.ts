@@ -110,12 +110,13 @@ export class Contacts {
   /** RESP to one of our INITs, at `bytes[at]`. */
   handleResp(nowUs: number, bytes: Uint8Array, at: number): void {
     const resp = decodeResp(new Reader(bytes, at, at + END_PACKET_BYTES));
-    const owner = resp === undefined ? undefined : this.index.get(resp.index);
-    if (owner?.kind !== "contact" || owner.contact.state.kind !== "shaking") return this.plane.drop("handshake");
+    if (resp === undefined) return this.plane.refuse("malformed");
+    const owner = this.index.get(resp.index);
+    if (owner?.kind !== "contact" || owner.contact.state.kind !== "shaking") return this.plane.refuse("stray");
     const { contact } = owner;
     const { initiator, sinceUs, isRepeated } = owner.contact.state;
     const flight = initiator.handleResp(nowUs, bytes, at, END_PACKET_BYTES);
-    if (flight === undefined) return this.plane.drop("handshake");
+    if (flight === undefined) return this.plane.refuse(initiator.lastFault ?? "stray");
     this.sendFlight(nowUs, contact.destination, flight);
     const { session, peerParams } = initiator;
     if (session === undefined || peerParams === undefined) return;

@@ -1,9 +1,12 @@
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { Identity } from "../crypto/identity.js";
 import { Forwarder, takeHop } from "../forwarding/forwarder.js";
 import { LoopbackQueue } from "../forwarding/loopback-queue.js";
 import { RouteWait } from "../forwarding/route-wait.js";
+import { USED_BISCUITS_MAX } from "../session/biscuit-keys.js";
 import { drawIndex } from "../session/context.js";
+import { InitQueue } from "../session/init-queue.js";
 import { Responder } from "../session/responder.js";
 import { SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
@@ -34,6 +37,8 @@ import { StreamHandles } from "./stream-handles.js";
 /** End-to-end sessions held at once; a handshake beyond is refused. */
 const SESSIONS_MAX = 1024;
 const NO_PATH_TAG = new Uint8Array(8);
+/** Stands for the link of packets that this node sent to itself. */
+const OWN_LINK = -1;
 
 /** The upper plane: packets between NACs. Forwards those of others, keeps end-to-end sessions for our own. */
 export class Ends implements LinkUser {
@@ -44,7 +49,10 @@ export class Ends implements LinkUser {
   private readonly keys: KeyDesk;
   /** One for each NAC that we are called by. */
   private readonly responders = new Map<number, { readonly responder: Responder; readonly timer: Timed }>();
-  private readonly pool = new UnknownPool();
+  private readonly used = new Cap("endBiscuits", USED_BISCUITS_MAX);
+  private readonly inits = new InitQueue();
+  private readonly queueing: Timed;
+  private readonly pool = new UnknownPool("endUnknown");
   private readonly pooling: Timed;
   private readonly forwarder = new Forwarder();
   private readonly routeWait = new RouteWait();
@@ -88,10 +96,11 @@ export class Ends implements LinkUser {
       establish: (session) => this.establish(session),
     });
     for (const { number, identity } of this.addresses.called) {
-      const responder = new Responder(plane.session, { keys: identity.kem, params: END_PARAMS });
+      const responder = new Responder(plane.session, { keys: identity.kem, params: END_PARAMS, used: this.used });
       const timer = timed(plane, responder, (now) => responder.handleTimeout(now));
       this.responders.set(number, { responder, timer });
     }
+    this.queueing = timed(plane, this.inits, (now) => this.serveInits(now));
     this.pooling = timed(plane, this.pool, (now) => this.pool.handleTimeout(now, () => undefined));
     this.waiting = timed(plane, this.routeWait, (now) => this.releaseWaiting(now));
     this.looping = timed(plane, this.loopback, (now) => this.drainLoopback(now));
@@ -147,12 +156,13 @@ export class Ends implements LinkUser {
     this.routeWait.digest(into);
     this.loopback.digest(into);
     this.pool.digest(into);
+    this.inits.digest(into);
     for (const { responder } of this.responders.values()) responder.digest(into);
   }
 
   // From the links.
 
-  handleForward(nowUs: number, _link: number, bytes: Uint8Array, at: number, length: number): void {
+  handleForward(nowUs: number, link: number, bytes: Uint8Array, at: number, length: number): void {
     const { header } = this;
     if (!decodeNetworkHeader(bytes, at, length, header)) return this.plane.drop("malformed");
     const destination = this.plane.ports.dictionary.find(bytes, at + NAC_OFFSET);
@@ -160,7 +170,7 @@ export class Ends implements LinkUser {
     const decision = this.forwarder.decide(this.addresses.isLocal(destination), nextHop, header.hopsLeft);
     switch (decision.kind) {
       case "local":
-        return this.handlePacket(nowUs, destination, bytes, at + NETWORK_HEADER_BYTES);
+        return this.handlePacket(nowUs, link, destination, bytes, at + NETWORK_HEADER_BYTES);
       case "relay":
         takeHop(bytes, at);
         this.plane.routing.want(nowUs, destination);
@@ -226,17 +236,17 @@ export class Ends implements LinkUser {
 
   private drainLoopback(nowUs: number): void {
     if (this.loopback.isEmpty) return;
-    this.loopback.drain(nowUs, (destination, bytes) => this.handlePacket(nowUs, destination, bytes, 0));
+    this.loopback.drain(nowUs, (destination, bytes) => this.handlePacket(nowUs, OWN_LINK, destination, bytes, 0));
     this.plane.watch(this.looping);
   }
 
-  /** One end-to-end packet for a NAC of ours, at `bytes[at, at + END_PACKET_BYTES)`. */
-  private handlePacket(nowUs: number, destination: number, bytes: Uint8Array, at: number): void {
+  /** One end-to-end packet for a NAC of ours, at `bytes[at, at + END_PACKET_BYTES)`, that came by `link`. */
+  private handlePacket(nowUs: number, link: number, destination: number, bytes: Uint8Array, at: number): void {
     switch (bytes[at]) {
       case PacketType.record:
         return this.handleRecord(nowUs, bytes, at);
       case PacketType.init:
-        return this.handleInit(nowUs, destination, bytes, at);
+        return this.handleInit(nowUs, link, destination, bytes, at);
       case PacketType.resp:
         return this.contacts.handleResp(nowUs, bytes, at);
       case PacketType.conf:
@@ -265,15 +275,37 @@ export class Ends implements LinkUser {
     end.pump(nowUs);
   }
 
-  private handleInit(nowUs: number, destination: number, bytes: Uint8Array, at: number): void {
+  private handleInit(nowUs: number, link: number, destination: number, bytes: Uint8Array, at: number): void {
     const called = this.responderOf(destination);
     if (called === undefined) return this.plane.drop("notOurs");
+    const junk = called.responder.screenInit(bytes, at, END_PACKET_BYTES);
+    if (junk !== undefined) return this.plane.refuse(junk);
+    if (link === OWN_LINK) return this.answerInit(nowUs, destination, bytes, at);
+    const verdict = this.inits.offer(nowUs, link, destination, bytes, at, END_PACKET_BYTES);
+    if (verdict === "now") return this.answerInit(nowUs, destination, bytes, at);
+    if (verdict !== "kept") return this.plane.refuse(verdict);
+    this.plane.watch(this.queueing);
+  }
+
+  private serveInits(nowUs: number): void {
+    this.inits.handleTimeout(
+      nowUs,
+      (destination, init) => this.answerInit(nowUs, destination, init, 0),
+      () => this.plane.refuse("crowded"),
+    );
+  }
+
+  /** Spends a key agreement on an INIT whose mac1 is right. */
+  private answerInit(nowUs: number, destination: number, bytes: Uint8Array, at: number): void {
+    const called = this.responderOf(destination);
+    if (called === undefined) return this.plane.drop("notOurs"); // withdrawn while it waited
     const { responder, timer } = called;
-    const answer = responder.handleInit(nowUs, bytes, at, END_PACKET_BYTES, NO_PATH_TAG, OBSERVED_NOTHING, () =>
+    const answer = responder.answerInit(nowUs, bytes, at, END_PACKET_BYTES, NO_PATH_TAG, OBSERVED_NOTHING, () =>
       this.index.propose(),
     );
     this.plane.watch(timer);
-    if (typeof answer === "string" || answer.returnNac === undefined) return this.plane.drop("handshake");
+    if (typeof answer === "string") return this.plane.refuse(answer);
+    if (answer.returnNac === undefined) return this.plane.refuse("malformed"); // nowhere to answer to
     // Not interned: anybody may name any NAC here. One that is announced is known, another waits as it is.
     const peer = this.plane.ports.dictionary.find(answer.returnNac);
     if (peer < 0) return this.waitForRoute(nowUs, answer.returnNac, answer.flight, 0);
@@ -287,7 +319,7 @@ export class Ends implements LinkUser {
     const done = called.responder.handleConf(nowUs, bytes, at, END_PACKET_BYTES, NO_PATH_TAG, (index) =>
       this.index.isFree(index),
     );
-    if (typeof done === "string") return this.plane.drop("handshake");
+    if (typeof done === "string") return this.plane.refuse(done);
     if ("repeatOf" in done) {
       const owner = this.index.get(done.repeatOf);
       if (owner?.kind === "end") owner.end.answerConf(nowUs);
