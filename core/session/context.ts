@@ -1,5 +1,5 @@
 import type { CryptoSuite, Entropy } from "../crypto/suite.js";
-import type { SessionLimits } from "./session.js";
+import type { SessionLimits } from "./limits.js";
 
 /** What every handshake of a node needs from outside. */
 export interface SessionContext {
@@ -7,8 +7,8 @@ export interface SessionContext {
   readonly entropy: Entropy;
   /** 32 bytes (networkIdOf). */
   readonly networkId: Uint8Array;
-  /** When sessions wear out; those of session.ts unless given. */
-  readonly limits?: SessionLimits | undefined;
+  /** When keys and sessions wear out; those of limits.ts unless given. */
+  readonly limits?: Partial<SessionLimits> | undefined;
 }
 
 /**

@@ -5,6 +5,7 @@ export const REPLAY_WINDOW = 8192;
 /**
  * Which packet numbers were received: a ring of bits for the newest 8,192 numbers (RFC 6479 has the idea, with whole
  * words where this clears single bits). Older ones count as received. Allocates nothing after construction.
+ * Only the low bits of a number pick its place, so `&` is right for numbers beyond 2^32 too.
  */
 export class ReplayWindow {
   private readonly bits = new Uint32Array(REPLAY_WINDOW / 32);
@@ -14,14 +15,14 @@ export class ReplayWindow {
   isFresh(counter: number): boolean {
     if (counter > this.newest) return true;
     if (counter <= this.newest - REPLAY_WINDOW) return false;
-    const slot = counter % REPLAY_WINDOW;
+    const slot = counter & (REPLAY_WINDOW - 1);
     return (this.bits[slot >>> 5]! & (1 << (slot & 31))) === 0;
   }
 
   /** Only after the packet proved genuine: a forged number must not move the window. */
   mark(counter: number): void {
     if (counter > this.newest) this.advance(counter);
-    const slot = counter % REPLAY_WINDOW;
+    const slot = counter & (REPLAY_WINDOW - 1);
     this.bits[slot >>> 5]! |= 1 << (slot & 31);
   }
 
@@ -40,7 +41,7 @@ export class ReplayWindow {
   }
 
   private clear(counter: number): void {
-    const slot = counter % REPLAY_WINDOW;
+    const slot = counter & (REPLAY_WINDOW - 1);
     this.bits[slot >>> 5]! &= ~(1 << (slot & 31));
   }
 }

@@ -1,6 +1,7 @@
 import type { Digest } from "../collections/digest.js";
-import type { DirectionKeys, TrafficKeys } from "../crypto/key-schedule.js";
-import { AEAD_NONCE_BYTES, type Aead, type CryptoSuite, type HeaderMask, MASK_SAMPLE_BYTES } from "../crypto/suite.js";
+import { type RoundKeys, roundKeys, sessionBinding, type TrafficKeys } from "../crypto/key-schedule.js";
+import { AEAD_NONCE_BYTES, type CryptoSuite, type HeaderMask, MASK_SAMPLE_BYTES } from "../crypto/suite.js";
+import type { Reader, Writer } from "../wire/cursor.js";
 import { PacketType, TAG_BYTES } from "../wire/flight.js";
 import {
   RECORD_COUNTER_OFFSET,
@@ -8,15 +9,26 @@ import {
   RECORD_INDEX_OFFSET,
   RECORD_OVERHEAD_BYTES,
 } from "../wire/record.js";
+import type { SessionContext } from "./context.js";
+import { KeyChain, type PacketKeys, UPDATE_MAX, updateOf } from "./key-chain.js";
+import { LIMITS, type SessionLimits } from "./limits.js";
+import { ReceiveKeys } from "./receive-keys.js";
+import { Rekey, type RekeyMessage, type RekeyTypes } from "./rekey.js";
 import { ReplayWindow } from "./replay-window.js";
-
-/** From here on the owner should move new streams to a successor session. RFC 9001 B.1 allows 2^28 packets of our size. */
-export const KEY_UPDATE_PACKETS = 2 ** 22;
-/** A session seals no more than this, and no genuine packet number reaches it. */
-export const PACKETS_MAX = 2 ** 24;
 
 /** What `Session.open` answers instead of a length. */
 export const SessionFault = { forged: -1, replay: -2, short: -3 } as const;
+
+/** Two bytes of the counter tell the round; the last one has no successor. */
+const ROUND_MAX = 0xffff;
+/** This near the end of its rounds, or of the updates of one, a session wants a successor. */
+const ROUNDS_SPARE = 512;
+const UPDATES_SPARE = 16;
+/** The last sixteenth of the packet numbers is for moving to a successor. */
+const NUMBERS_SPARE = 1 / 16;
+
+const U32 = 0x1_0000_0000;
+const SECONDS = 1_000_000;
 
 export interface SessionEnds {
   readonly initiator: boolean;
@@ -27,25 +39,25 @@ export interface SessionEnds {
   readonly returnNac: Uint8Array | undefined;
 }
 
-export interface SessionLimits {
-  readonly keyUpdatePackets: number;
-  /** At most 2^32. */
-  readonly packetsMax: number;
-}
-
-const LIMITS: SessionLimits = { keyUpdatePackets: KEY_UPDATE_PACKETS, packetsMax: PACKETS_MAX };
-
 // Scratch of one call, shared by all sessions: written in full before each use, so nothing is allocated per packet.
 const nonce = new Uint8Array(AEAD_NONCE_BYTES);
 const associated = new Uint8Array(RECORD_HEADER_BYTES);
 const maskBytes = new Uint8Array(MASK_SAMPLE_BYTES);
 
-/** The keys of one established session, link or end to end: seals and opens RECORDs (record.ts) in place. */
+/**
+ * The keys of one established session, link or end to end: seals and opens RECORDs (record.ts) in place. Keys change by
+ * themselves, one by one in each direction (key updates) and both together when the ends exchanged a new secret (rounds,
+ * rekey.ts); neither stops the traffic.
+ *
+ * After each input of the owner: `pollRekey` until it is false, then ask `nextTimeoutUs`.
+ */
 export class Session {
   readonly initiator: boolean;
   readonly localIndex: number;
   readonly peerIndex: number;
   readonly returnNac: Uint8Array | undefined;
+  /** 32 secret bytes that only the two ends of this very session know: what a MERGE proves to hold (wire/merge.ts). */
+  readonly binding: Uint8Array;
 
   /** Packets sealed so far, which is the number the next one gets. */
   sealed = 0;
@@ -55,24 +67,61 @@ export class Session {
   openedCounter = -1;
   /** Packets refused because their number was received before, or is too old to tell. */
   replays = 0;
-  /** Packets refused because their tag is wrong. */
+  /** Packets refused because their tag is wrong, or their key is erased or unknown. */
   forged = 0;
 
+  private readonly suite: CryptoSuite;
   private readonly limits: SessionLimits;
+  /** Packets under one key before the next takes over. */
+  private readonly updateAt: number;
   private readonly window = new ReplayWindow();
-  private sending: Direction | undefined;
-  private receiving: Direction | undefined;
+  private readonly rekey: Rekey;
+  private readonly sendMask: HeaderMask;
+  private readonly receiveMask: HeaderMask;
+
+  private sendChain: KeyChain;
+  /** Undefined when erased. */
+  private sending: PacketKeys | undefined;
+  /** At the responder: to send under once something came under the keys of that round. */
+  private sendNext: KeyChain | undefined;
+  private receiving: ReceiveKeys | undefined;
+  /** Packets sealed under `sending`. */
+  private sealedUnder = 0;
+
+  // Since the last round.
+  private roundUs: number;
+  private sentBytes = 0;
+  private receivedBytes = 0;
+  /** When the last packet was opened: a session that nobody uses needs no new keys. */
+  private openedUs: number;
 
   /** Takes over `keys`: they are erased once the ciphers hold them. */
-  constructor(suite: CryptoSuite, keys: TrafficKeys, ends: SessionEnds, limits: SessionLimits = LIMITS) {
+  constructor(nowUs: number, context: SessionContext, keys: TrafficKeys, ends: SessionEnds) {
+    const { suite, entropy } = context;
     this.initiator = ends.initiator;
     this.localIndex = ends.localIndex;
     this.peerIndex = ends.peerIndex;
     this.returnNac = ends.returnNac;
-    this.limits = limits;
-    this.sending = takeDirection(suite, ends.initiator ? keys.toResponder : keys.toInitiator);
-    this.receiving = takeDirection(suite, ends.initiator ? keys.toInitiator : keys.toResponder);
-    keys.rekey.fill(0);
+    this.suite = suite;
+    this.limits = { ...LIMITS, ...context.limits };
+    this.updateAt = Math.min(this.limits.keyUpdatePackets, this.limits.packetsMax);
+    this.roundUs = nowUs;
+    this.openedUs = nowUs;
+    const toResponder = suite.headerMask(keys.maskToResponder);
+    const toInitiator = suite.headerMask(keys.maskToInitiator);
+    this.sendMask = ends.initiator ? toResponder : toInitiator;
+    this.receiveMask = ends.initiator ? toInitiator : toResponder;
+    const round = roundKeys(suite, keys.roundSecret);
+    this.binding = sessionBinding(suite, keys.roundSecret);
+    keys.maskToResponder.fill(0);
+    keys.maskToInitiator.fill(0);
+    keys.roundSecret.fill(0);
+    const [send, receive] = this.chainsOf(0, round);
+    this.sendChain = send;
+    this.sending = send.keysOf(0);
+    send.pass(0);
+    this.receiving = new ReceiveKeys(receive);
+    this.rekey = new Rekey(suite, entropy, round.salt);
   }
 
   /** Bytes of the record that holds `length` bytes of plaintext. */
@@ -80,14 +129,33 @@ export class Session {
     return length + RECORD_OVERHEAD_BYTES;
   }
 
-  /** True from 2^22 packets in either direction: time to open a successor for what starts now. */
-  get wantsSuccessor(): boolean {
-    return Math.max(this.sealed, this.opened) >= this.limits.keyUpdatePackets;
+  /** The round that both ends are known to be in. */
+  get round(): number {
+    return this.receiving?.round ?? 0;
   }
 
-  /** False when the session may seal nothing more: the hard limit is reached, or it was erased. */
+  /**
+   * Time to open another session for what starts now: numbers, rounds or updates run out, too much was forged, or the
+   * peer takes no part in new rounds.
+   */
+  get wantsSuccessor(): boolean {
+    const { sending, receiving, limits } = this;
+    if (sending === undefined || receiving === undefined) return true;
+    const number = Math.max(this.sealed, this.openedCounter);
+    const update = Math.max(updateOf(sending.id), updateOf(receiving.current.id));
+    return (
+      number >= limits.numbersMax * (1 - NUMBERS_SPARE) ||
+      update > UPDATE_MAX - UPDATES_SPARE ||
+      receiving.round > ROUND_MAX - ROUNDS_SPARE ||
+      this.forged >= limits.forgedMax / 2 ||
+      this.rekey.isOverdue
+    );
+  }
+
+  /** False when the session may seal nothing more: a hard limit is reached, or it was erased. */
   get canSeal(): boolean {
-    return this.sending !== undefined && this.sealed < this.limits.packetsMax;
+    if (this.sending === undefined || this.sealed >= this.limits.numbersMax) return false;
+    return this.sealedUnder < this.limits.packetsMax || updateOf(this.sending.id) < UPDATE_MAX;
   }
 
   /**
@@ -95,20 +163,25 @@ export class Session {
    * Answers the bytes of the record, `length + 29`; 0 when `canSeal` is false.
    */
   seal(out: Uint8Array, at: number, length: number): number {
-    const sending = this.sending;
-    if (sending === undefined || this.sealed >= this.limits.packetsMax) return 0;
-    const counter = this.sealed;
-    this.sealed = counter + 1;
+    if (this.sealedUnder >= this.updateAt) this.updateSending();
+    const keys = this.sending;
+    if (keys === undefined || this.sealedUnder >= this.limits.packetsMax) return 0;
+    const number = this.sealed;
+    if (number >= this.limits.numbersMax) return 0;
+    const total = length + RECORD_OVERHEAD_BYTES;
+    this.sealed = number + 1;
+    this.sealedUnder += 1;
+    this.sentBytes += total;
     out[at] = PacketType.record;
     writeU32(out, at + RECORD_INDEX_OFFSET, this.peerIndex);
-    bind(sending.iv, out, at, counter);
+    bind(keys.iv, out, at, counterHigh(keys.id, number), number);
     const body = at + RECORD_HEADER_BYTES;
-    sending.aead.seal(nonce, associated, out, body, length);
-    sending.mask.mask(out, body, maskBytes);
+    keys.aead.seal(nonce, associated, out, body, length);
+    this.sendMask.mask(out, body, maskBytes);
     for (let i = 0; i < 8; i += 1) {
       out[at + RECORD_COUNTER_OFFSET + i] = associated[RECORD_COUNTER_OFFSET + i]! ^ maskBytes[i]!;
     }
-    return length + RECORD_OVERHEAD_BYTES;
+    return total;
   }
 
   /**
@@ -116,44 +189,138 @@ export class Session {
    * `at + 13`, or a SessionFault. A replayed record leaves `data` and the session as they were but for a counter; a
    * forged one may leave rubbish in `data`.
    */
-  open(data: Uint8Array, at: number, length: number): number {
+  open(nowUs: number, data: Uint8Array, at: number, length: number): number {
     const receiving = this.receiving;
     if (length < RECORD_OVERHEAD_BYTES) return SessionFault.short;
-    if (receiving === undefined) return SessionFault.forged;
+    if (receiving === undefined || this.forged >= this.limits.forgedMax) return SessionFault.forged;
     const body = at + RECORD_HEADER_BYTES;
-    receiving.mask.mask(data, body, maskBytes);
+    this.receiveMask.mask(data, body, maskBytes);
     const counterAt = at + RECORD_COUNTER_OFFSET;
     const high = unmaskU32(data, counterAt, 0);
-    const counter = unmaskU32(data, counterAt, 4);
-    if (high !== 0 || counter >= this.limits.packetsMax) return this.refuseForged(); // nobody seals that many
-    if (!this.window.isFresh(counter)) {
+    const low = unmaskU32(data, counterAt, 4);
+    const number = (high & 0xff) === 0 ? low : (high & 0xff) * U32 + low;
+    if (!this.window.isFresh(number)) {
       this.replays += 1;
       return SessionFault.replay;
     }
-    bind(receiving.iv, data, at, counter);
-    if (!receiving.aead.open(nonce, associated, data, body, length - RECORD_HEADER_BYTES)) return this.refuseForged();
-    this.window.mark(counter);
+    const keys = receiving.find(nowUs, high >>> 8);
+    if (keys === undefined) return this.refuseForged();
+    bind(keys.iv, data, at, high, low);
+    if (!keys.aead.open(nonce, associated, data, body, length - RECORD_HEADER_BYTES)) return this.refuseForged();
+    this.window.mark(number);
+    if (keys !== receiving.current && receiving.adopt(nowUs, keys)) this.settleRound(nowUs);
     this.opened += 1;
-    this.openedCounter = counter;
+    this.openedCounter = number;
+    this.openedUs = nowUs;
+    this.receivedBytes += length;
     return length - RECORD_HEADER_BYTES - TAG_BYTES;
+  }
+
+  /** When `handleTimeout` is due: an offer is to be repeated, or old keys are to be erased. */
+  get nextTimeoutUs(): number {
+    const erasureUs = this.receiving?.nextTimeoutUs;
+    return erasureUs === undefined ? this.rekey.nextTimeoutUs : Math.min(erasureUs, this.rekey.nextTimeoutUs);
+  }
+
+  handleTimeout(nowUs: number): void {
+    this.receiving?.handleTimeout(nowUs);
+    this.rekey.handleTimeout(nowUs);
+  }
+
+  /** True when `pollRekey` would write something. Cheap enough to be asked for each packet. */
+  get owesRekey(): boolean {
+    return this.rekey.isDue || this.isRoundDue;
+  }
+
+  /** Writes the message of a round that is due, its type byte before it; false when none is. Lost ones are repeated. */
+  pollRekey(nowUs: number, out: Writer, types: RekeyTypes): boolean {
+    if (this.isRoundDue) this.rekey.begin(nowUs, this.round + 1);
+    return this.rekey.poll(out, types);
+  }
+
+  /** The message of a round, its type byte already read. False when the peer breaks the rules. */
+  handleRekey(message: RekeyMessage, input: Reader): boolean {
+    const { receiving } = this;
+    if (receiving === undefined || this.initiator === (message === "offer")) return false;
+    const { round } = receiving;
+    const outcome = message === "offer" ? this.rekey.handleOffer(round, input) : this.rekey.handleAnswer(round, input);
+    if (outcome === "violation") return false;
+    if (outcome === "known") return true;
+    const [send, receive] = this.chainsOf(round + 1, outcome);
+    receiving.expect(receive);
+    if (this.initiator) this.sendUnder(send);
+    else this.sendNext = send;
+    return true;
   }
 
   /** Forgets the keys: from now on nothing is sealed or opened. */
   erase(): void {
+    this.binding.fill(0);
     this.sending?.iv.fill(0);
-    this.receiving?.iv.fill(0);
+    this.sendChain.erase();
+    this.sendNext?.erase();
+    this.receiving?.erase();
+    this.rekey.erase();
     this.sending = undefined;
+    this.sendNext = undefined;
     this.receiving = undefined;
   }
 
   digest(into: Digest): void {
     into.number(this.localIndex).number(this.peerIndex).number(this.sealed).number(this.opened);
-    into
-      .number(this.openedCounter)
-      .number(this.replays)
-      .number(this.forged)
-      .number(this.sending === undefined ? 0 : 1);
+    into.number(this.openedCounter).number(this.replays).number(this.forged).number(this.sealedUnder);
+    into.number(this.roundUs).number(this.openedUs).number(this.sentBytes).number(this.receivedBytes);
+    into.number(this.sending === undefined ? -1 : this.sending.id).number(this.sendNext === undefined ? 0 : 1);
+    this.receiving?.digest(into);
+    this.rekey.digest(into);
     this.window.digest(into);
+  }
+
+  /** Only the initiator asks, and only when the round before is over for both. */
+  private get isRoundDue(): boolean {
+    const { limits } = this;
+    if (!this.initiator || !this.rekey.isResting || this.round >= ROUND_MAX || !this.canSeal) return false;
+    if (this.sentBytes >= limits.rekeyBytes || this.receivedBytes >= limits.rekeyBytes) return true;
+    return this.openedUs - this.roundUs >= limits.rekeySeconds * SECONDS;
+  }
+
+  /** Something came under the keys of the new round, so both ends have them. */
+  private settleRound(nowUs: number): void {
+    this.rekey.settle();
+    this.roundUs = nowUs;
+    this.sentBytes = 0;
+    this.receivedBytes = 0;
+    if (this.sendNext === undefined) return;
+    this.sendUnder(this.sendNext);
+    this.sendNext = undefined;
+  }
+
+  /** The keys of the next update; under the last one the session seals on, up to the hard limit. */
+  private updateSending(): void {
+    if (this.sending === undefined) return;
+    const update = updateOf(this.sending.id) + 1;
+    if (update > UPDATE_MAX) return;
+    this.takeKeys(update);
+  }
+
+  private sendUnder(chain: KeyChain): void {
+    this.sendChain.erase();
+    this.sendChain = chain;
+    this.takeKeys(0);
+  }
+
+  private takeKeys(update: number): void {
+    this.sending?.iv.fill(0);
+    this.sending = this.sendChain.keysOf(update);
+    this.sendChain.pass(update);
+    this.sealedUnder = 0;
+  }
+
+  /** For sending and for receiving. */
+  private chainsOf(round: number, keys: RoundKeys): [KeyChain, KeyChain] {
+    const toResponder = new KeyChain(this.suite, round, keys.toResponder);
+    const toInitiator = new KeyChain(this.suite, round, keys.toInitiator);
+    return this.initiator ? [toResponder, toInitiator] : [toInitiator, toResponder];
   }
 
   private refuseForged(): number {
@@ -162,30 +329,18 @@ export class Session {
   }
 }
 
-interface Direction {
-  readonly aead: Aead;
-  readonly mask: HeaderMask;
-  readonly iv: Uint8Array;
+/** round u16 | update u8 | the upper byte of the number. */
+function counterHigh(id: number, number: number): number {
+  return ((id << 8) | (number < U32 ? 0 : Math.floor(number / U32))) >>> 0;
 }
 
-function takeDirection(suite: CryptoSuite, keys: DirectionKeys): Direction {
-  const direction = { aead: suite.aead(keys.key), mask: suite.headerMask(keys.mask), iv: keys.iv.slice() };
-  keys.key.fill(0);
-  keys.mask.fill(0);
-  keys.iv.fill(0);
-  return direction;
-}
-
-/**
- * Fills `nonce` = iv XOR (4 zero bytes | counter) and `associated` = type | index | counter. Counters stay below 2^32
- * (packetsMax), so their upper four bytes are zero.
- */
-function bind(iv: Uint8Array, record: Uint8Array, at: number, counter: number): void {
+/** Fills `nonce` = iv XOR (4 zero bytes | counter) and `associated` = type | index | counter. */
+function bind(iv: Uint8Array, record: Uint8Array, at: number, high: number, low: number): void {
   for (let i = 0; i < RECORD_COUNTER_OFFSET; i += 1) associated[i] = record[at + i]!;
-  writeU32(associated, RECORD_COUNTER_OFFSET, 0);
-  writeU32(associated, RECORD_COUNTER_OFFSET + 4, counter);
-  for (let i = 0; i < 8; i += 1) nonce[i] = iv[i]!;
-  for (let i = 8; i < AEAD_NONCE_BYTES; i += 1) nonce[i] = iv[i]! ^ associated[i + 1]!;
+  writeU32(associated, RECORD_COUNTER_OFFSET, high);
+  writeU32(associated, RECORD_COUNTER_OFFSET + 4, low);
+  for (let i = 0; i < 4; i += 1) nonce[i] = iv[i]!;
+  for (let i = 4; i < AEAD_NONCE_BYTES; i += 1) nonce[i] = iv[i]! ^ associated[i + 1]!;
 }
 
 function writeU32(bytes: Uint8Array, at: number, value: number): void {

@@ -1,16 +1,18 @@
 import type { Digest } from "../collections/digest.js";
 import type { Initiator } from "../session/initiator.js";
+import type { RekeyTypes } from "../session/rekey.js";
 import type { Session } from "../session/session.js";
 import { SEND_BUFFER_BYTES } from "../stream/send-buffer.js";
 import { Streams } from "../stream/streams.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
 import { Transport } from "../transport/transport.js";
-import { CELL_BYTES, EndCode } from "../wire/cell.js";
+import { CELL_BYTES, EndCode, FrameType } from "../wire/cell.js";
 import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
-import type { Reader } from "../wire/cursor.js";
+import { type Reader, Writer } from "../wire/cursor.js";
 import { NETWORK_HEADER_BYTES } from "../wire/network-header.js";
 import type { Params } from "../wire/params.js";
 import { RECORD_HEADER_BYTES } from "../wire/record.js";
+import { REKEY_OFFER_BYTES } from "../wire/rekey-offer.js";
 import type { Plane, Timed } from "./plane.js";
 import type { StreamHandles } from "./stream-handles.js";
 
@@ -54,8 +56,11 @@ export interface NewSession {
   readonly rttUs: number | undefined;
 }
 
+const REKEY_TYPES: RekeyTypes = { offer: FrameType.rekeyOffer, answer: FrameType.rekeyAnswer };
+
 // Filled and sent within one call; shared by all sessions of a process.
 const out = new Uint8Array(LINK_DATAGRAM_BYTES);
+const rekeyFrame = new Writer(new Uint8Array(1 + REKEY_OFFER_BYTES));
 
 /** An end-to-end session: keys, transport and streams, between one of our NACs and another. */
 export class EndSession implements Timed {
@@ -153,7 +158,8 @@ export class EndSession implements Timed {
   get nextTimeoutUs(): number {
     const handshakeUs = this.initiator?.nextTimeoutUs ?? NEVER;
     const lifeUs = Math.min(this.idleUs, this.aliveUs, this.silentUs);
-    return Math.min(this.backlogUs, handshakeUs, this.transport.nextTimeoutUs, lifeUs, this.pingUs);
+    const { transport, session } = this;
+    return Math.min(this.backlogUs, handshakeUs, transport.nextTimeoutUs, session.nextTimeoutUs, lifeUs, this.pingUs);
   }
 
   handleTimeout(nowUs: number): void {
@@ -162,6 +168,7 @@ export class EndSession implements Timed {
       if (step === "failed") return this.lose(nowUs);
       if (step !== undefined) this.sendFlight(nowUs, step);
     }
+    this.session.handleTimeout(nowUs);
     if (this.transport.nextTimeoutUs <= nowUs) {
       this.transport.handleTimeout(nowUs);
       const isSilent = nowUs - this.usedUs >= OUTLIVED_BUSY_US;
@@ -187,6 +194,7 @@ export class EndSession implements Timed {
 
   /** Sends what is due, up to a bound. */
   pump(nowUs: number): void {
+    if (this.session.owesRekey) this.queueRekey(nowUs);
     let cells = 0;
     while (cells < PUMP_CELLS_MAX && this.transport.pollCell(nowUs, this.session.sealed, out, CELL_OFFSET)) {
       if (this.session.seal(out, PACKET_OFFSET, CELL_BYTES) === 0) return this.lose(nowUs);
@@ -323,11 +331,22 @@ export class EndSession implements Timed {
   }
 
   /** A frame that came in an unreliable cell. False when no such frame may come. */
-  private handleUnreliableFrame(_nowUs: number, type: number, _input: Reader): boolean {
+  private handleUnreliableFrame(_nowUs: number, type: number, input: Reader): boolean {
     switch (type) {
+      case FrameType.rekeyOffer:
+        return this.session.handleRekey("offer", input);
+      case FrameType.rekeyAnswer:
+        return this.session.handleRekey("answer", input);
       default:
         return false;
     }
+  }
+
+  /** What the session has to say about its own keys. No room for it counts as lost, and lost ones are repeated. */
+  private queueRekey(nowUs: number): void {
+    rekeyFrame.offset = 0;
+    if (!this.session.pollRekey(nowUs, rekeyFrame, REKEY_TYPES)) return;
+    this.transport.queueFrame(rekeyFrame.bytes.subarray(0, rekeyFrame.offset));
   }
 
   private tell(id: number, say: (stream: number) => void): void {

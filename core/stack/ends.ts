@@ -266,7 +266,7 @@ export class Ends implements LinkUser {
       return;
     }
     const { end } = owner;
-    const opened = end.session.open(bytes, at, END_PACKET_BYTES);
+    const opened = end.session.open(nowUs, bytes, at, END_PACKET_BYTES);
     if (opened < 0) {
       if (opened === SessionFault.replay) this.plane.replays += 1;
       return this.plane.drop(opened === SessionFault.replay ? "replayed" : "badTag");

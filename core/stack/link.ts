@@ -56,7 +56,7 @@ export class Link implements Timed {
   }
 
   get nextTimeoutUs(): number {
-    return Math.min(this.neighbour.nextTimeoutUs, this.retireAtUs);
+    return Math.min(this.neighbour.nextTimeoutUs, this.session.nextTimeoutUs, this.retireAtUs);
   }
 
   handleTimeout(nowUs: number): void {

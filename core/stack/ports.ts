@@ -2,7 +2,7 @@ import type { NacDictionary } from "../address/dictionary.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import type { Identity } from "../crypto/identity.js";
 import type { CryptoSuite, Entropy, KemKeys } from "../crypto/suite.js";
-import type { SessionLimits } from "../session/session.js";
+import type { SessionLimits } from "../session/limits.js";
 import type { TraceSink } from "../trace/trace.js";
 import type { DropReason } from "./drops.js";
 import type { HandshakeResult } from "./handshake-counters.js";
@@ -56,7 +56,7 @@ export interface StackConfig {
   /** Two at most. */
   readonly former?: readonly FormerIdentity[] | undefined;
   /** When sessions wear out; those of the protocol unless given. */
-  readonly sessionLimits?: SessionLimits | undefined;
+  readonly sessionLimits?: Partial<SessionLimits> | undefined;
 }
 
 /** Why a stream came to nothing: an EndCode of the wire, or one of these, which say how far this node itself got. */

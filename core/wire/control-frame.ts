@@ -22,6 +22,8 @@ export const ControlFrame = {
   routeHead: 4,
   routeRequest: 5,
   bye: 6,
+  rekeyOffer: 7,
+  rekeyAnswer: 8,
 } as const;
 
 /** The largest UDP payload that we ever send: what IPv6 carries everywhere (RFC 8200 section 5, less headers). */

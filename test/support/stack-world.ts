@@ -9,7 +9,7 @@ import {
 } from "../../core/crypto/identity.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { CryptoSuite, KemKeys } from "../../core/crypto/suite.js";
-import type { SessionLimits } from "../../core/session/session.js";
+import type { SessionLimits } from "../../core/session/limits.js";
 import type { Links } from "../../core/stack/links.js";
 import type { FormerIdentity, StackEvent } from "../../core/stack/ports.js";
 import { Stack } from "../../core/stack/stack.js";
@@ -202,7 +202,7 @@ export class StackWorld {
   private readonly flying: Flying[] = [];
   private order = 0;
 
-  readonly sessionLimits: SessionLimits | undefined;
+  readonly sessionLimits: Partial<SessionLimits> | undefined;
   /** Told of every plaintext that a node seals under traffic keys: what its neighbour or its peer will read. */
   readonly onSeal: ((node: string, plaintext: Uint8Array) => void) | undefined;
 
@@ -210,7 +210,7 @@ export class StackWorld {
     options: {
       seed?: string;
       suite?: "noble" | "native";
-      sessionLimits?: SessionLimits;
+      sessionLimits?: Partial<SessionLimits>;
       onSeal?: (node: string, plaintext: Uint8Array) => void;
     } = {},
   ) {

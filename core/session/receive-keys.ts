@@ -1,0 +1,94 @@
+import type { Digest } from "../collections/digest.js";
+import { NEVER, SECOND_US } from "../time/instant.js";
+import { type KeyChain, type PacketKeys, roundOf, updateOf } from "./key-chain.js";
+
+/** Records that were overtaken by the first one under newer keys still open for so long. */
+export const KEEP_OLD_US = 3 * SECOND_US;
+
+/**
+ * The keys that may open the next record: those in use, those before them for a while, and newer ones as soon as a record
+ * opens under them. Nothing moves for a record that does not.
+ */
+export class ReceiveKeys {
+  current: PacketKeys;
+  private chain: KeyChain;
+  /** Of the round that was agreed on and of which nothing came yet. */
+  private next: KeyChain | undefined;
+  private old: PacketKeys | undefined;
+  private oldUntilUs: number = NEVER;
+
+  constructor(chain: KeyChain) {
+    this.chain = chain;
+    this.current = chain.keysOf(0);
+    chain.pass(0);
+  }
+
+  get round(): number {
+    return this.chain.round;
+  }
+
+  /** When the old keys must be gone. */
+  get nextTimeoutUs(): number {
+    return this.oldUntilUs;
+  }
+
+  handleTimeout(nowUs: number): void {
+    if (nowUs >= this.oldUntilUs) this.eraseOld();
+  }
+
+  /** From now on records of `chain`, of the next round, may come. */
+  expect(chain: KeyChain): void {
+    this.next = chain;
+  }
+
+  /** The keys of a record that names them by `id`; undefined when they are erased or cannot be known yet. */
+  find(nowUs: number, id: number): PacketKeys | undefined {
+    const { current, old } = this;
+    if (id === current.id) return current;
+    if (old !== undefined && id === old.id) return nowUs < this.oldUntilUs ? old : undefined;
+    const round = roundOf(id);
+    const update = updateOf(id);
+    if (round === this.chain.round) return id > current.id ? this.chain.keysOf(update) : undefined;
+    return this.next?.round === round ? this.next.keysOf(update) : undefined;
+  }
+
+  /** A record opened under `keys`, as `find` gave them. True when it is the first of the next round. */
+  adopt(nowUs: number, keys: PacketKeys): boolean {
+    if (keys === this.current || keys === this.old) return false;
+    this.eraseOld();
+    this.old = this.current;
+    this.oldUntilUs = nowUs + KEEP_OLD_US;
+    this.current = keys;
+    const isNextRound = roundOf(keys.id) !== this.chain.round;
+    if (isNextRound) {
+      this.chain.erase();
+      this.chain = this.next!;
+      this.next = undefined;
+    }
+    this.chain.pass(updateOf(keys.id));
+    return isNextRound;
+  }
+
+  erase(): void {
+    this.eraseOld();
+    this.current.iv.fill(0);
+    this.chain.erase();
+    this.next?.erase();
+    this.next = undefined;
+  }
+
+  digest(into: Digest): void {
+    into
+      .number(this.current.id)
+      .number(this.old === undefined ? -1 : this.old.id)
+      .number(this.oldUntilUs);
+    this.chain.digest(into);
+    this.next?.digest(into);
+  }
+
+  private eraseOld(): void {
+    this.old?.iv.fill(0);
+    this.old = undefined;
+    this.oldUntilUs = NEVER;
+  }
+}
