@@ -273,9 +273,9 @@ export function isFamilyMissing(error: unknown): boolean {
 }
 
 /** What to tell a person who cannot bind `entry`. `what` is "UDP" or "HTTP". */
-export function bindFailure(what: "UDP" | "HTTP", entry: Endpoint, error: unknown): Failure {
+export function bindFailure(what: "UDP" | "HTTP" | "SOCKS", entry: Endpoint, error: unknown): Failure {
   const where = `${what} ${printEndpoint(entry)}`;
-  const flag = what === "UDP" ? "--udp HOST:PORT" : "--http HOST:PORT";
+  const flag = `--${what.toLowerCase()} HOST:PORT`;
   switch (systemCode(error)) {
     case "EADDRINUSE": {
       const look = what === "UDP" ? `ss -lunp 'sport = :${entry.port}'` : `ss -ltnp 'sport = :${entry.port}'`;

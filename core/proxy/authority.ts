@@ -3,7 +3,7 @@
  * write it. Userinfo is never accepted: it would be sent in clear to whoever is named behind the "@".
  */
 export interface Authority {
-  /** Lower case; an IPv6 literal keeps its brackets. */
+  /** Lower case, without the dot of the root; an IPv6 literal keeps its brackets. */
   readonly host: string;
   /** 1 .. 65 535 */
   readonly port: number;
@@ -17,7 +17,8 @@ const PORT_PATTERN = /^[0-9]{1,5}$/;
 /** Undefined when `text` is not an authority, or names no port and there is no `defaultPort`. */
 export function parseAuthority(text: string, defaultPort: number | undefined): Authority | undefined {
   const colon = text.startsWith("[") ? text.indexOf(":", text.indexOf("]")) : text.indexOf(":");
-  const host = colon < 0 ? text : text.slice(0, colon);
+  const written = colon < 0 ? text : text.slice(0, colon);
+  const host = written.length > 1 && written.endsWith(".") ? written.slice(0, -1) : written;
   if (host.length > HOST_MAX || !HOST_PATTERN.test(host)) return undefined;
   const digits = colon < 0 ? "" : text.slice(colon + 1);
   const port = digits === "" ? defaultPort : parsePort(digits);

@@ -66,13 +66,43 @@ export function describeFailure(code: number, port: number): Failure {
   }
 }
 
-/** What came back is not HTTP, or nothing came back at all. */
-export function describeBadAnswer(port: number): Failure {
+/** What was wrong with an answer; counted by these names. */
+export const ANSWER_FAULTS = [
+  "answerMalformed",
+  "answerHeaders",
+  "answerFraming",
+  "answerTooLarge",
+  "answerInterim",
+  "answerUpgrade",
+  "answerEmpty",
+  "answerTimeout",
+] as const;
+
+export type AnswerFault = (typeof ANSWER_FAULTS)[number];
+
+/** What came back is not HTTP as it should be, or nothing came back at all. */
+export function describeBadAnswer(fault: AnswerFault, port: number): Failure {
+  if (fault === "answerTimeout") {
+    return late(
+      "The server did not answer in time",
+      "The node was reached and took the request, but its web server has not begun to answer for minutes. If it is yours, look whether it hangs.",
+    );
+  }
   return bad(
     "The server's answer makes no sense",
-    `The node was reached, but what answers on port ${port} closed the connection without an HTTP answer, or does not speak HTTP. For other protocols use CONNECT.`,
+    `The node was reached, but what answers on port ${port} ${COMPLAINTS[fault]}. For other protocols use CONNECT.`,
   );
 }
+
+const COMPLAINTS: Record<Exclude<AnswerFault, "answerTimeout">, string> = {
+  answerMalformed: "does not speak HTTP",
+  answerHeaders: "sent header fields that HTTP does not allow",
+  answerFraming: "stated the length of its answer in a way that can be read as two",
+  answerTooLarge: "sent a head of more than 64 KiB",
+  answerInterim: "went on announcing an answer without giving one",
+  answerUpgrade: "changed to a protocol that nobody asked for",
+  answerEmpty: "closed the connection without an HTTP answer",
+};
 
 function bad(title: string, text: string): Failure {
   return { status: 502, title, text };

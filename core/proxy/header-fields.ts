@@ -11,6 +11,8 @@ const VALUE_PATTERN = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Meant for the next hop only (RFC 9110 section 7.6.1), besides what Connection names and every Proxy-*. */
 const HOP_BY_HOP = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+/** A trailer that said one of these would change what the head has already settled (RFC 9110 section 6.5.1). */
+const NEVER_TRAILERS = [...HOP_BY_HOP, "content-length", "content-encoding", "content-type", "content-range", "host"];
 
 export function isToken(text: string): boolean {
   return TOKEN_PATTERN.test(text);
@@ -34,26 +36,37 @@ export function valuesOf(fields: HeaderFields, name: string): string[] {
   return values;
 }
 
-/** The field names that Connection lists, lower case. */
-export function connectionOptions(fields: HeaderFields): string[] {
-  const options: string[] = [];
-  for (const value of valuesOf(fields, "connection")) {
+/** The members of all lists that the field `name` (lower case) holds, in lower case. */
+export function listOf(fields: HeaderFields, name: string): string[] {
+  const members: string[] = [];
+  for (const value of valuesOf(fields, name)) {
     for (const part of value.split(",")) {
-      const option = part.trim().toLowerCase();
-      if (option !== "") options.push(option);
+      const member = part.trim().toLowerCase();
+      if (member !== "") members.push(member);
     }
   }
-  return options;
+  return members;
+}
+
+/** Trailers that travel on, as pairs; undefined when a name or value may not stand in a message. */
+export function forwardedTrailers(fields: HeaderFields): [string, string][] | undefined {
+  if (!areFieldsValid(fields)) return undefined;
+  const kept: [string, string][] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i]!.toLowerCase();
+    if (!NEVER_TRAILERS.includes(name) && !name.startsWith("proxy-")) kept.push([fields[i]!, fields[i + 1]!]);
+  }
+  return kept;
 }
 
 /** The fields that travel on; `without` (lower case) names more to leave out. */
 export function endToEndFields(fields: HeaderFields, without: readonly string[] = []): string[] {
-  const named = connectionOptions(fields);
+  const named = new Set(listOf(fields, "connection"));
   const kept: string[] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i]!.toLowerCase();
     if (HOP_BY_HOP.includes(name) || name.startsWith("proxy-")) continue;
-    if (named.includes(name) || without.includes(name)) continue;
+    if (named.has(name) || without.includes(name)) continue;
     kept.push(fields[i]!, fields[i + 1]!);
   }
   return kept;

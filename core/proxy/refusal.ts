@@ -11,18 +11,30 @@ export interface Refusal {
   readonly text: string;
 }
 
-export type RefusalReason =
-  | "originForm"
-  | "foreignHost"
-  | "notMariana"
-  | "badName"
-  | "badTarget"
-  | "scheme"
-  | "hostMismatch"
-  | "badHeaders"
-  | "framing"
-  | "transferCoding"
-  | "method";
+/** The order is that of the manual. */
+export const REFUSAL_REASONS = [
+  "originForm",
+  "foreignHost",
+  "notMariana",
+  "badName",
+  "badTarget",
+  "scheme",
+  "noHost",
+  "hostMismatch",
+  "badHeaders",
+  "tooManyFields",
+  "headTooLarge",
+  "headTooSlow",
+  "framing",
+  "transferCoding",
+  "chunking",
+  "expectation",
+  "upgradeBody",
+  "method",
+  "malformed",
+] as const;
+
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 const SHOWN_CHARACTERS_MAX = 100;
 const EXAMPLE_NAC = "6ba7b810-9dad-81d1-80b4-00c04fd430c8";
@@ -54,6 +66,32 @@ export function refuseBadName(host: string): Refusal {
 
 export function refuseHeaders(text: string): Refusal {
   return refuse(400, "badHeaders", "The request is malformed", text);
+}
+
+export function refuseFraming(text: string): Refusal {
+  return refuse(
+    400,
+    "framing",
+    "The request has no clear end",
+    `${text} Such requests are used to smuggle a second one past a proxy, so it was not sent.`,
+  );
+}
+
+export function refuseExpectation(expectation: string): Refusal {
+  return refuse(
+    417,
+    "expectation",
+    "This expectation cannot be met",
+    `The request expects "${shown(expectation)}". Only "100-continue" is known.`,
+  );
+}
+
+/**
+ * May the connection be used again? Where a request was clear and only its goal was not ours, yes: browsers ask for such
+ * things all day. Where its end or its meaning is in doubt, what follows could be a second one hidden in the first.
+ */
+export function keepsConnection(refusal: Refusal): boolean {
+  return refusal.status === 403 || refusal.status === 421;
 }
 
 /** At most a hundred characters of what a client sent. */

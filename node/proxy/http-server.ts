@@ -1,98 +1,83 @@
 /**
- * The HTTP proxy: what a browser or curl talks to. node:http parses, core/proxy decides, and this file moves bytes, with
- * constant memory in both directions. No name is ever resolved here, and nothing is added to a request that would tell
- * the far end more than the client did (no Via, no Forwarded).
+ * The HTTP proxy: what a browser or curl talks to. node:http parses, core/proxy decides, and exchange.ts and tunnels.ts
+ * move bytes. No name is ever resolved here, and nothing is added to a request that would tell the far end more than the
+ * client did (no Via, no Forwarded).
  */
-import {
-  type ClientRequest,
-  createServer,
-  request as httpRequest,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { describeBadAnswer, describeFailure } from "../../core/proxy/failure.js";
-import type { Refusal, RefusalReason } from "../../core/proxy/refusal.js";
-import { decideConnect, decideRequest, type Forward, type Tunnel } from "../../core/proxy/request-decision.js";
-import { forwardedResponseFields } from "../../core/proxy/response-head.js";
-import { type Endpoint, printEndpoint } from "../config/endpoint.js";
-import { messageOf } from "../failure.js";
+import { type AnswerFault, describeBadAnswer, describeFailure, type Failure } from "../../core/proxy/failure.js";
+import { keepsConnection, type Refusal, type RefusalReason, refuseExpectation } from "../../core/proxy/refusal.js";
+import { decideConnect, decideRequest, type Forward } from "../../core/proxy/request-decision.js";
+import { refuseUnparsed } from "../../core/proxy/unparsed.js";
+import type { Endpoint } from "../config/endpoint.js";
 import type { Log } from "../log.js";
 import { StreamError } from "../stream-error.js";
-import { breakStream, joinStreams } from "../tunnel.js";
-import { bindFailure, isFamilyMissing } from "../udp.js";
-import { type Page, renderPage } from "./pages.js";
-import { type Connect, limitOpening, StreamAgent } from "./stream-agent.js";
-
-export interface HttpListen extends Endpoint {
-  /** A machine without this address family is only warned about. */
-  readonly optional?: boolean;
-}
+import { watchClient } from "../tunnel.js";
+import { answerPage, endWithPage, linger } from "./answers.js";
+import { Exchange, type ExchangeContext, HEAD_BYTES_MAX } from "./exchange.js";
+import { bindAll, type ProxyListen } from "./listening.js";
+import { type Connect, StreamAgent } from "./stream-agent.js";
+import { Tunnels } from "./tunnels.js";
 
 export interface ProxyCounts {
   forwarded: number;
   tunnelled: number;
   /** Requests that came to nothing on the way, by status. */
   failed: Record<number, number>;
-  refused: Partial<Record<RefusalReason, number>>;
+  /** Requests that were refused, and answers that were not passed on, by reason. */
+  refused: Partial<Record<RefusalReason | AnswerFault, number>>;
 }
 
+export interface ProxyLimits {
+  /** For a head that trickles in. Bodies and answers may take as long as they take. */
+  readonly headMs: number;
+  /** For the head of an answer, once the server has the request. Browsers themselves give up after 300 s. */
+  readonly answerMs: number;
+}
+
+const LIMITS: ProxyLimits = { headMs: 60_000, answerMs: 240_000 };
 /** A browser keeps six a host and opens many hosts. Beyond it new ones are closed at once. */
 const CONNECTIONS_MAX = 1024;
-const HEAD_BYTES_MAX = 64 * 1024;
-/** For a head that trickles in. Bodies and answers may take as long as they take. */
-const HEADERS_TIMEOUT_MS = 60_000;
 /** Longer than most clients keep a connection themselves, so that they are the ones to close it. */
 const KEEP_ALIVE_MS = 65_000;
-/** How long a client may go on sending a body that nobody wants, so that it reads the answer before the connection ends. */
-const LINGER_MS = 2_000;
+/** How often heads that are late are looked for. */
+const LATE_CHECK_MS = 5_000;
 
-/** Repeating one of these does no harm (RFC 9110 section 9.2.2); they carry no body here. */
-const REPEATABLE = ["GET", "HEAD", "OPTIONS"];
+/** A request on a client's connection that is not answered to its end. */
+interface UnderWay {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly exchange: Exchange | undefined;
+}
 
 export class HttpProxy {
   readonly counts: ProxyCounts = { forwarded: 0, tunnelled: 0, failed: {}, refused: {} };
-  private readonly connect: Connect;
   private readonly log: Log;
+  private readonly limits: ProxyLimits;
   private readonly kept: StreamAgent;
   private readonly single: StreamAgent;
-  private readonly servers: Server[] = [];
-  private readonly tunnels = new Set<Duplex>();
+  private readonly tunnels: Tunnels;
+  private servers: Server[] = [];
+  private readonly underWay = new Map<Duplex, Set<UnderWay>>();
+  /** Connections on which a request was refused whose end is in doubt: nothing that follows is one. */
+  private readonly condemned = new WeakSet<Duplex>();
   private bound: Endpoint[] = [];
   private localNames: string[] = [];
+  private isDraining = false;
 
-  constructor(args: { connect: Connect; log: Log }) {
-    this.connect = args.connect;
+  constructor(args: { connect: Connect; log: Log; limits?: Partial<ProxyLimits> }) {
     this.log = args.log;
+    this.limits = { ...LIMITS, ...args.limits };
     this.kept = new StreamAgent(args.connect, { keepAlive: true });
     this.single = new StreamAgent(args.connect, { keepAlive: false });
+    this.tunnels = new Tunnels(args.connect);
   }
 
-  /**
-   * Binds every address. Throws a Failure for one that cannot be bound (exit 8 in use, 7 not permitted) and leaves
-   * nothing bound then. Port 0 takes a free one, and the same for the addresses after it.
-   */
-  async listen(entries: readonly HttpListen[]): Promise<void> {
-    let chosen = 0;
-    for (const entry of entries) {
-      const wanted = { host: entry.host, port: entry.port === 0 ? chosen : entry.port };
-      try {
-        const server = await this.open(wanted);
-        chosen = (server.address() as AddressInfo).port;
-        this.servers.push(server);
-        this.bound.push({ host: entry.host, port: chosen });
-      } catch (error) {
-        if (entry.optional === true && isFamilyMissing(error)) {
-          this.log.warn("http.skipped", { http: printEndpoint(wanted), error: messageOf(error) });
-          continue;
-        }
-        await this.close(0);
-        throw bindFailure("HTTP", wanted, error);
-      }
-    }
+  /** Binds every address, or throws a Failure and leaves nothing bound. */
+  async listen(entries: readonly ProxyListen[]): Promise<void> {
+    const bound = await bindAll("HTTP", entries, this.log, () => this.createServer());
+    this.servers = bound.map(({ server }) => server);
+    this.bound = bound.map(({ endpoint }) => endpoint);
     this.localNames = localNamesOf(this.bound);
   }
 
@@ -101,270 +86,212 @@ export class HttpProxy {
     return this.bound;
   }
 
-  /** Takes no new connections, lets requests under way finish for at most `drainMs`, then breaks what is left. */
+  /** What was refused, requests and answers, by reason. */
+  get refusals(): Readonly<Record<string, number>> {
+    return { ...this.counts.refused };
+  }
+
+  /** Takes no new connections, lets requests and tunnels end for at most `drainMs`, then breaks what is left. */
   async close(drainMs = 1_000): Promise<void> {
+    this.isDraining = true;
     const closed = this.servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    for (const tunnel of this.tunnels) tunnel.destroy();
     for (const server of this.servers) server.closeIdleConnections();
     const timer = setTimeout(() => {
       for (const server of this.servers) server.closeAllConnections();
+      for (const socket of this.underWay.keys()) socket.destroy(); // those that node:http has left to us
     }, drainMs);
-    await Promise.all(closed);
+    await Promise.all([...closed, this.tunnels.close(drainMs)]);
     clearTimeout(timer);
     this.kept.destroy();
     this.single.destroy();
-    this.servers.length = 0;
+    this.servers = [];
     this.bound = [];
   }
 
-  private open(entry: Endpoint): Promise<Server> {
+  private createServer(): Server {
     const server = createServer({
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      requireHostHeader: false, // core/proxy refuses it, with a page
       maxHeaderSize: HEAD_BYTES_MAX,
-      headersTimeout: HEADERS_TIMEOUT_MS,
+      headersTimeout: this.limits.headMs,
       requestTimeout: 0, // node's 300 s would cut off a long upload
+      connectionsCheckingInterval: Math.min(LATE_CHECK_MS, this.limits.headMs),
       keepAliveTimeout: KEEP_ALIVE_MS,
       noDelay: true,
     });
     server.timeout = 0;
-    server.maxHeadersCount = 0; // bounded by bytes; node would drop the rest in silence
+    server.maxHeadersCount = 0; // core/proxy counts them; node would drop the rest in silence
     server.maxConnections = CONNECTIONS_MAX;
     server.on("request", (req, res) => this.handleRequest(req, res));
     server.on("checkContinue", (req, res) => this.handleRequest(req, res));
+    server.on("checkExpectation", (req, res) => this.refuse(req, res, refuseExpectation(req.headers.expect ?? "")));
     server.on("connect", (req: IncomingMessage, socket: Duplex, head: Buffer) => this.handleConnect(req, socket, head));
-    server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => answerUnparsed(error, socket));
-    return new Promise((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ host: entry.host, port: entry.port, ipv6Only: true, exclusive: true }, () => {
-        server.off("error", reject);
-        server.on("error", (error) => this.log.warn("http.error", { error: messageOf(error) }));
-        resolve(server);
-      });
-    });
+    server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => this.handleUpgrade(req, socket, head));
+    server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => this.handleUnparsed(error, socket));
+    return server;
   }
 
   private handleRequest(req: IncomingMessage, res: ServerResponse): void {
+    if (this.condemned.has(req.socket)) return; // it was sent with a request that was refused, and goes with it
+    const decision = this.decide(req, res);
+    if (decision === undefined) return;
+    this.forward(req, res, decision, () => undefined);
+  }
+
+  /** Undefined: it was refused, and that was said. */
+  private decide(req: IncomingMessage, res: ServerResponse): Forward | undefined {
     res.sendDate = false; // the far server's Date, or none
     const decision = decideRequest({
       method: req.method ?? "",
+      version: req.httpVersion,
       url: req.url ?? "",
       headers: req.rawHeaders,
       localNames: this.localNames,
     });
-    if (decision.kind === "refuse") {
-      this.countRefusal(decision);
-      answerPage(req, res, decision);
-      return;
-    }
-    this.counts.forwarded += 1;
-    const repeatable = decision.body === "none" && REPEATABLE.includes(req.method ?? "");
-    // A kept connection may close just as a request goes out; what may not be repeated never takes that risk.
-    this.forward(req, res, decision, repeatable ? this.kept : this.single);
+    if (decision.kind === "forward") return decision;
+    this.refuse(req, res, decision);
+    return undefined;
   }
 
-  private forward(req: IncomingMessage, res: ServerResponse, target: Forward, agent: StreamAgent): void {
-    const upstream = httpRequest({
-      ...agent.argsFor(target),
-      method: req.method ?? "GET",
-      path: target.path,
-      headers: target.headers,
-      maxHeaderSize: HEAD_BYTES_MAX,
-      insecureHTTPParser: false,
-    });
-    upstream.maxHeadersCount = 0;
-    let answered = false;
-
-    const abandon = (): void => void upstream.destroy();
-    res.once("close", abandon);
-    req.once("error", abandon);
-
-    upstream.on("error", (error: Error) => {
-      if (res.destroyed || res.writableFinished) return;
-      if (answered) {
-        res.destroy(); // the client must not take the part for the whole
-        return;
-      }
-      res.off("close", abandon);
-      if (agent === this.kept && upstream.reusedSocket) {
-        this.forward(req, res, target, this.single);
-        return;
-      }
-      this.fail(req, res, error, target.port);
-    });
-    upstream.on("upgrade", (_answer, socket: Duplex) => {
-      socket.destroy(); // nobody asked for another protocol, so this is no answer
-      res.off("close", abandon);
-      this.fail(req, res, undefined, target.port);
-    });
-    upstream.on("continue", () => res.writeContinue());
-    upstream.on("information", (info) => {
-      if (info.statusCode === 103) passEarlyHints(res, info.headers.link);
-    });
-    upstream.on("response", (answer) => {
-      answered = true;
-      this.passAnswer(req, res, upstream, answer, target.port);
-    });
-
-    if (target.body === "none") upstream.end();
-    else {
-      upstream.flushHeaders();
-      req.pipe(upstream);
-      upstream.once("close", () => endUpload(req, res));
+  private refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
+    if (this.condemned.has(req.socket)) return;
+    this.countRefusal(refusal);
+    if (!keepsConnection(refusal)) {
+      this.condemned.add(req.socket);
+      res.shouldKeepAlive = false;
     }
+    this.remember({ req, res, exchange: undefined });
+    answerPage(req, res, refusal);
   }
 
-  private passAnswer(
+  private forward(
     req: IncomingMessage,
     res: ServerResponse,
-    upstream: ClientRequest,
-    answer: IncomingMessage,
-    port: number,
+    target: Forward,
+    onSwitch: ExchangeContext["onSwitch"],
   ): void {
-    answer.once("error", () => res.destroy());
-    const fields = forwardedResponseFields(answer.rawHeaders);
-    if (fields === undefined) {
-      upstream.destroy();
-      this.fail(req, res, undefined, port);
+    this.counts.forwarded += 1;
+    if (this.isDraining) res.shouldKeepAlive = false;
+    const exchange = new Exchange(req, res, target, {
+      kept: this.kept,
+      single: this.single,
+      answerTimeoutMs: this.limits.answerMs,
+      onFailure: (failure, fault) => this.countFailure(failure, fault),
+      onSwitch,
+    });
+    this.remember({ req, res, exchange });
+    exchange.start();
+  }
+
+  /**
+   * A request for another protocol (WebSocket). node:http has let go of the connection, so whatever comes of it, it is the
+   * last request there.
+   */
+  private handleUpgrade(req: IncomingMessage, socket: Duplex, early: Buffer): void {
+    socket.on("error", () => undefined); // "close" follows
+    if (this.condemned.has(socket) || this.isBusy(socket)) {
+      socket.destroy();
       return;
     }
-    const status = answer.statusCode ?? 502;
-    res.writeHead(status, reasonPhrase(status, answer.statusMessage), fields);
-    answer.pipe(res);
-    // A head whose body is still to come (an event stream) must not wait for it; a small answer leaves in one piece.
-    setImmediate(() => {
-      if (!res.writableEnded && !res.destroyed) res.flushHeaders();
+    const res = new ServerResponse(req);
+    res.shouldKeepAlive = false;
+    res.assignSocket(req.socket);
+    res.once("finish", () => {
+      res.detachSocket(req.socket);
+      socket.end();
+      linger(socket);
+    });
+    const decision = this.decide(req, res);
+    if (decision === undefined) return;
+    const stop = watchClient(socket, early.length > 0, () => res.destroy());
+    res.once("finish", stop);
+    this.forward(req, res, decision, (head, stream, first) => {
+      stop();
+      res.detachSocket(req.socket);
+      this.forget(socket);
+      this.counts.tunnelled += 1;
+      socket.write(head);
+      if (first.length > 0) socket.write(first);
+      this.tunnels.join(socket, early, stream);
     });
   }
 
-  private handleConnect(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  private handleConnect(req: IncomingMessage, socket: Duplex, early: Buffer): void {
     socket.on("error", () => undefined); // "close" follows
-    const decision = decideConnect(req.url ?? "");
+    if (this.condemned.has(socket) || this.isBusy(socket)) {
+      socket.destroy();
+      return;
+    }
+    const decision = decideConnect(req.url ?? "", req.rawHeaders);
     if (decision.kind === "refuse") {
       this.countRefusal(decision);
       endWithPage(socket, decision);
       return;
     }
     this.counts.tunnelled += 1;
-    this.openTunnel(decision, socket, head);
-  }
-
-  /** 200 only once the far end took the stream: a client can tell "down" from "hung up". */
-  private openTunnel(target: Tunnel, socket: Duplex, head: Buffer): void {
-    const stream = this.connect(target.nac, target.port, target.hash);
-    limitOpening(stream);
-    this.tunnels.add(stream);
-    const giveUp = (): void => void stream.destroy();
-    // A client that ends without having said a word has gone; one that said something may only have nothing more to say.
-    const look = (): void => {
-      if (head.length === 0 && socket.readableLength === 0) socket.read();
-    };
-    const stopWatching = (): void => void socket.off("close", giveUp).off("end", giveUp).off("readable", look);
-    const fail = (error: Error): void => {
-      stopWatching();
-      const failure = failureOf(error, target.port);
-      this.countFailure(failure);
-      endWithPage(socket, failure);
-    };
-    socket.on("close", giveUp).on("end", giveUp).on("readable", look);
-    stream.once("error", fail);
-    stream.once("close", () => {
-      this.tunnels.delete(stream);
-      if (!socket.writableEnded && !socket.destroyed) breakStream(socket);
-    });
-    stream.once("accepted", () => {
-      stopWatching();
-      stream.off("error", fail);
-      socket.write("HTTP/1.1 200 Connection Established\r\n\r\n");
-      if (head.length > 0) stream.write(head);
-      joinStreams(socket, stream, () => undefined);
+    this.tunnels.open(decision, socket, early, {
+      accepted: () => void socket.write("HTTP/1.1 200 Connection Established\r\n\r\n"),
+      failed: (error) => {
+        const { port } = decision;
+        const isOurs = error instanceof StreamError;
+        const failure = isOurs ? describeFailure(error.code, port) : describeBadAnswer("answerEmpty", port);
+        this.countFailure(failure, undefined);
+        endWithPage(socket, failure);
+      },
     });
   }
 
-  private fail(req: IncomingMessage, res: ServerResponse, error: Error | undefined, port: number): void {
-    const failure = failureOf(error, port);
-    this.countFailure(failure);
-    answerPage(req, res, failure);
+  /** What the parser refused: it never became a request, or its body turned out to be none. */
+  private handleUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (error.code === "ECONNRESET" || this.condemned.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    const refusal = refuseUnparsed(error.code);
+    this.countRefusal(refusal);
+    this.condemned.add(socket);
+    const open = [...(this.underWay.get(socket) ?? [])];
+    for (const { exchange } of open) exchange?.abandon();
+    // A page would be taken for the answer to an earlier request, or stand in the middle of one.
+    const isItsOwn = open.length === 0 || (open.length === 1 && !open[0]!.req.complete && !open[0]!.res.headersSent);
+    if (isItsOwn) endWithPage(socket, refusal);
+    else socket.destroy();
   }
 
-  private countFailure(page: Page): void {
-    this.counts.failed[page.status] = (this.counts.failed[page.status] ?? 0) + 1;
-    this.log.debug("proxy.failed", { status: page.status, reason: page.title });
+  private remember(one: UnderWay): void {
+    const { socket } = one.req;
+    const open = this.underWay.get(socket) ?? new Set();
+    this.underWay.set(socket, open.add(one));
+    one.res.once("close", () => {
+      open.delete(one);
+      if (open.size === 0) this.forget(socket);
+      // What is idle now would be kept for the next request, which will not come.
+      if (this.isDraining) setImmediate(() => this.servers.map((server) => server.closeIdleConnections()));
+    });
+  }
+
+  private forget(socket: Duplex): void {
+    this.underWay.delete(socket);
+  }
+
+  private isBusy(socket: Duplex): boolean {
+    return this.underWay.has(socket);
+  }
+
+  private countFailure(failure: Failure, fault: AnswerFault | undefined): void {
+    this.counts.failed[failure.status] = (this.counts.failed[failure.status] ?? 0) + 1;
+    if (fault !== undefined) this.count(fault);
+    this.log.debug("proxy.failed", { status: failure.status, reason: fault ?? failure.title });
   }
 
   private countRefusal(refusal: Refusal): void {
-    this.counts.refused[refusal.reason] = (this.counts.refused[refusal.reason] ?? 0) + 1;
+    this.count(refusal.reason);
     this.log.debug("proxy.refused", { status: refusal.status, reason: refusal.reason });
   }
-}
 
-function failureOf(error: Error | undefined, port: number): Page {
-  return error instanceof StreamError ? describeFailure(error.code, port) : describeBadAnswer(port);
-}
-
-function answerPage(req: IncomingMessage, res: ServerResponse, page: Page): void {
-  const { fields, body } = renderPage(page);
-  res.writeHead(page.status, fields);
-  res.end(req.method === "HEAD" ? undefined : body);
-  endUpload(req, res);
-}
-
-/** A body that nobody reads any more: thrown away for a moment, so that the client comes to read its answer. */
-function endUpload(req: IncomingMessage, res: ServerResponse): void {
-  if (req.complete || req.destroyed) return;
-  req.unpipe();
-  req.resume();
-  const timer = setTimeout(() => {
-    if (!req.complete && res.writableFinished) req.socket.destroy();
-  }, LINGER_MS).unref();
-  req.once("close", () => clearTimeout(timer));
-}
-
-function passEarlyHints(res: ServerResponse, link: string | string[] | undefined): void {
-  if (link === undefined || res.headersSent) return;
-  try {
-    res.writeEarlyHints({ link });
-  } catch {
-    // A Link that node does not accept is a hint lost, and nothing else.
+  private count(reason: RefusalReason | AnswerFault): void {
+    this.counts.refused[reason] = (this.counts.refused[reason] ?? 0) + 1;
   }
-}
-
-function reasonPhrase(status: number, message: string | undefined): string {
-  return message !== undefined && /^[\t\x20-\x7e\x80-\xff]+$/.test(message) ? message : (STATUS_CODES[status] ?? "");
-}
-
-/** For a connection that node:http has left to us. */
-function endWithPage(socket: Duplex, page: Page): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const { fields, body } = renderPage(page);
-  let head = `HTTP/1.1 ${page.status} ${STATUS_CODES[page.status] ?? ""}\r\nConnection: close\r\n`;
-  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`), body]));
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once("close", () => clearTimeout(timer));
-}
-
-/** What the parser refused never became a request. */
-function answerUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  const bytesWritten: unknown = Reflect.get(socket, "bytesWritten");
-  if (error.code === "ECONNRESET" || !socket.writable || bytesWritten !== 0) {
-    socket.destroy(); // gone, or in the middle of another answer
-    return;
-  }
-  const page = (status: number, title: string, text: string): void => endWithPage(socket, { status, title, text });
-  if (error.code === "HPE_HEADER_OVERFLOW") {
-    page(
-      431,
-      "The request head is too large",
-      "It is longer than 64 KiB: most often too many cookies. Clear those of this site.",
-    );
-  } else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") {
-    page(408, "The request came too slowly", "Its head was not complete after a minute.");
-  } else page(400, "The request is malformed", "It is not HTTP as this proxy understands it, so nothing was sent on.");
 }
 
 function localNamesOf(bound: readonly Endpoint[]): string[] {

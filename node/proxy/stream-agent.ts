@@ -8,14 +8,16 @@ import { StreamCode, StreamError } from "../stream-error.js";
 
 /**
  * Opens a stream; never throws for what the network does. The stream emits "accepted", or a StreamError. `hash` is the
- * whole NAC hash (32 bytes) when a long name gave it: the owner's keys must match all of it.
+ * whole NAC hash (32 bytes) when a long name gave it: the owner's keys must match all of it. Streams of different
+ * `isolation` share no session.
  */
-export type Connect = (nac: Uint8Array, port: number, hash?: Uint8Array) => Duplex;
+export type Connect = (nac: Uint8Array, port: number, hash?: Uint8Array, isolation?: string) => Duplex;
 
 export interface StreamTarget {
   readonly nac: Uint8Array;
   readonly port: number;
   readonly hash?: Uint8Array;
+  readonly isolation: string;
 }
 
 /** What a browser opens to one host. */
@@ -51,12 +53,12 @@ export class StreamAgent extends Agent {
   override getName(options?: ClientRequestArgs): string {
     const { overlay } = options as OverlayRequestArgs;
     // A stream that was opened by the short name was checked against fewer bits: it does not serve the long one.
-    return `${Buffer.from(overlay.hash ?? overlay.nac).toString("hex")}:${overlay.port}`;
+    return `${Buffer.from(overlay.hash ?? overlay.nac).toString("hex")}:${overlay.port}:${overlay.isolation}`;
   }
 
   override createConnection(options: ClientRequestArgs): Duplex {
     const { overlay } = options as OverlayRequestArgs;
-    const stream = this.open(overlay.nac, overlay.port, overlay.hash);
+    const stream = this.open(overlay.nac, overlay.port, overlay.hash, overlay.isolation);
     stream.allowHalfOpen = false; // HTTP has no use for half a connection
     limitOpening(stream);
     return stream;

@@ -1,0 +1,55 @@
+/**
+ * Requests that the shell's HTTP parser gave up on, told apart by the code of its error, so that a person learns what is
+ * wrong with what their program sends. None of them was sent on.
+ */
+import { type Refusal, refuse, refuseFraming, refuseHeaders } from "./refusal.js";
+
+/** `code` is that of node's error: HPE_* of its parser, or of its own limits. */
+export function refuseUnparsed(code: string | undefined): Refusal {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return refuse(
+        431,
+        "headTooLarge",
+        "The request head is too large",
+        "It is longer than 64 KiB: most often too many cookies. Clear those of this site.",
+      );
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return refuse(408, "headTooSlow", "The request came too slowly", "Its head was not complete after a minute.");
+    case "HPE_INVALID_METHOD":
+      return refuse(
+        501,
+        "method",
+        "This method is not known",
+        "Its name is not one of the registered methods, or this is not HTTP at all. Nothing was sent on. Any method may go through a CONNECT tunnel.",
+      );
+    case "HPE_INVALID_CONTENT_LENGTH":
+    case "HPE_UNEXPECTED_CONTENT_LENGTH":
+    case "HPE_INVALID_TRANSFER_ENCODING":
+      return refuseFraming("It states the length of its body in a way that can be read as two.");
+    case "HPE_INVALID_CHUNK_SIZE":
+    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+    case "HPE_STRICT":
+      return refuse(
+        400,
+        "chunking",
+        "The request's body is malformed",
+        "It is sent in chunks, and one of them is not.",
+      );
+    case "HPE_INVALID_HEADER_TOKEN":
+    case "HPE_UNEXPECTED_SPACE":
+    case "HPE_INVALID_EOF_STATE":
+    case "HPE_CR_EXPECTED":
+    case "HPE_LF_EXPECTED":
+      return refuseHeaders(
+        "A line of its head is not one that HTTP allows: a bare line end, a space before the colon, a folded line or a control character.",
+      );
+    default:
+      return refuse(
+        400,
+        "malformed",
+        "The request is malformed",
+        "It is not HTTP as this proxy understands it, so nothing was sent on.",
+      );
+  }
+}

@@ -1,0 +1,57 @@
+/** Binding the addresses of a proxy: all of them or none. */
+import type { AddressInfo, Server } from "node:net";
+import { type Endpoint, printEndpoint } from "../config/endpoint.js";
+import { messageOf } from "../failure.js";
+import type { Log } from "../log.js";
+import { bindFailure, isFamilyMissing } from "../udp.js";
+
+export interface ProxyListen extends Endpoint {
+  /** A machine without this address family is only warned about. */
+  readonly optional?: boolean;
+}
+
+export interface Bound<S extends Server> {
+  readonly server: S;
+  readonly endpoint: Endpoint;
+}
+
+/**
+ * Binds every address, each to a server of its own. Throws a Failure for one that cannot be bound (exit 8 in use, 7 not
+ * permitted) and leaves nothing bound then. Port 0 takes a free one, and the same for the addresses after it.
+ */
+export async function bindAll<S extends Server>(
+  kind: "HTTP" | "SOCKS",
+  entries: readonly ProxyListen[],
+  log: Log,
+  create: () => S,
+): Promise<Bound<S>[]> {
+  const bound: Bound<S>[] = [];
+  let chosen = 0;
+  for (const entry of entries) {
+    const wanted = { host: entry.host, port: entry.port === 0 ? chosen : entry.port };
+    try {
+      const server = await bind(create(), wanted, log);
+      chosen = (server.address() as AddressInfo).port;
+      bound.push({ server, endpoint: { host: entry.host, port: chosen } });
+    } catch (error) {
+      if (entry.optional === true && isFamilyMissing(error)) {
+        log.warn("proxy.skipped", { address: printEndpoint(wanted), error: messageOf(error) });
+        continue;
+      }
+      for (const { server } of bound) server.close();
+      throw bindFailure(kind, wanted, error);
+    }
+  }
+  return bound;
+}
+
+function bind<S extends Server>(server: S, { host, port }: Endpoint, log: Log): Promise<S> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port, ipv6Only: true, exclusive: true }, () => {
+      server.off("error", reject);
+      server.on("error", (error) => log.warn("proxy.error", { error: messageOf(error) }));
+      resolve(server);
+    });
+  });
+}
