@@ -16,6 +16,7 @@ import { Stack } from "../core/stack/stack.js";
 import { MILLISECOND_US, NEVER } from "../core/time/instant.js";
 import { traceNothing } from "../core/trace/trace.js";
 import type { Clock } from "./clock.js";
+import { DatagramFlow, type FlowCommands } from "./datagram-flow.js";
 import { systemRandom32 } from "./entropy.js";
 import type { Log } from "./log.js";
 import { OverlayStream, type StreamCommands } from "./overlay-stream.js";
@@ -47,16 +48,24 @@ interface DataNotice {
   end: number;
 }
 
-type Notice = DataNotice | { readonly kind: "event"; readonly event: StackEvent };
+interface DatagramNotice {
+  readonly kind: "datagram";
+  readonly flow: number;
+  readonly bytes: Buffer;
+}
+
+type Notice = DataNotice | DatagramNotice | { readonly kind: "event"; readonly event: StackEvent };
 
 interface PendingPing {
   readonly answer: (outcome: PingOutcome) => void;
   readonly timer: NodeJS.Timeout;
 }
 
-export class Driver implements StreamCommands {
+export class Driver implements StreamCommands, FlowCommands {
   /** A stream that came in for one of our ports; the handler calls `accept` or `refuse` on it. */
   onStream: (stream: OverlayStream, port: number) => void = (stream) => stream.refuse(StreamCode.refused);
+  /** A flow of datagrams that came in: the handler sets `onDatagram` and keeps it, or closes it. The first follows. */
+  onDatagramFlow: (flow: DatagramFlow, port: number) => void = (flow) => flow.close();
   /** The time of a former identity is over; its keys are not needed any more. */
   onFormerWithdrawn: (nac: Uint8Array) => void = () => undefined;
   readonly stack: Stack;
@@ -65,6 +74,7 @@ export class Driver implements StreamCommands {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly streams = new Map<number, OverlayStream>();
+  private readonly flows = new Map<number, DatagramFlow>();
   private readonly pings = new Map<number, PendingPing>();
   private readonly ports = new Set<number>();
   /** What the stack said during calls, in order. Bounded by the credit we gave and by what one call can cause. */
@@ -106,6 +116,7 @@ export class Driver implements StreamCommands {
         transmit: (path, bytes, at, length) => udp.send(path, bytes, at, length),
         event: (event) => void this.notices.push({ kind: "event", event }),
         deliver: (stream, bytes, at, length) => this.keepData(stream, bytes, at, length),
+        deliverDatagram: (flow, bytes, at, length) => this.keepDatagram(flow, bytes, at, length),
         persist: ({ nac, epoch }) => persistEpoch(nac, epoch),
       },
     });
@@ -149,6 +160,19 @@ export class Driver implements StreamCommands {
     return stream;
   }
 
+  /**
+   * A flow of datagrams to `port` of `nac`; nothing leaves before the first `send`. At once closed when there are too many
+   * (4,096). Flows of different `isolation` share no session.
+   */
+  openFlow(nac: Uint8Array, port: number, nacHash?: Uint8Array, isolation?: string): DatagramFlow {
+    if (this.isClosed) return new DatagramFlow(this, -1);
+    const handle = this.stack.openFlow(this.clock.nowUs(), nac, port, nacHash, isolation);
+    const flow = new DatagramFlow(this, handle);
+    if (handle >= 0) this.flows.set(handle, flow);
+    this.settle(this.stack.nextDeadlineUs);
+    return flow;
+  }
+
   /** Asks a node for a sign of life, at most `timeoutMs` long. `nacHash`, if given, is what its keys must hash to. */
   ping(nac: Uint8Array, timeoutMs: number, nacHash?: Uint8Array): Promise<PingOutcome> {
     if (this.isClosed) return Promise.resolve({ reason: "closed" });
@@ -166,6 +190,8 @@ export class Driver implements StreamCommands {
   async close(): Promise<void> {
     if (this.isClosed) return;
     for (const stream of [...this.streams.values()]) stream.destroy();
+    for (const flow of [...this.flows.values()]) flow.handleClosed();
+    this.flows.clear();
     this.returnCredit();
     this.stack.shutdown(this.clock.nowUs());
     this.isClosed = true;
@@ -209,6 +235,20 @@ export class Driver implements StreamCommands {
     this.streams.delete(stream);
   }
 
+  // FlowCommands: what DatagramFlows ask for.
+
+  sendDatagram(flow: number, bytes: Uint8Array): boolean {
+    if (this.isClosed) return false;
+    const isTaken = this.stack.sendDatagram(this.clock.nowUs(), flow, plain(bytes));
+    this.settle(this.stack.nextDeadlineUs);
+    return isTaken;
+  }
+
+  closeFlow(flow: number): void {
+    this.flows.delete(flow);
+    if (!this.isClosed) this.settle(this.stack.closeFlow(this.clock.nowUs(), flow));
+  }
+
   // The loop.
 
   private handleDatagram(path: number, bytes: Uint8Array, length: number): void {
@@ -226,6 +266,10 @@ export class Driver implements StreamCommands {
     const last = notices[notices.length - 1];
     if (last?.kind === "data" && last.stream === stream && last.slab === slab) last.end = this.slabUsed;
     else notices.push({ kind: "data", stream, slab, at: slabUsed, end: this.slabUsed });
+  }
+
+  private keepDatagram(flow: number, bytes: Uint8Array, at: number, length: number): void {
+    this.notices.push({ kind: "datagram", flow, bytes: Buffer.from(bytes.subarray(at, at + length)) });
   }
 
   /** After every input. What it caused is told, and its deadline looked at, at the end of the turn. */
@@ -295,6 +339,10 @@ export class Driver implements StreamCommands {
       this.streams.get(notice.stream)?.handleData(notice.slab.subarray(notice.at, notice.end));
       return;
     }
+    if (notice.kind === "datagram") {
+      this.flows.get(notice.flow)?.onDatagram(notice.bytes);
+      return;
+    }
     const { event } = notice;
     switch (event.kind) {
       case "linkUp":
@@ -330,6 +378,15 @@ export class Driver implements StreamCommands {
       case "streamReset":
         this.streams.get(event.stream)?.handleReset(event.code);
         return;
+      case "flowOpened":
+        this.welcomeFlow(event.flow, event.port);
+        return;
+      case "flowClosed": {
+        const flow = this.flows.get(event.flow);
+        this.flows.delete(event.flow);
+        flow?.handleClosed();
+        return;
+      }
       case "formerWithdrawn":
         this.onFormerWithdrawn(event.nac);
         return;
@@ -350,6 +407,12 @@ export class Driver implements StreamCommands {
     const stream = new OverlayStream(this, handle, "incoming");
     this.streams.set(handle, stream);
     this.onStream(stream, port);
+  }
+
+  private welcomeFlow(handle: number, port: number): void {
+    const flow = new DatagramFlow(this, handle);
+    this.flows.set(handle, flow);
+    this.onDatagramFlow(flow, port);
   }
 
   private returnCredit(): void {

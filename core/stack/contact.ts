@@ -30,6 +30,7 @@ export type ContactState =
 /** What waits for a session. */
 export type Wish =
   | { readonly kind: "stream"; readonly stream: number; readonly port: number }
+  | { readonly kind: "flow"; readonly flow: number }
   | { readonly kind: "ping"; readonly id: number };
 
 export class Contact implements Timed {

@@ -12,6 +12,7 @@ import { decodeResp } from "../wire/resp.js";
 import type { Addresses } from "./addresses.js";
 import { CONTACT_WAIT_US, Contact, type ContactFault, type Wish } from "./contact.js";
 import { END_PARAMS, type EndSession, type NewSession } from "./end-session.js";
+import type { Flows } from "./flows.js";
 import type { KeyDesk } from "./key-desk.js";
 import type { Plane, SessionIndex } from "./plane.js";
 import { LocalCode } from "./ports.js";
@@ -34,6 +35,7 @@ export class Contacts {
   private readonly addresses: Addresses;
   private readonly keys: KeyDesk;
   private readonly streams: StreamHandles<EndSession>;
+  private readonly flows: () => Flows<EndSession>;
   private readonly index: SessionIndex<EndOwner>;
   private readonly sendFlight: (nowUs: number, destination: number, flight: Uint8Array) => void;
   private readonly establish: (session: NewSession) => EndSession;
@@ -49,6 +51,7 @@ export class Contacts {
     addresses: Addresses;
     keys: KeyDesk;
     streams: StreamHandles<EndSession>;
+    flows: () => Flows<EndSession>;
     index: SessionIndex<EndOwner>;
     sendFlight: (nowUs: number, destination: number, flight: Uint8Array) => void;
     establish: (session: NewSession) => EndSession;
@@ -57,6 +60,7 @@ export class Contacts {
     this.addresses = args.addresses;
     this.keys = args.keys;
     this.streams = args.streams;
+    this.flows = args.flows;
     this.index = args.index;
     this.sendFlight = args.sendFlight;
     this.establish = args.establish;
@@ -231,6 +235,7 @@ export class Contacts {
     for (const one of granted) {
       if (wrong.includes(one)) continue;
       if (one.wish.kind === "ping") end.ping(nowUs, one.wish.id);
+      else if (one.wish.kind === "flow") this.flows().handleGranted(nowUs, one.wish.flow, end);
       else end.openStream(nowUs, one.wish.stream, one.wish.port);
     }
     end.pump(nowUs);
@@ -248,6 +253,7 @@ export class Contacts {
   private deny(wish: Wish, fault: ContactFault): void {
     const { sink } = this.plane.ports;
     if (wish.kind === "ping") sink.event({ kind: "pingFailed", id: wish.id, reason: fault });
+    else if (wish.kind === "flow") this.flows().handleDenied(wish.flow);
     else {
       this.streams.release(wish.stream);
       sink.event({ kind: "streamReset", stream: wish.stream, code: CODE_OF[fault] });

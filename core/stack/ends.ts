@@ -28,6 +28,7 @@ import { OBSERVED_NOTHING } from "../wire/resp.js";
 import { Addresses } from "./addresses.js";
 import { Contacts, type EndOwner } from "./contacts.js";
 import { END_PARAMS, EndSession, type NewSession, PACKET_OFFSET } from "./end-session.js";
+import { Flows } from "./flows.js";
 import { KeyDesk } from "./key-desk.js";
 import type { Links, LinkUser } from "./links.js";
 import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
@@ -43,6 +44,7 @@ const OWN_LINK = -1;
 /** The upper plane: packets between NACs. Forwards those of others, keeps end-to-end sessions for our own. */
 export class Ends implements LinkUser {
   readonly streams = new StreamHandles<EndSession>();
+  readonly flows: Flows<EndSession>;
   readonly contacts: Contacts;
   private readonly plane: Plane;
   private readonly addresses: Addresses;
@@ -91,10 +93,14 @@ export class Ends implements LinkUser {
       addresses: this.addresses,
       keys: this.keys,
       streams: this.streams,
+      flows: () => this.flows,
       index: this.index,
       sendFlight: (now, destination, flight) => this.sendFlight(now, destination, flight),
       establish: (session) => this.establish(session),
     });
+    this.flows = new Flows(plane, (now, flow, { nac, nacHash, isolation }) =>
+      this.contacts.wish(now, nac, { kind: "flow", flow }, nacHash, isolation),
+    );
     for (const { number, identity } of this.addresses.called) {
       const responder = new Responder(plane.session, { keys: identity.kem, params: END_PARAMS, used: this.used });
       const timer = timed(plane, responder, (now) => responder.handleTimeout(now));
@@ -152,6 +158,7 @@ export class Ends implements LinkUser {
     this.addresses.digest(into);
     this.contacts.digest(into);
     for (const end of this.ends) end.digest(into);
+    this.flows.digest(into);
     this.keys.digest(into);
     this.routeWait.digest(into);
     this.loopback.digest(into);
@@ -349,6 +356,7 @@ export class Ends implements LinkUser {
       ...session,
       plane: this.plane,
       streams: this.streams,
+      flows: this.flows,
       send: (now, bytes) => this.send(now, peer, bytes),
       onOver: (self) => this.forget(self),
     });
@@ -363,6 +371,7 @@ export class Ends implements LinkUser {
 
   private forget(end: EndSession): void {
     this.plane.release(end);
+    this.flows.handleOver(end);
     this.ends.delete(end);
     this.index.delete(end.session.localIndex);
     end.session.erase();

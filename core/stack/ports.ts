@@ -19,6 +19,8 @@ export interface Sink {
   event(event: StackEvent): void;
   /** In-order bytes of a stream. Valid until return; tell the stack with `consume` when the application took them. */
   deliver(stream: number, bytes: Uint8Array, at: number, length: number): void;
+  /** One whole datagram of a flow. Valid until return. */
+  deliverDatagram(flow: number, bytes: Uint8Array, at: number, length: number): void;
   /** To be on disk before this call returns: an epoch must never be used twice. `nac` is the service's or a former one. */
   persist(record: { readonly kind: "epoch"; readonly nac: Uint8Array; readonly epoch: number }): void;
 }
@@ -103,6 +105,10 @@ export type StackEvent =
   | { readonly kind: "streamReset"; readonly stream: number; readonly code: number }
   /** The peer wants no more of what we send. */
   | { readonly kind: "streamStopped"; readonly stream: number; readonly code: number }
+  /** The first datagram of a peer's new flow to `port` follows: answer it with sendDatagram, or close it. */
+  | { readonly kind: "flowOpened"; readonly flow: number; readonly port: number }
+  /** The flow was idle for a minute, made room for another, or went with its session; its number is never used again. */
+  | { readonly kind: "flowClosed"; readonly flow: number }
   /** The time of a former identity is over: its NAC is withdrawn, its sessions are closed, its keys may be erased. */
   | { readonly kind: "formerWithdrawn"; readonly nac: Uint8Array }
   | { readonly kind: "pong"; readonly id: number; readonly rttUs: number }

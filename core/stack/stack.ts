@@ -177,6 +177,32 @@ export class Stack {
     return this.settle(nowUs);
   }
 
+  /**
+   * A flow of datagrams to `port` of `nac`; -1 when there are too many. Datagrams are never repaired, and may come in any
+   * order. A flow outlives sessions; it is closed after 60 s without a datagram. `nacHash`, `isolation` as for openStream.
+   */
+  openFlow(nowUs: number, nac: Uint8Array, port: number, nacHash?: Uint8Array, isolation = ""): number {
+    this.tick(nowUs);
+    const flow = this.ends.flows.open(nowUs, { nac, nacHash, isolation }, port);
+    this.settle(nowUs);
+    return flow;
+  }
+
+  /** Sends one datagram of a flow, ours or a peer's. False when it is too large (1,004 bytes fit) or the flow is gone. */
+  sendDatagram(nowUs: number, flow: number, bytes: Uint8Array): boolean {
+    this.tick(nowUs);
+    const isTaken = this.ends.flows.send(nowUs, flow, bytes);
+    this.settle(nowUs);
+    return isTaken;
+  }
+
+  /** Nothing more is wanted of this flow. flowClosed follows for a flow of ours; a peer's is ignored until it is idle. */
+  closeFlow(nowUs: number, flow: number): number {
+    this.tick(nowUs);
+    this.ends.flows.close(flow);
+    return this.settle(nowUs);
+  }
+
   /** Asks `nac` for a sign of life; pong or pingFailed follows with the same `id`. `nacHash` as for openStream. */
   ping(nowUs: number, nac: Uint8Array, id: number, nacHash?: Uint8Array): number {
     this.tick(nowUs);

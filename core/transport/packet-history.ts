@@ -12,7 +12,7 @@ export class PacketHistory {
   newest = -1;
   private packets = new Float64Array(CAPACITY_MIN).fill(-1);
   private times = new Float64Array(CAPACITY_MIN);
-  private reliable = new Float64Array(CAPACITY_MIN);
+  private paced = new Float64Array(CAPACITY_MIN);
   private all = new Float64Array(CAPACITY_MIN);
   private mask = CAPACITY_MIN - 1;
 
@@ -20,12 +20,12 @@ export class PacketHistory {
    * @param packet its number; grows, with holes where other packets of the session went
    * @param unreported packets below this one need not be kept
    */
-  record(packet: number, nowUs: number, reliableSent: number, allSent: number, unreported: number): void {
+  record(packet: number, nowUs: number, pacedSent: number, allSent: number, unreported: number): void {
     if (packet - unreported > this.mask && this.mask + 1 < CAPACITY_MAX) this.grow();
     const slot = packet & this.mask;
     this.packets[slot] = packet;
     this.times[slot] = nowUs;
-    this.reliable[slot] = reliableSent;
+    this.paced[slot] = pacedSent;
     this.all[slot] = allSent;
     this.newest = packet;
   }
@@ -40,9 +40,9 @@ export class PacketHistory {
     return this.times[slot]!;
   }
 
-  /** Reliable cells sent up to and with this packet. */
-  reliableSent(slot: number): number {
-    return this.reliable[slot]!;
+  /** Cells under the window, sent up to and with this packet. */
+  pacedSent(slot: number): number {
+    return this.paced[slot]!;
   }
 
   /** Cells sent up to and with this packet. */
@@ -55,19 +55,19 @@ export class PacketHistory {
   }
 
   private grow(): void {
-    const { packets, times, reliable, all } = this;
+    const { packets, times, paced, all } = this;
     const size = packets.length * 2;
     this.mask = size - 1;
     this.packets = new Float64Array(size).fill(-1);
     this.times = new Float64Array(size);
-    this.reliable = new Float64Array(size);
+    this.paced = new Float64Array(size);
     this.all = new Float64Array(size);
     for (let old = 0; old < packets.length; old += 1) {
       if (packets[old]! < 0) continue;
       const slot = packets[old]! & this.mask;
       this.packets[slot] = packets[old]!;
       this.times[slot] = times[old]!;
-      this.reliable[slot] = reliable[old]!;
+      this.paced[slot] = paced[old]!;
       this.all[slot] = all[old]!;
     }
   }

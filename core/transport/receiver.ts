@@ -22,7 +22,7 @@ export class Receiver {
   private readonly gaps = new GapRegister(1);
   private newestPacket = -1;
   private newestUs = 0;
-  /** Reliable cells since the last report. */
+  /** Cells under the sender's window since the last report. */
   private owed = 0;
   private dueUs = NEVER;
   private reportedUs = -SECOND_US;
@@ -55,13 +55,15 @@ export class Receiver {
   /** "new": take its frames. Otherwise it is known or too far ahead, and is not to be looked at. */
   handleReliable(nowUs: number, seq: number, isPush: boolean): Arrival {
     const arrival = this.gaps.insert(seq, nowUs);
-    this.owed += 1;
     this.relists = 0;
-    if (isPush) this.bring(Math.max(nowUs, this.reportedUs + PUSH_SPACING_US));
-    else if (this.owed >= CELLS_PER_FEEDBACK) this.bring(nowUs);
-    else this.bring(Math.max(nowUs + PUSH_SPACING_US, this.reportedUs + feedbackIntervalUs(this.rtt.smoothedUs)));
+    this.owe(nowUs, isPush);
     if (this.gaps.hasGaps) this.reckonGaps(nowUs);
     return arrival;
+  }
+
+  /** A cell of datagrams came: nothing to repair, but the sender's window waits for a report. */
+  handleDatagrams(nowUs: number, isPush: boolean): void {
+    this.owe(nowUs, isPush);
   }
 
   /** Fills a report and takes it as sent. */
@@ -89,6 +91,14 @@ export class Receiver {
       .number(this.owed)
       .number(this.dueUs);
     into.number(this.listedBelow).number(this.relists).number(this.feedbackSent);
+  }
+
+  /** One more cell that the peer is to be told of. */
+  private owe(nowUs: number, isPush: boolean): void {
+    this.owed += 1;
+    if (isPush) this.bring(Math.max(nowUs, this.reportedUs + PUSH_SPACING_US));
+    else if (this.owed >= CELLS_PER_FEEDBACK) this.bring(nowUs);
+    else this.bring(Math.max(nowUs + PUSH_SPACING_US, this.reportedUs + feedbackIntervalUs(this.rtt.smoothedUs)));
   }
 
   private get gapDelayUs(): number {

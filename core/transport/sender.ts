@@ -18,7 +18,10 @@ const LATER_PACKETS = 3;
 /** Below this window a report is asked for whenever the window is used up, so that it never waits for a timer. */
 const PUSH_WINDOW_CELLS = 64;
 
-/** Reliable cells until the peer reports them: what to send again, when to probe, how much may be on its way. */
+/**
+ * Reliable cells until the peer reports them: what to send again, when to probe, how much may be on its way. Cells of
+ * datagrams fly under the same window, and are forgotten when they have.
+ */
 export class Sender {
   readonly store = new CellStore();
   readonly rate: RateControl;
@@ -29,9 +32,12 @@ export class Sender {
   private readonly rtt: Rtt;
   private readonly history = new PacketHistory();
   private readonly pacer = new Pacer();
-  private reliableSent = 0;
-  /** Reliable cells sent up to the newest packet that the peer reported. */
-  private reportedReliable = 0;
+  /** Cells sent under the window: reliable ones and datagrams. */
+  private pacedSent = 0;
+  /** As many of them as had been sent up to the newest packet that the peer reported. */
+  private reportedPaced = 0;
+  /** As many as had been sent with the last datagram. */
+  private datagramSent = 0;
   private newestReported = -1;
   private lastSentUs = 0;
   private lastHeardUs = 0;
@@ -45,9 +51,9 @@ export class Sender {
     this.rate = new RateControl(rtt);
   }
 
-  /** Reliable cells sent after the newest packet that the peer reported: earlier ones arrived or are known as missing. */
+  /** Cells sent after the newest packet that the peer reported: earlier ones arrived or are known as missing. */
   get inFlight(): number {
-    return this.reliableSent - this.reportedReliable;
+    return this.pacedSent - this.reportedPaced;
   }
 
   /** True when a new cell may be made. */
@@ -55,7 +61,12 @@ export class Sender {
     return !this.store.isFull && this.store.next <= SEQ_MAX;
   }
 
-  /** May a reliable cell leave now? Asked only when one is waiting. */
+  /** True when nothing is on its way that a report should follow. */
+  get isIdle(): boolean {
+    return this.store.isEmpty && this.reportedPaced >= this.datagramSent;
+  }
+
+  /** May a cell leave now? Asked only when one is waiting. */
   mayFly(nowUs: number): boolean {
     if (this.inFlight >= this.rate.windowCells(nowUs)) {
       this.rate.handleLimited();
@@ -83,22 +94,28 @@ export class Sender {
 
   handleSentNew(nowUs: number, packet: number, seq: number): void {
     if (seq === this.store.floor) this.waitingSinceUs = nowUs;
-    this.handleReliable(nowUs, packet);
+    this.handlePaced(nowUs, packet);
     this.pacer.handleSent();
     this.store.handleSent(seq, packet, nowUs);
   }
 
   handleSentAgain(nowUs: number, packet: number, seq: number): void {
-    this.handleReliable(nowUs, packet);
+    this.handlePaced(nowUs, packet);
     if (this.probeWaits) this.probeWaits = false;
     else this.pacer.handleSent();
     this.repaired += 1;
     this.store.handleSentAgain(seq, packet, nowUs);
   }
 
+  handleSentDatagrams(nowUs: number, packet: number): void {
+    this.handlePaced(nowUs, packet);
+    this.pacer.handleSent();
+    this.datagramSent = this.pacedSent;
+  }
+
   handleSentUnreliable(nowUs: number, packet: number): void {
     this.allSent += 1;
-    this.history.record(packet, nowUs, this.reliableSent, this.allSent, this.newestReported);
+    this.history.record(packet, nowUs, this.pacedSent, this.allSent, this.newestReported);
   }
 
   /** Returns the number of cells marked for repair, or -1: the report claims what cannot be. */
@@ -114,36 +131,39 @@ export class Sender {
     if (feedback.floor > store.floor) store.release(feedback.floor);
     if (feedback.newestPacket > this.newestReported) this.handleNewest(nowUs, feedback);
     const marked = feedback.newestPacket === this.newestReported ? this.markRepairs(nowUs, feedback) : 0;
-    this.silenceDueUs = this.inFlight > 0 ? nowUs + this.rate.silenceStepUs : NEVER;
+    if (this.isIdle) this.writeOff();
+    else this.silenceDueUs = this.inFlight > 0 ? nowUs + this.rate.silenceStepUs : NEVER;
     this.pacer.setRate(nowUs, this.rate.cellsPerSecond(nowUs));
     return marked;
   }
 
   /** False when the peer is gone. */
   handleTimeout(nowUs: number): boolean {
-    if (this.store.isEmpty) return true;
-    if (nowUs >= this.waitingSinceUs + DEAD_US) return false;
+    if (this.isIdle) return true;
+    if (!this.store.isEmpty && nowUs >= this.waitingSinceUs + DEAD_US) return false;
     if (nowUs >= this.silenceDueUs) {
       this.rate.handleSilence();
       this.silenceDueUs = nowUs + this.rate.silenceStepUs;
       this.pacer.setRate(nowUs, this.rate.cellsPerSecond(nowUs));
     }
     if (!this.probeWaits && nowUs >= this.probeDueUs) {
-      this.probeWaits = true;
       this.probes += 1;
+      if (this.store.isEmpty) this.writeOff();
+      else this.probeWaits = true;
     }
     return true;
   }
 
-  /** When something is due. @param hasNew a new cell waits to be made */
-  nextTimeoutUs(nowUs: number, hasNew: boolean): number {
+  /** When something is due. @param hasNew a new cell waits to be made  @param hasDatagrams so does one of datagrams */
+  nextTimeoutUs(nowUs: number, hasNew: boolean, hasDatagrams: boolean): number {
     let nextUs = NEVER;
-    if (this.store.repairs > 0 || (hasNew && this.takesNew)) {
+    if (this.store.repairs > 0 || hasDatagrams || (hasNew && this.takesNew)) {
       if (this.inFlight < this.rate.windowCells(nowUs)) nextUs = this.pacer.nextUs;
     }
-    if (this.store.isEmpty) return nextUs;
+    if (this.isIdle) return nextUs;
     if (this.probeWaits) return 0;
-    return Math.min(nextUs, this.silenceDueUs, this.probeDueUs, this.waitingSinceUs + DEAD_US);
+    const deadUs = this.store.isEmpty ? NEVER : this.waitingSinceUs + DEAD_US;
+    return Math.min(nextUs, this.silenceDueUs, this.probeDueUs, deadUs);
   }
 
   digest(into: Digest): void {
@@ -152,12 +172,15 @@ export class Sender {
     this.pacer.digest(into);
     this.history.digest(into);
     into
-      .number(this.reliableSent)
-      .number(this.reportedReliable)
+      .number(this.pacedSent)
+      .number(this.reportedPaced)
       .number(this.newestReported + 1)
       .number(this.repaired);
     into.number(this.lastSentUs).number(this.lastHeardUs).number(this.waitingSinceUs).number(this.silenceDueUs);
-    into.number(this.probes).number(this.probeWaits ? 1 : 0);
+    into
+      .number(this.datagramSent)
+      .number(this.probes)
+      .number(this.probeWaits ? 1 : 0);
   }
 
   private get probeDueUs(): number {
@@ -167,12 +190,18 @@ export class Sender {
     return Math.max(this.lastSentUs, this.lastHeardUs) + Math.min(backedUs, Math.max(baseUs, PROBE_MAX_US));
   }
 
-  private handleReliable(nowUs: number, packet: number): void {
-    this.reliableSent += 1;
+  private handlePaced(nowUs: number, packet: number): void {
+    this.pacedSent += 1;
     this.allSent += 1;
     this.lastSentUs = nowUs;
     if (this.silenceDueUs === NEVER) this.silenceDueUs = nowUs + this.rate.silenceStepUs;
-    this.history.record(packet, nowUs, this.reliableSent, this.allSent, this.newestReported);
+    this.history.record(packet, nowUs, this.pacedSent, this.allSent, this.newestReported);
+  }
+
+  /** What is on its way needs no report: every reliable cell has arrived, and datagrams are not worth the waiting. */
+  private writeOff(): void {
+    this.reportedPaced = this.pacedSent;
+    this.silenceDueUs = NEVER;
   }
 
   private handleNewest(nowUs: number, feedback: Feedback): void {
@@ -181,10 +210,10 @@ export class Sender {
     if (slot < 0) return;
     const elapsedUs = nowUs - this.history.sentUs(slot);
     const rttUs = Math.max(1, elapsedUs - Math.min(elapsedUs, feedback.echoDelayUs));
-    const reliable = this.history.reliableSent(slot);
+    const paced = this.history.pacedSent(slot);
     const all = this.history.allSent(slot);
-    const passed = reliable - this.reportedReliable;
-    this.reportedReliable = reliable;
+    const passed = Math.max(0, paced - this.reportedPaced);
+    this.reportedPaced += passed;
     this.rtt.handleSample(nowUs, rttUs);
     this.rate.handleReport(
       nowUs,

@@ -12,6 +12,7 @@ import {
   isUnreliableType,
 } from "../wire/cell.js";
 import { Reader, Writer } from "../wire/cursor.js";
+import { DATAGRAM_BYTES_MAX } from "../wire/datagram-frame.js";
 import { decodeFeedback, encodeFeedback, Feedback } from "../wire/feedback-frame.js";
 import {
   decodeClose,
@@ -22,6 +23,7 @@ import {
   PING_FRAME_BYTES,
 } from "../wire/session-frames.js";
 import type { CellSink, CellSource, TransportEvents } from "./cell-user.js";
+import { DatagramQueue } from "./datagram-queue.js";
 import { Receiver } from "./receiver.js";
 import { Rtt } from "./rtt.js";
 import { Sender } from "./sender.js";
@@ -79,6 +81,9 @@ export class Transport {
   private readonly feedback = new Feedback();
   private readonly reader = new Reader(new Uint8Array(0));
   private readonly frames = new Writer(new Uint8Array(CELL_FRAMES_BYTES));
+  private readonly datagrams = new DatagramQueue();
+  /** Datagrams and streams take turns, a cell each. */
+  private isDatagramTurn = false;
   private readonly queued: Uint8Array[] = [];
   private readonly pongs: number[] = [];
   private pings: Ping[] = [];
@@ -101,7 +106,7 @@ export class Transport {
 
   /** True when every reliable cell has been reported by the peer and nothing waits. */
   get isIdle(): boolean {
-    return this.sender.store.isEmpty && !this.user.isReady && !this.receiver.owesFeedback;
+    return this.sender.isIdle && !this.user.isReady && this.datagrams.length === 0 && !this.receiver.owesFeedback;
   }
 
   get rttUs(): number {
@@ -120,6 +125,8 @@ export class Transport {
       repairedCells: this.sender.repaired,
       receivedCells: this.receiver.receivedTotal,
       feedbackSent: this.receiver.feedbackSent,
+      datagramsWaiting: this.datagrams.length,
+      datagramsDropped: this.datagrams.dropped,
     };
   }
 
@@ -142,7 +149,7 @@ export class Transport {
     const header = decodeCellHeader(input);
     if (header === undefined || length !== CELL_BYTES) return this.fail("header");
     this.receiver.handleCell(nowUs, packet);
-    if (!header.isReliable) return this.handleUnreliable(nowUs, input);
+    if (!header.isReliable) return this.handleUnreliable(nowUs, input, header.isPush);
     if (this.receiver.handleReliable(nowUs, header.seq, header.isPush) !== "new") return undefined;
     while (this.isOpen && input.remaining > 0) {
       const type = input.u8();
@@ -171,7 +178,7 @@ export class Transport {
         return true;
       }
       case "open":
-        return this.pollFeedback(nowUs, packet, out, at) || this.pollReliable(nowUs, packet, out, at);
+        return this.pollFeedback(nowUs, packet, out, at) || this.pollPaced(nowUs, packet, out, at);
     }
   }
 
@@ -180,7 +187,10 @@ export class Transport {
     if (this.state.kind === "closed") return NEVER;
     if (this.state.kind === "closing") return this.state.isDue ? 0 : NEVER;
     if (this.queued.length > 0 || this.pongs.length > 0 || this.pings.some((ping) => ping.sentUs < 0)) return 0;
-    return Math.min(this.receiver.feedbackDueUs, this.sender.nextTimeoutUs(this.nowUs, this.user.isReady));
+    return Math.min(
+      this.receiver.feedbackDueUs,
+      this.sender.nextTimeoutUs(this.nowUs, this.user.isReady, this.datagrams.length > 0),
+    );
   }
 
   handleTimeout(nowUs: number): void {
@@ -210,6 +220,15 @@ export class Transport {
     return true;
   }
 
+  /**
+   * Queues one datagram of at most DATAGRAM_BYTES_MAX: it leaves when the window allows and is not repaired. Copies.
+   * False when an older one was dropped for it, or when the session is over.
+   */
+  sendDatagram(flow: number, port: number, data: Uint8Array): boolean {
+    if (data.length > DATAGRAM_BYTES_MAX) throw new RangeError(`Transport: a datagram of ${data.length} bytes`);
+    return this.isOpen && this.datagrams.push(flow, port, data);
+  }
+
   /** Ends the session: CLOSE is sent, all streams end with `code`. */
   close(nowUs: number, code: number): void {
     this.nowUs = nowUs;
@@ -222,11 +241,18 @@ export class Transport {
     this.sender.digest(into);
     this.receiver.digest(into);
     this.rtt.digest(into);
-    into.number(this.queued.length).number(this.pongs.length).number(this.pings.length).number(this.nextPing);
+    this.datagrams.digest(into);
+    into
+      .number(this.isDatagramTurn ? 1 : 0)
+      .number(this.queued.length)
+      .number(this.pongs.length)
+      .number(this.pings.length)
+      .number(this.nextPing);
     into.number(this.state.kind === "open" ? 0 : this.state.kind === "closing" ? 1 : 2);
   }
 
-  private handleUnreliable(nowUs: number, input: Reader): TransportFault | undefined {
+  private handleUnreliable(nowUs: number, input: Reader, isPush: boolean): TransportFault | undefined {
+    let holdsDatagrams = false;
     while (this.isOpen && input.remaining > 0) {
       const type = input.u8();
       switch (type) {
@@ -259,6 +285,10 @@ export class Transport {
         }
         default:
           if (!isUnreliableType(type)) return this.fail("frameKind");
+          if (type === FrameType.datagram && !holdsDatagrams) {
+            holdsDatagrams = true;
+            this.receiver.handleDatagrams(nowUs, isPush);
+          }
           if (!this.events.handleUnreliableFrame(nowUs, type, input)) return this.fail("user");
       }
     }
@@ -289,6 +319,28 @@ export class Transport {
     while (this.queued.length > 0 && this.frames.room >= this.queued[0]!.length) this.frames.raw(this.queued.shift()!);
     this.writeCell(out, at, false, false, 0);
     this.sender.handleSentUnreliable(nowUs, packet);
+    return true;
+  }
+
+  private pollPaced(nowUs: number, packet: number, out: Uint8Array, at: number): boolean {
+    const isTurn = this.isDatagramTurn && this.datagrams.length > 0;
+    if (!isTurn && this.pollReliable(nowUs, packet, out, at)) {
+      this.isDatagramTurn = true;
+      return true;
+    }
+    if (this.pollDatagrams(nowUs, packet, out, at)) {
+      this.isDatagramTurn = false;
+      return true;
+    }
+    return isTurn && this.pollReliable(nowUs, packet, out, at);
+  }
+
+  private pollDatagrams(nowUs: number, packet: number, out: Uint8Array, at: number): boolean {
+    if (this.datagrams.length === 0 || !this.sender.mayFly(nowUs)) return false;
+    this.frames.offset = 0;
+    this.datagrams.fill(this.frames);
+    this.writeCell(out, at, false, this.sender.needsPush(nowUs, false), 0);
+    this.sender.handleSentDatagrams(nowUs, packet);
     return true;
   }
 
@@ -369,6 +421,8 @@ export class Transport {
   }
 
   private end(code: number): void {
+    this.datagrams.clear();
+    this.queued.length = 0;
     this.config.trace(Trace.sessionClosed, this.config.session, code, 0);
     this.user.handleSessionEnd(code);
   }
@@ -387,4 +441,7 @@ export interface TransportStatus {
   readonly repairedCells: number;
   readonly receivedCells: number;
   readonly feedbackSent: number;
+  readonly datagramsWaiting: number;
+  /** Those that made room for newer ones before they could leave. */
+  readonly datagramsDropped: number;
 }

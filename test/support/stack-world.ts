@@ -77,6 +77,7 @@ export class WorldNode {
   readonly events: StackEvent[] = [];
   /** Delivered bytes per stream, in order. */
   readonly received = new Map<number, Uint8Array[]>();
+  readonly datagrams: { readonly flow: number; readonly bytes: Uint8Array }[] = [];
   /** Of the service NAC, and of all others that were persisted. */
   readonly epochs: number[] = [];
   readonly formerEpochs: number[] = [];
@@ -157,6 +158,9 @@ export class WorldNode {
             parts.push(bytes.slice(at, at + length));
             this.received.set(stream, parts);
             if (this.isHungry) this.consumed.push({ stream, bytes: length });
+          },
+          deliverDatagram: (flow, bytes, at, length) => {
+            this.datagrams.push({ flow, bytes: bytes.slice(at, at + length) });
           },
           persist: ({ nac, epoch }) => {
             const isService = Buffer.compare(nac, this.identity.nac) === 0;
