@@ -13,8 +13,8 @@ const HOURS = lengthOf({ short: 3, full: 24 });
 /** After so long, everything that is kept for a while has been filled and forgotten once. */
 const WARM_HOURS = 2;
 const QUESTION_BYTES = 20_000;
-/** What a day may add: a few numbers and the noise of the collector, but no thing per hour. */
-const GROWTH_MAX = 1_500_000;
+/** The compiler goes on making code for a day, about 1.5 MB; a session forgotten per request would be 10 MB. */
+const GROWTH_MAX = 3_000_000;
 
 /** Who is restarted, and whom they dial. */
 const RESTARTED = [
