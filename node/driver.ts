@@ -11,13 +11,15 @@
 import { NacDictionary } from "../core/address/dictionary.js";
 import { heapAllocator } from "../core/collections/table-allocator.js";
 import type { CryptoSuite, Entropy } from "../core/crypto/suite.js";
-import type { PingFailure, StackConfig, StackEvent } from "../core/stack/ports.js";
+import type { PingFailure, StackConfig, StackEvent, StackPorts } from "../core/stack/ports.js";
 import { Stack } from "../core/stack/stack.js";
 import { MILLISECOND_US, NEVER } from "../core/time/instant.js";
 import { traceNothing } from "../core/trace/trace.js";
 import type { Clock } from "./clock.js";
 import { DatagramFlow, type FlowCommands } from "./datagram-flow.js";
 import { systemRandom32 } from "./entropy.js";
+import type { StackSurface } from "./journal/inputs.js";
+import type { Journal } from "./journal/journal.js";
 import type { Log } from "./log.js";
 import { OverlayStream, type StreamCommands } from "./overlay-stream.js";
 import { StreamCode } from "./stream-error.js";
@@ -56,6 +58,18 @@ interface DatagramNotice {
 
 type Notice = DataNotice | DatagramNotice | { readonly kind: "event"; readonly event: StackEvent };
 
+/** What is known of a stream while it is open. */
+export interface StreamNote {
+  /** The stack's handle. */
+  readonly id: number;
+  /** Whom we called; undefined for a stream that came in: a caller shows no NAC of his own. */
+  readonly nac: Uint8Array | undefined;
+  readonly port: number;
+  readonly openedUs: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
 interface PendingPing {
   readonly answer: (outcome: PingOutcome) => void;
   readonly timer: NodeJS.Timeout;
@@ -68,12 +82,13 @@ export class Driver implements StreamCommands, FlowCommands {
   onDatagramFlow: (flow: DatagramFlow, port: number) => void = (flow) => flow.close();
   /** The time of a former identity is over; its keys are not needed any more. */
   onFormerWithdrawn: (nac: Uint8Array) => void = () => undefined;
-  readonly stack: Stack;
+  readonly stack: StackSurface;
 
   private readonly udp: DatagramPort;
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly streams = new Map<number, OverlayStream>();
+  private readonly notes = new Map<number, StreamNote>();
   private readonly flows = new Map<number, DatagramFlow>();
   private readonly pings = new Map<number, PendingPing>();
   private readonly ports = new Set<number>();
@@ -100,12 +115,14 @@ export class Driver implements StreamCommands, FlowCommands {
     log: Log;
     /** On disk before it returns. `nac` is the service's or a former one. */
     persistEpoch: (nac: Uint8Array, epoch: number) => void;
+    /** Records the stack. */
+    journal?: Journal | undefined;
   }) {
-    const { suite, entropy, udp, clock, log, persistEpoch } = args;
+    const { suite, entropy, udp, clock, log, persistEpoch, journal, stackConfig } = args;
     this.udp = udp;
     this.clock = clock;
     this.log = log;
-    this.stack = new Stack(clock.nowUs(), args.stackConfig, {
+    const ports: StackPorts = {
       suite,
       entropy,
       random32: systemRandom32,
@@ -119,7 +136,9 @@ export class Driver implements StreamCommands, FlowCommands {
         deliverDatagram: (flow, bytes, at, length) => this.keepDatagram(flow, bytes, at, length),
         persist: ({ nac, epoch }) => persistEpoch(nac, epoch),
       },
-    });
+    };
+    const nowUs = clock.nowUs();
+    this.stack = journal?.record(nowUs, stackConfig, ports) ?? new Stack(nowUs, stackConfig, ports);
   }
 
   start(): void {
@@ -156,6 +175,7 @@ export class Driver implements StreamCommands, FlowCommands {
     const handle = this.stack.openStream(this.clock.nowUs(), nac, port, nacHash, isolation);
     const stream = new OverlayStream(this, handle, "outgoing");
     this.streams.set(handle, stream);
+    this.note(handle, nac, port);
     this.settle(this.stack.nextDeadlineUs);
     return stream;
   }
@@ -186,6 +206,11 @@ export class Driver implements StreamCommands, FlowCommands {
     });
   }
 
+  /** Streams that are open, oldest first. */
+  openStreams(): readonly StreamNote[] {
+    return [...this.notes.values()];
+  }
+
   /** Breaks the streams, takes leave of the neighbours. Fulfilled when the last datagram was handed to UDP. */
   async close(): Promise<void> {
     if (this.isClosed) return;
@@ -212,6 +237,8 @@ export class Driver implements StreamCommands, FlowCommands {
   write(stream: number, bytes: Uint8Array): number {
     if (this.isClosed) return 0;
     const count = this.stack.write(this.clock.nowUs(), stream, plain(bytes));
+    const note = this.notes.get(stream);
+    if (note !== undefined) note.bytesOut += count;
     this.settle(this.stack.nextDeadlineUs);
     return count;
   }
@@ -233,6 +260,7 @@ export class Driver implements StreamCommands, FlowCommands {
 
   release(stream: number): void {
     this.streams.delete(stream);
+    this.notes.delete(stream);
   }
 
   // FlowCommands: what DatagramFlows ask for.
@@ -336,6 +364,8 @@ export class Driver implements StreamCommands, FlowCommands {
 
   private tellOne(notice: Notice): void {
     if (notice.kind === "data") {
+      const note = this.notes.get(notice.stream);
+      if (note !== undefined) note.bytesIn += notice.end - notice.at;
       this.streams.get(notice.stream)?.handleData(notice.slab.subarray(notice.at, notice.end));
       return;
     }
@@ -359,6 +389,9 @@ export class Driver implements StreamCommands, FlowCommands {
           endpoint: this.udp.endpointOf(event.path),
           reason: event.reason,
         });
+        return;
+      case "linkMoved":
+        this.log.info("link.moved", { link: event.link, endpoint: this.udp.endpointOf(event.path) });
         return;
       case "streamOpened":
         this.welcome(event.stream, event.port);
@@ -406,6 +439,7 @@ export class Driver implements StreamCommands, FlowCommands {
     }
     const stream = new OverlayStream(this, handle, "incoming");
     this.streams.set(handle, stream);
+    this.note(handle, undefined, port);
     this.onStream(stream, port);
   }
 
@@ -413,6 +447,10 @@ export class Driver implements StreamCommands, FlowCommands {
     const flow = new DatagramFlow(this, handle);
     this.flows.set(handle, flow);
     this.onDatagramFlow(flow, port);
+  }
+
+  private note(id: number, nac: Uint8Array | undefined, port: number): void {
+    this.notes.set(id, { id, nac, port, openedUs: this.clock.nowUs(), bytesIn: 0, bytesOut: 0 });
   }
 
   private returnCredit(): void {

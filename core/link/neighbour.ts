@@ -16,8 +16,8 @@ const URGENT_INTERVAL_US = 250 * MILLISECOND_US;
 /** Hellos of many links are spread by up to this much. */
 const JITTER_US = 200 * MILLISECOND_US;
 /** A timer that rings so late shows that this node was asleep: it waits twice as long before it blames others. */
-const LAG_US = SECOND_US;
-/** Once in doubt, a link must echo within this time. */
+export const LAG_US = SECOND_US;
+/** Once in doubt, a link must echo within this time and two round trips. */
 const DOUBT_US = SECOND_US;
 
 const SENT_TIMES = 32;
@@ -34,6 +34,8 @@ export interface HelloFields {
   readonly networkTimeMs: number;
   readonly controlSent: number;
   readonly controlProcessed: number;
+  readonly queueDelayMs: number;
+  readonly load: number;
 }
 
 const NO_TABLE_DIGEST = new Uint8Array(8);
@@ -41,7 +43,7 @@ const NO_TABLE_DIGEST = new Uint8Array(8);
 /**
  * One neighbour, as its hellos show it: is the link up both ways, how far is it, how much does it lose.
  *
- *   greeting --(a hello that echoes one of ours)--> up --(no new echo for 6 s, or for 1 s when in doubt)--> dead
+ *   greeting --(a hello that echoes one of ours)--> up --(no new echo for 6 s, or for 1 s and 2 RTT when in doubt)--> dead
  *
  * A link is up only when both directions are echoed, so a one-way link never carries traffic.
  */
@@ -49,6 +51,9 @@ export class Neighbour {
   state: NeighbourState = { kind: "greeting" };
   rttUs = 0;
   cost = 0;
+  /** As its last hello says: how long a record waits there, and how busy it is, 0 to 255. */
+  queueDelayMs = 0;
+  load = 0;
 
   private readonly random32: () => number;
   private seqno = 0;
@@ -88,7 +93,7 @@ export class Neighbour {
   /** "hello": send one now (nextHello); "dead": no new echo for six seconds, or none in spite of a doubt. */
   handleTimeout(nowUs: number): "hello" | "dead" | undefined {
     const dueUs = this.nextTimeoutUs;
-    if (nowUs - dueUs >= LAG_US) this.patienceUs = 2 * LINK_DEAD_US;
+    if (nowUs - dueUs >= LAG_US) this.excuse(nowUs, nowUs - dueUs);
     if (nowUs >= this.deadUs) {
       this.state = { kind: "dead" };
       return "dead";
@@ -96,7 +101,29 @@ export class Neighbour {
     return nowUs >= dueUs ? "hello" : undefined;
   }
 
-  /** Something speaks against the link: it must echo within a second, or is dead. A hello is due now. */
+  /**
+   * This node did nothing for the last `lagUs`: what the neighbour said meanwhile may still wait to be read. That time is
+   * not held against it, the next one is twice as long, and it is asked at once. If the neighbour had to give us up
+   * meanwhile, the answer tells soon.
+   */
+  excuse(nowUs: number, lagUs: number): void {
+    if (this.state.kind === "dead") return;
+    this.patienceUs = 2 * LINK_DEAD_US;
+    this.echoedUs = Math.min(nowUs, this.echoedUs + lagUs);
+    this.helloDueUs = Math.min(this.helloDueUs, nowUs);
+    if (this.doubtedUs !== NEVER) this.doubtedUs = nowUs;
+    if (lagUs < LINK_DEAD_US || this.state.kind !== "up") return;
+    this.doubtedUs = nowUs + DOUBT_US; // twice as long, here too
+    this.doubtSeqno = this.seqno;
+  }
+
+  /** The neighbour is on another path now: its round trip is measured anew. */
+  handleMoved(): void {
+    this.samplesUs.fill(NEVER);
+    this.samples = 0;
+  }
+
+  /** Something speaks against the link: it must echo within a second and two round trips, or is dead. A hello is due now. */
   doubt(nowUs: number): void {
     if (this.doubtedUs !== NEVER) return;
     this.doubtedUs = nowUs;
@@ -121,11 +148,11 @@ export class Neighbour {
       probe: isUrgent,
       routerId: fields.routerId,
       networkTimeMs: fields.networkTimeMs,
-      queueDelayMs: 0,
+      queueDelayMs: fields.queueDelayMs,
       controlSent: fields.controlSent,
       controlProcessed: fields.controlProcessed,
       tableDigest: NO_TABLE_DIGEST,
-      load: 0,
+      load: fields.load,
     };
   }
 
@@ -137,6 +164,8 @@ export class Neighbour {
     this.heardSeqno = hello.seqno;
     this.heardUs = nowUs;
     this.probes = 0;
+    this.queueDelayMs = hello.queueDelayMs;
+    this.load = hello.load;
     const cameUp = this.handleEcho(nowUs, hello);
     return { cameUp, answer: hello.probe || first };
   }
@@ -161,6 +190,7 @@ export class Neighbour {
       .number(this.helloDueUs)
       .number(this.doubtedUs);
     into.number(this.probes).number(this.rttUs).number(this.loss).number(this.cost);
+    into.number(this.queueDelayMs).number(this.load);
   }
 
   private handleEcho(nowUs: number, hello: Hello): boolean {
@@ -186,7 +216,7 @@ export class Neighbour {
   }
 
   private get deadUs(): number {
-    const doubtUs = this.doubtedUs === NEVER ? NEVER : this.doubtedUs + DOUBT_US;
+    const doubtUs = this.doubtedUs === NEVER ? NEVER : this.doubtedUs + DOUBT_US + 2 * this.rttUs;
     return Math.min(this.echoedUs + this.patienceUs, doubtUs);
   }
 

@@ -1,25 +1,39 @@
-import { sameBytes } from "../collections/bytes.js";
 import type { Dialer } from "../link/dialer.js";
 import { Neighbour } from "../link/neighbour.js";
+import { PathCheck } from "../link/path-check.js";
 import type { Session } from "../session/session.js";
 import { NEVER } from "../time/instant.js";
 import type { Plane, Timed } from "./plane.js";
 
-/** One end of a link: one session with a neighbour, over one path. */
+/** One end of a link: one session with a neighbour, over one path at a time. */
 export class Link implements Timed {
   readonly id: number;
-  readonly path: number;
+  /** Where the neighbour is; another one once it has shown that it moved. */
+  path: number;
   readonly timer: number;
   readonly bornUs: number;
   readonly session: Session;
   readonly neighbour: Neighbour;
+  readonly check = new PathCheck();
+  /** The highest packet number that was opened. */
+  newest = -1;
   /** Who dials again when the link is lost: its own, or that of a peer who was quicker. */
   dialer: Dialer | undefined;
+  /** Dialers whose own link was one too many: they dial again when this one is lost. */
+  readonly sated: Dialer[] = [];
+  /** The neighbour showed the link key that we were told, here or in a link that was merged into this one. */
+  isPinned: boolean;
   routerId: Uint8Array | undefined;
-  /** Routing was told that the link is up. */
+  /** Routing knows the link. */
   routed = false;
+  /** The shell was told that the link is up. */
+  wasUp = false;
+  /** The neighbour opened another one since, or was restarted: its death says no more than that. */
+  isSuperseded = false;
   /** When it gives way to its successor. */
   retireAtUs: number = NEVER;
+  /** Merged into another link: nothing new is sent on it, and it ends then. */
+  drainedUs: number = NEVER;
   private readonly onTimeout: (nowUs: number, link: Link) => void;
 
   constructor(args: {
@@ -33,8 +47,10 @@ export class Link implements Timed {
   }) {
     this.id = args.id;
     this.path = args.path;
-    this.session = args.session;
-    this.dialer = args.dialer;
+    const { session, dialer } = args;
+    this.session = session;
+    this.dialer = dialer;
+    this.isPinned = session.initiator && dialer?.pin !== undefined;
     this.bornUs = args.nowUs;
     this.neighbour = new Neighbour(args.nowUs, args.plane.ports.random32);
     this.onTimeout = args.onTimeout;
@@ -50,13 +66,14 @@ export class Link implements Timed {
     return !this.session.initiator;
   }
 
-  /** We opened it and the neighbour showed the link key that we were told. */
-  get isPinned(): boolean {
-    return !this.isIncoming && this.dialer?.pin !== undefined;
+  get isDraining(): boolean {
+    return this.drainedUs !== NEVER;
   }
 
   get nextTimeoutUs(): number {
-    return Math.min(this.neighbour.nextTimeoutUs, this.session.nextTimeoutUs, this.retireAtUs);
+    const { neighbour, session, check } = this;
+    const endUs = Math.min(this.retireAtUs, this.drainedUs);
+    return Math.min(neighbour.nextTimeoutUs, session.nextTimeoutUs, check.nextTimeoutUs, endUs);
   }
 
   handleTimeout(nowUs: number): void {
@@ -85,9 +102,4 @@ export class Peer implements Timed {
   handleTimeout(nowUs: number): void {
     this.onTimeout(nowUs, this);
   }
-}
-
-/** Two links that are up to the same router over the same path. */
-export function isDouble(link: Link, other: Link): boolean {
-  return other !== link && other.isUp && other.path === link.path && sameBytes(other.routerId, link.routerId);
 }

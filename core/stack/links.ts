@@ -1,4 +1,5 @@
 import { sameBytes } from "../collections/bytes.js";
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { KemKeys } from "../crypto/suite.js";
 import type { Dialer } from "../link/dialer.js";
@@ -9,17 +10,26 @@ import { UnknownPool } from "../session/unknown-pool.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
 import { Trace } from "../trace/trace.js";
 import { ByeReason, decodeBye, encodeBye } from "../wire/bye.js";
-import { ControlFrame, LINK_DATAGRAM_BYTES, paddedControlBytes, RecordKind } from "../wire/control-frame.js";
+import {
+  CONTROL_LEAST_BYTES,
+  ControlFrame,
+  LINK_DATAGRAM_BYTES,
+  paddedControlBytes,
+  RecordKind,
+} from "../wire/control-frame.js";
 import { Reader, Writer } from "../wire/cursor.js";
 import { PacketType } from "../wire/flight.js";
 import { decodeHello, encodeHello, type Hello, ROUTER_ID_BYTES } from "../wire/hello.js";
+import { decodeMerge, encodeMerge, type Merge } from "../wire/merge.js";
 import { END_PACKET_BYTES, NETWORK_HEADER_BYTES } from "../wire/network-header.js";
+import { decodePathChallenge, encodePathChallenge, PATH_TOKEN_BYTES } from "../wire/path-challenge.js";
 import { RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES, recordIndex } from "../wire/record.js";
 import { decodeUnknown, encodeUnknown, UNKNOWN_BYTES } from "../wire/unknown.js";
-import { isDouble, Link } from "./link.js";
+import { isCounterpart, isMergeProof, isOursKept, isSuccessor, MERGES_MAX, mergeProof } from "./doubles.js";
+import { Link } from "./link.js";
 import { type HandshakeUser, LinkHandshakes, type LinkOwner } from "./link-handshakes.js";
 import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
-import { LINK_DOWN_REASONS, type LinkDownReason, type PeerStatus } from "./ports.js";
+import { LINK_DOWN_REASONS, type LinkDownReason, type Load, type PeerStatus } from "./ports.js";
 
 /**
  * More links opened by others than this are refused: an ordinary node holds 8, a public relay 64, and each may be
@@ -28,6 +38,10 @@ import { LINK_DOWN_REASONS, type LinkDownReason, type PeerStatus } from "./ports
 const INCOMING_MAX = 128;
 /** A link whose successor is up stays for this long, so that routes move over before it goes. */
 const OVERLAP_US = 5 * SECOND_US;
+/** A link that was merged into another one still takes what is on its way. */
+const DRAIN_US = SECOND_US;
+const LOAD_MAX = 255;
+const QUEUE_DELAY_MS_MAX = 0xffff;
 /** UNKNOWN hints of one second, whatever arrives; beyond, neighbours find out by silence. */
 const HINTS_MAX = 64;
 
@@ -46,8 +60,9 @@ export interface LinkUser {
 /**
  * The lower plane: datagrams of neighbours in and out. Everything above sees numbered links.
  *
- * A link is one session and ends with it. Two to the same router over one path stand side by side for a while, when both
- * ends dialled at once or a session needed a successor; whoever opened the one too many says BYE on it (settleDoubles).
+ * A link is one session and ends with it, but follows its neighbour to another path (PathCheck). Two to the same router
+ * stand side by side for a while: when both ends dialled, until each has proven to the other that both are with it (MERGE),
+ * or when a session needed a successor.
  */
 export class Links implements HandshakeUser {
   private readonly plane: Plane;
@@ -62,6 +77,9 @@ export class Links implements HandshakeUser {
   private readonly small = new Uint8Array(UNKNOWN_BYTES);
   private hints = 0;
   private hintsSinceUs: number = -NEVER;
+  private load: Load = { queueDelayUs: 0, busy: 0 };
+  private readonly incomingCap = new Cap("linksIncoming", INCOMING_MAX);
+  private readonly hintCap = new Cap("linkHints", HINTS_MAX);
 
   constructor(args: { plane: Plane; keys: KemKeys; routerId: Uint8Array; user: LinkUser }) {
     this.plane = args.plane;
@@ -78,10 +96,39 @@ export class Links implements HandshakeUser {
     this.handshakes.addPeer(nowUs, path, pin);
   }
 
+  get caps(): readonly Cap[] {
+    return [this.incomingCap, this.hintCap, ...this.handshakes.caps];
+  }
+
   get upCount(): number {
     let count = 0;
-    for (const link of this.links) if (link?.isUp) count += 1;
+    for (const link of this.links) if (link?.isUp && !link.isDraining) count += 1;
     return count;
+  }
+
+  /** The paths that links and dialers hold, some of them twice: none of them may become another address's. */
+  get pathsInUse(): number[] {
+    const paths: number[] = [];
+    for (const link of this.links) {
+      if (link === undefined) continue;
+      paths.push(link.path);
+      if (link.check.state.kind === "checking") paths.push(link.check.state.path);
+    }
+    return paths;
+  }
+
+  /** How busy this node is, as its next hellos tell. */
+  setLoad(load: Load): void {
+    this.load = load;
+  }
+
+  /** This node did nothing for the last `lagUs`: it doubts itself before it blames a neighbour. */
+  handleLag(nowUs: number, lagUs: number): void {
+    for (const link of this.links) {
+      if (link === undefined) continue;
+      link.neighbour.excuse(nowUs, lagUs);
+      this.plane.watch(link);
+    }
   }
 
   handleDatagram(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
@@ -150,7 +197,7 @@ export class Links implements HandshakeUser {
   status(nowUs: number): PeerStatus[] {
     const all: PeerStatus[] = [];
     for (const link of this.links) {
-      if (link === undefined || link.neighbour.state.kind !== "up") continue;
+      if (link === undefined || link.neighbour.state.kind !== "up" || link.isDraining) continue;
       all.push({
         link: link.id,
         path: link.path,
@@ -160,6 +207,8 @@ export class Links implements HandshakeUser {
         rttUs: link.neighbour.rttUs,
         lossPerMille: link.neighbour.lossPerMille,
         cost: link.neighbour.cost,
+        queueDelayMs: link.neighbour.queueDelayMs,
+        load: link.neighbour.load,
         upUs: nowUs - link.neighbour.state.sinceUs,
       });
     }
@@ -172,11 +221,18 @@ export class Links implements HandshakeUser {
       if (link === undefined) continue;
       into.number(link.id).number(link.path).number(link.bornUs).number(link.retireAtUs);
       into.number(link.routed ? 1 : 0).bytes(link.routerId ?? NO_ROUTER);
+      into
+        .number(link.newest)
+        .number(link.drainedUs)
+        .number(link.isPinned ? 1 : 0)
+        .number(link.isSuperseded ? 1 : 0);
+      into.number(link.sated.length);
       link.session.digest(into);
       link.neighbour.digest(into);
+      link.check.digest(into);
     }
     this.handshakes.digest(into);
-    into.number(this.hints).number(this.hintsSinceUs);
+    into.number(this.hints).number(this.hintsSinceUs).number(this.load.queueDelayUs).number(this.load.busy);
     this.pool.digest(into);
   }
 
@@ -185,15 +241,16 @@ export class Links implements HandshakeUser {
     const owner = index === 0 ? undefined : this.index.get(index);
     if (owner === undefined || owner.kind !== "link") return this.handleStranger(nowUs, path, index, bytes, at, length);
     const { link } = owner;
-    // Not even opened: a copy from elsewhere must not make a replay of the original. Changes of address are not followed.
-    if (link.path !== path) return this.plane.drop("unknownSession");
+    // Before both directions work there is nobody to follow: whoever shakes hands does so on one path.
+    if (link.path !== path && !link.isUp) return this.plane.drop("unknownSession");
     const opened = link.session.open(nowUs, bytes, at, length);
     if (opened <= 0) return this.refuse(opened);
     if (link.dialer?.state.kind === "shaking") this.handshakes.confirm(nowUs, link.dialer, link.session);
+    this.locate(nowUs, link, path, length);
     const body = at + RECORD_HEADER_BYTES;
     const kind = bytes[body]!;
     if (kind === RecordKind.control) {
-      return this.handleControl(nowUs, link, new Reader(bytes, body + 1, body + opened));
+      return this.handleControl(nowUs, link, path, new Reader(bytes, body + 1, body + opened));
     }
     if (!link.isUp) return this.plane.drop("linkDown");
     switch (kind) {
@@ -206,6 +263,55 @@ export class Links implements HandshakeUser {
       default:
         this.plane.drop("malformed");
     }
+  }
+
+  /**
+   * An authentic record came on `path`. The newest one tells where the neighbour is: if that is elsewhere, both places are
+   * asked, and the link stays where it is until the answers have shown that it moved.
+   */
+  private locate(nowUs: number, link: Link, path: number, bytes: number): void {
+    const number = link.session.openedCounter;
+    const isNewest = number > link.newest;
+    if (isNewest) link.newest = number;
+    if (path === link.path) {
+      if (isNewest && link.check.state.kind === "checking") {
+        link.check.handleHere();
+        this.plane.watch(link);
+      }
+      return;
+    }
+    const { rttUs } = link.neighbour;
+    const newToken = () => this.plane.session.entropy(PATH_TOKEN_BYTES);
+    if (link.check.handleElsewhere(nowUs, { path, bytes, isNewest, rttUs, newToken })) this.pollCheck(nowUs, link);
+  }
+
+  private pollCheck(nowUs: number, link: Link): void {
+    const { check } = link;
+    const { state } = check;
+    const step = check.handleTimeout(nowUs, CONTROL_LEAST_BYTES);
+    if (step !== undefined && state.kind === "checking") {
+      if (step.kind === "moved") this.move(nowUs, link, state.path);
+      else {
+        this.sendToken(link, link.path, ControlFrame.pathChallenge, state.oldToken);
+        if (step.isNewToo) this.sendToken(link, state.path, ControlFrame.pathChallenge, state.newToken);
+      }
+    }
+    this.plane.watch(link);
+  }
+
+  private sendToken(link: Link, path: number, type: number, token: Uint8Array): void {
+    const out = this.controlWriter();
+    encodePathChallenge(out.u8(type), { token });
+    this.sendControl(link, out, path);
+  }
+
+  private move(nowUs: number, link: Link, path: number): void {
+    const from = link.path;
+    link.path = path;
+    link.neighbour.handleMoved();
+    this.plane.ports.trace(Trace.linkMoved, link.id, path, from);
+    this.plane.ports.sink.event({ kind: "linkMoved", link: link.id, path });
+    this.sendHello(nowUs, link);
   }
 
   private refuse(fault: number): void {
@@ -239,6 +345,7 @@ export class Links implements HandshakeUser {
     }
     if (this.hints >= HINTS_MAX) return;
     this.hints += 1;
+    this.hintCap.note(this.hints);
     encodeUnknown(new Writer(this.small), { index });
     this.plane.ports.sink.transmit(path, this.small, 0, UNKNOWN_BYTES);
   }
@@ -247,10 +354,12 @@ export class Links implements HandshakeUser {
     const unknown = decodeUnknown(new Reader(bytes, at, at + length));
     if (unknown === undefined) return this.plane.drop("malformed");
     const link = this.links.find((one) => one?.path === path && one.session.peerIndex === unknown.index);
-    if (link?.dialer !== undefined && nowUs - link.bornUs >= SECOND_US) this.handshakes.redial(nowUs, path);
+    if (link?.dialer === undefined || nowUs - link.bornUs < SECOND_US) return;
+    this.handshakes.redial(nowUs, link.dialer.path); // where it was told to dial: the link may have moved since
   }
 
-  private handleControl(nowUs: number, link: Link, frames: Reader): void {
+  private handleControl(nowUs: number, link: Link, path: number, frames: Reader): void {
+    let isAsked = false; // one answer for one record, whatever stands in it
     while (frames.remaining > 0) {
       const type = frames.u8();
       if (type === ControlFrame.padding) return;
@@ -266,8 +375,22 @@ export class Links implements HandshakeUser {
           return this.plane.drop("malformed");
         }
         this.sendRekey(nowUs, link);
-      } else if (!link.isUp) {
-        return; // routes before the first echo: the neighbour repeats them
+      } else if (type === ControlFrame.pathChallenge || type === ControlFrame.pathResponse) {
+        const said = decodePathChallenge(frames);
+        if (said === undefined) return this.plane.drop("malformed");
+        if (type === ControlFrame.pathResponse) {
+          link.check.handleResponse(path, link.path, said.token);
+          this.pollCheck(nowUs, link);
+        } else if (!isAsked) {
+          isAsked = true;
+          this.sendToken(link, path, ControlFrame.pathResponse, said.token);
+        }
+      } else if (type === ControlFrame.merge) {
+        const said = decodeMerge(frames);
+        if (said === undefined) return this.plane.drop("malformed");
+        this.handleMerge(nowUs, link, said);
+      } else if (!link.routed) {
+        return; // routes before the first echo, which the neighbour repeats, or of a link that was given up
       } else if (!this.plane.routing.handleFrame(nowUs, link.id, type, frames)) {
         return this.plane.drop("malformed");
       }
@@ -282,8 +405,8 @@ export class Links implements HandshakeUser {
     const { cameUp, answer } = neighbour.handleHello(nowUs, hello);
     if (link.isUp) time.observe(nowUs, link.id, hello.networkTimeMs, neighbour.rttUs >> 1);
     if (cameUp) this.linkUp(nowUs, link);
-    else if (link.isUp && neighbour.settleCost()) this.costChanged(nowUs, link);
-    if (link.isUp) {
+    else if (link.routed && neighbour.settleCost()) this.costChanged(nowUs, link);
+    if (link.routed) {
       routing.linkRtt(link.id, neighbour.rttUs);
       routing.handleHello(nowUs, link.id, hello.controlSent, hello.controlProcessed);
     }
@@ -295,7 +418,7 @@ export class Links implements HandshakeUser {
 
   /**
    * False when a hello of `routerId` does not belong to the link. The first one names its neighbour: when that is
-   * another router than before on this path, the process there was restarted, and its old links go at once.
+   * another router than before on this path, the process there was restarted, it seems, and its old links must answer.
    */
   private recognise(nowUs: number, link: Link, routerId: Uint8Array): boolean {
     if (link.routerId !== undefined) return sameBytes(link.routerId, routerId);
@@ -305,7 +428,7 @@ export class Links implements HandshakeUser {
     }
     for (const other of this.links) {
       if (other?.routerId === undefined || other.path !== link.path) continue;
-      if (!sameBytes(other.routerId, routerId)) this.down(nowUs, other, "replaced");
+      if (!sameBytes(other.routerId, routerId)) this.supersede(nowUs, other);
     }
     link.routerId = routerId.slice();
     return true;
@@ -314,6 +437,7 @@ export class Links implements HandshakeUser {
   private linkUp(nowUs: number, link: Link): void {
     const { id, path, isPinned, isIncoming } = link;
     link.routed = true;
+    link.wasUp = true;
     this.plane.routing.linkUp(nowUs, id, link.routerId!, link.neighbour.cost);
     this.plane.ports.trace(Trace.linkUp, id, path, 0);
     this.plane.ports.sink.event({ kind: "linkUp", link: id, path, pinned: isPinned, incoming: isIncoming });
@@ -321,33 +445,75 @@ export class Links implements HandshakeUser {
     this.handshakes.entrust(nowUs, link);
   }
 
-  /**
-   * `link` came up beside another to the same router on the same path. Decided by who opened them, so that both ends
-   * agree, and done by the opener, who alone knows whether a pin holds a link.
-   */
+  /** `link` came up beside others to the same router. */
   private settleDoubles(nowUs: number, link: Link): void {
     for (const other of this.links) {
-      if (other === undefined || !isDouble(link, other)) continue;
-      if (other.isIncoming === link.isIncoming) this.succeed(nowUs, other);
-      else this.giveWay(nowUs, link.isIncoming ? other : link, link.isIncoming ? link : other);
+      if (other === undefined) continue;
+      if (isSuccessor(link, other)) this.succeed(nowUs, other);
+      else if (isCounterpart(link, other)) this.sendHello(nowUs, other); // with the proof that both are with us
     }
   }
 
-  /** Both ends dialled at once: the link that the higher router id opened is one too many. */
-  private giveWay(nowUs: number, ours: Link, theirs: Link): void {
-    if (ours.isPinned || !isLower(theirs.routerId!, this.routerId)) return;
-    theirs.dialer ??= ours.dialer;
-    this.close(nowUs, ours, "replaced", ByeReason.replaced);
-  }
-
   /**
-   * The opener has a younger link: as successor of a session that is used up, or because he lost this one. The hello
-   * that is due now tells: no answer, and it is dead within a second.
+   * The opener has a younger link: as successor of a session that is used up, or because he lost this one.
    */
   private succeed(nowUs: number, older: Link): void {
-    older.neighbour.doubt(nowUs);
     if (!older.isIncoming) older.retireAtUs = nowUs + OVERLAP_US;
+    this.supersede(nowUs, older);
+  }
+
+  /** The hello that is due now tells whether anybody still holds the link: without an answer it is dead in a moment. */
+  private supersede(nowUs: number, older: Link): void {
+    older.isSuperseded = true;
+    older.neighbour.doubt(nowUs);
     this.plane.watch(older);
+  }
+
+  /** Says under `link` which other links to the same neighbour are with us as well. */
+  private writeMerges(link: Link, out: Writer): void {
+    if (!link.isUp || link.isDraining) return;
+    let count = 0;
+    for (const other of this.links) {
+      if (other === undefined || !isCounterpart(link, other)) continue;
+      const proof = mergeProof(this.plane.session.suite, link, other, true);
+      encodeMerge(out.u8(ControlFrame.merge), { index: other.session.peerIndex, proof });
+      count += 1;
+      if (count >= MERGES_MAX) return;
+    }
+  }
+
+  /** The neighbour on `carrier` says that one more link is with it. If it proves that, one of the two is enough. */
+  private handleMerge(nowUs: number, carrier: Link, said: Merge): void {
+    const owner = this.index.get(said.index);
+    if (owner?.kind !== "link" || !carrier.isUp || carrier.isDraining || !isCounterpart(carrier, owner.link)) return;
+    const other = owner.link;
+    if (!isMergeProof(this.plane.session.suite, carrier, other, said.proof)) return this.plane.drop("protocol");
+    const [ours, theirs] = carrier.isIncoming ? [other, carrier] : [carrier, other];
+    const isOurs = isOursKept(this.routerId, theirs.routerId!);
+    this.sendHello(nowUs, carrier); // our proof, while both still stand
+    this.merge(nowUs, isOurs ? ours : theirs, isOurs ? theirs : ours);
+  }
+
+  /** `spare` ends in favour of `kept`, which inherits what was proven about it and whoever looks after it. */
+  private merge(nowUs: number, kept: Link, spare: Link): void {
+    kept.isPinned ||= spare.isPinned;
+    for (const dialer of [spare.dialer, ...spare.sated.splice(0)]) {
+      if (dialer === undefined) continue;
+      if (kept.dialer === undefined) kept.dialer = dialer;
+      else kept.sated.push(dialer);
+    }
+    spare.dialer = undefined;
+    spare.drainedUs = nowUs + DRAIN_US;
+    this.unroute(nowUs, spare);
+    this.plane.watch(spare);
+  }
+
+  /** Nothing more goes over the link, and what it taught is dropped. */
+  private unroute(nowUs: number, link: Link): void {
+    if (!link.routed) return;
+    link.routed = false;
+    this.plane.time.forget(link.id);
+    this.plane.routing.linkDown(nowUs, link.id);
   }
 
   private costChanged(nowUs: number, link: Link): void {
@@ -370,8 +536,8 @@ export class Links implements HandshakeUser {
     this.index.delete(link.session.localIndex);
     link.session.erase();
     this.plane.time.forget(link.id);
-    if (link.routed) {
-      this.plane.routing.linkDown(nowUs, link.id);
+    this.unroute(nowUs, link);
+    if (link.wasUp) {
       this.plane.ports.trace(Trace.linkDown, link.id, LINK_DOWN_REASONS.indexOf(reason), 0);
       this.plane.ports.sink.event({ kind: "linkDown", link: link.id, path: link.path, reason });
     }
@@ -379,22 +545,26 @@ export class Links implements HandshakeUser {
   }
 
   private redial(nowUs: number, link: Link): void {
-    const { dialer } = link;
-    if (dialer?.state.kind !== "linked" || this.links.some((one) => one?.dialer === dialer)) return;
-    this.handshakes.handleLost(nowUs, dialer);
+    for (const dialer of [link.dialer, ...link.sated]) {
+      if (dialer?.state.kind !== "linked") continue;
+      const isCared = this.links.some((one) => one?.dialer === dialer || one?.sated.includes(dialer));
+      if (!isCared) this.handshakes.handleLost(nowUs, dialer);
+    }
   }
 
   private linkTimeout(nowUs: number, link: Link): void {
     const step = link.neighbour.handleTimeout(nowUs);
     link.session.handleTimeout(nowUs);
     // It may be that we are heard all the same: then the neighbour need not wait for his own six seconds.
-    if (step === "dead") return this.close(nowUs, link, "dead", ByeReason.unheard);
+    if (step === "dead") return this.close(nowUs, link, link.isSuperseded ? "replaced" : "dead", ByeReason.unheard);
+    if (nowUs >= link.drainedUs) return this.close(nowUs, link, "replaced", ByeReason.replaced);
+    this.pollCheck(nowUs, link);
     if (link.routed && this.plane.routing.isStalled(nowUs, link.id)) {
       return this.close(nowUs, link, "stalled", ByeReason.unheard);
     }
     if (nowUs >= link.retireAtUs) {
       link.retireAtUs = NEVER;
-      const isSucceeded = this.links.some((other) => other !== undefined && isDouble(link, other));
+      const isSucceeded = this.links.some((other) => other !== undefined && isSuccessor(link, other));
       if (isSucceeded) return this.close(nowUs, link, "replaced", ByeReason.replaced);
     }
     if (step === "hello") this.sendHello(nowUs, link);
@@ -419,10 +589,13 @@ export class Links implements HandshakeUser {
     const hello = link.neighbour.nextHello(nowUs, {
       routerId: this.routerId,
       networkTimeMs: this.plane.time.milliseconds(nowUs),
-      controlSent: link.isUp ? routing.controlSent(link.id) : 0,
-      controlProcessed: link.isUp ? routing.controlProcessed(link.id) : 0,
+      controlSent: link.routed ? routing.controlSent(link.id) : 0,
+      controlProcessed: link.routed ? routing.controlProcessed(link.id) : 0,
+      queueDelayMs: Math.min(QUEUE_DELAY_MS_MAX, Math.ceil(this.load.queueDelayUs / 1000)),
+      load: Math.min(LOAD_MAX, this.load.busy),
     });
     encodeHello(out.u8(ControlFrame.hello), hello);
+    this.writeMerges(link, out);
     this.sendControl(link, out);
     this.plane.watch(link);
   }
@@ -436,16 +609,16 @@ export class Links implements HandshakeUser {
     return out.u8(RecordKind.control);
   }
 
-  private sendControl(link: Link, out: Writer): void {
+  private sendControl(link: Link, out: Writer, path = link.path): void {
     const bare = out.offset - RECORD_HEADER_BYTES + RECORD_OVERHEAD_BYTES;
     out.zeros(paddedControlBytes(bare) - bare);
-    this.send(link, this.out, 0, out.offset - RECORD_HEADER_BYTES);
+    this.send(link, this.out, 0, out.offset - RECORD_HEADER_BYTES, path);
   }
 
-  private send(link: Link, bytes: Uint8Array, at: number, length: number): boolean {
+  private send(link: Link, bytes: Uint8Array, at: number, length: number, path = link.path): boolean {
     const total = link.session.seal(bytes, at, length);
     if (total === 0) return false;
-    this.plane.ports.sink.transmit(link.path, bytes, at, total);
+    this.plane.ports.sink.transmit(path, bytes, at, total);
     return true;
   }
 
@@ -474,7 +647,7 @@ export class Links implements HandshakeUser {
   }
 
   incomingOn(path: number): Link | undefined {
-    return this.links.find((one) => one?.path === path && one.isUp && one.dialer === undefined);
+    return this.links.find((one) => one?.path === path && one.isUp && !one.isDraining && one.dialer === undefined);
   }
 
   private get incomingCount(): number {
@@ -496,15 +669,11 @@ export class Links implements HandshakeUser {
     const onTimeout = (now: number, self: Link) => this.linkTimeout(now, self);
     const link = new Link({ id, path, plane: this.plane, session, dialer, nowUs, onTimeout });
     this.links[id] = link;
+    this.incomingCap.note(this.incomingCount);
     this.index.set(session.localIndex, { kind: "link", link });
     this.plane.handshakes.done += 1;
     this.plane.ports.trace(Trace.handshakeDone, 0, session.localIndex, 0);
     this.plane.watch(link);
     return link;
   }
-}
-
-function isLower(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return a[i]! < b[i]!;
-  return false;
 }

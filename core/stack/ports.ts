@@ -61,6 +61,14 @@ export interface StackConfig {
   readonly sessionLimits?: Partial<SessionLimits> | undefined;
 }
 
+/** How busy the shell is, as it measured. Neighbours are told with each hello. */
+export interface Load {
+  /** How long a datagram waited before the stack got it, the longest of late, microseconds. */
+  readonly queueDelayUs: number;
+  /** Share of its time that the shell was at work, 0 idle to 255 always. */
+  readonly busy: number;
+}
+
 /** Why a stream came to nothing: an EndCode of the wire, or one of these, which say how far this node itself got. */
 export const LocalCode = {
   /** No route to the NAC within ten seconds. */
@@ -95,6 +103,8 @@ export type StackEvent =
       readonly incoming: boolean;
     }
   | { readonly kind: "linkDown"; readonly link: number; readonly path: number; readonly reason: LinkDownReason }
+  /** The neighbour has another address now; the link and all that runs over it goes on. */
+  | { readonly kind: "linkMoved"; readonly link: number; readonly path: number }
   /** A peer wants `port`: answer with acceptStream or reset. */
   | { readonly kind: "streamOpened"; readonly stream: number; readonly port: number }
   | { readonly kind: "streamAccepted"; readonly stream: number }
@@ -123,6 +133,9 @@ export interface PeerStatus {
   readonly rttUs: number;
   readonly lossPerMille: number;
   readonly cost: number;
+  /** As the neighbour says of itself: how long a record waits there, and how busy it is, 0 to 255. */
+  readonly queueDelayMs: number;
+  readonly load: number;
   readonly upUs: number;
 }
 
@@ -144,4 +157,8 @@ export interface StackStatus {
   readonly drops: Record<DropReason, number>;
   readonly handshakes: Readonly<Record<HandshakeResult, number>>;
   readonly replays: number;
+  /** What waits just now. */
+  readonly queues: Readonly<Record<string, number>>;
+  /** What strangers can fill: its bound, and the most that it ever held. */
+  readonly caps: Readonly<Record<string, { readonly limit: number; readonly peak: number }>>;
 }

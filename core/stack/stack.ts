@@ -1,14 +1,17 @@
+import type { Cap } from "../collections/cap.js";
 import { Digest } from "../collections/digest.js";
 import { networkIdOf } from "../crypto/identity.js";
+import { LAG_US } from "../link/neighbour.js";
 import { NetworkTime } from "../link/network-time.js";
 import { Routing } from "../routing/routing.js";
 import { DeadlineHeap } from "../time/deadline-heap.js";
+import { NEVER } from "../time/instant.js";
 import { ROUTER_ID_BYTES } from "../wire/hello.js";
 import { DropCounters } from "./drops.js";
 import { Ends } from "./ends.js";
 import { Links } from "./links.js";
 import { Plane } from "./plane.js";
-import type { PeerStatus, RouteStatus, StackConfig, StackPorts, StackStatus } from "./ports.js";
+import type { Load, PeerStatus, RouteStatus, StackConfig, StackPorts, StackStatus } from "./ports.js";
 
 /** Timers of one call: the rest is due at once again, so that the shell can read its sockets in between. */
 const TIMEOUTS_MAX = 256;
@@ -27,6 +30,9 @@ export class Stack {
   private readonly ports: StackPorts;
   private epoch: number;
   private readonly serviceNumber: number;
+  /** The deadline as the shell was told it last, and the input before. A shell that sleeps is late for the one after the other. */
+  private dueUs: number = NEVER;
+  private inputUs: number;
   private readonly heap = new DeadlineHeap();
   private readonly plane: Plane;
   private readonly links: Links;
@@ -36,6 +42,7 @@ export class Stack {
   constructor(nowUs: number, config: StackConfig, ports: StackPorts) {
     const { suite, entropy, random32, trace, allocate, dictionary } = ports;
     this.ports = ports;
+    this.inputUs = nowUs;
     this.epoch = Math.min(EPOCH_MAX, Math.max(config.storedEpoch + 1, config.wallClockSeconds)); // never wraps to 0
     this.serviceNumber = dictionary.intern(config.service.nac);
     const routerId = entropy(ROUTER_ID_BYTES);
@@ -96,6 +103,13 @@ export class Stack {
       due.handleTimeout(nowUs);
     }
     if (this.plane.routing.nextTimeoutUs <= nowUs) this.plane.routing.handleTimeout(nowUs);
+    return this.settle(nowUs);
+  }
+
+  /** How busy the shell is; hellos tell the neighbours. */
+  handleLoad(nowUs: number, load: Load): number {
+    this.tick(nowUs);
+    this.links.setLoad(load);
     return this.settle(nowUs);
   }
 
@@ -230,11 +244,18 @@ export class Stack {
       drops: drops.all(),
       handshakes: { ...handshakes },
       replays,
+      queues: { ...this.ends.queues },
+      caps: peaksOf([...this.links.caps, ...this.ends.caps]),
     };
   }
 
   peers(nowUs: number): PeerStatus[] {
     return this.links.status(nowUs);
+  }
+
+  /** Paths that must not become another address's, some of them twice. */
+  get pathsInUse(): readonly number[] {
+    return this.links.pathsInUse;
   }
 
   routes(): RouteStatus[] {
@@ -270,8 +291,11 @@ export class Stack {
     this.ports.sink.persist({ kind: "epoch", nac: this.ports.dictionary.bytesOf(destination), epoch });
   }
 
-  /** Before an input: routing counts in the current slot of network time. */
+  /** Before an input: what it means that it comes so late; and routing counts in the current slot of network time. */
   private tick(nowUs: number): void {
+    const lagUs = nowUs - Math.max(this.dueUs, this.inputUs);
+    this.inputUs = nowUs;
+    if (lagUs >= LAG_US) this.links.handleLag(nowUs, lagUs);
     this.plane.routing.setSlot(this.plane.time.slot(nowUs));
   }
 
@@ -279,6 +303,11 @@ export class Stack {
   private settle(nowUs: number): number {
     this.ends.settle(nowUs);
     this.links.flushControl(nowUs);
-    return this.nextDeadlineUs;
+    this.dueUs = this.nextDeadlineUs;
+    return this.dueUs;
   }
+}
+
+function peaksOf(caps: readonly Cap[]): StackStatus["caps"] {
+  return Object.fromEntries(caps.map(({ name, limit, peak }) => [name, { limit, peak }]));
 }

@@ -12,6 +12,8 @@ export const Trace = {
   linkDown: 101,
   /** link id, cost class 1..4 */
   linkCost: 102,
+  /** link id, path, path before */
+  linkMoved: 103,
   /** destination, next-hop link id, metric */
   routeSelected: 200,
   /** destination */

@@ -24,13 +24,18 @@ export const ControlFrame = {
   bye: 6,
   rekeyOffer: 7,
   rekeyAnswer: 8,
+  pathChallenge: 9,
+  pathResponse: 10,
+  merge: 11,
+  tableQuery: 12,
+  tableSums: 13,
 } as const;
 
 /** The largest UDP payload that we ever send: what IPv6 carries everywhere (RFC 8200 section 5, less headers). */
 export const LINK_DATAGRAM_BYTES = 1200;
 
 const CONTROL_STEP_BYTES = 64;
-const CONTROL_LEAST_BYTES = 128;
+export const CONTROL_LEAST_BYTES = 128;
 
 /** The UDP payload of a CONTROL record of `bytes` (header and tag included) after padding. */
 export function paddedControlBytes(bytes: number): number {

@@ -11,11 +11,11 @@ import type { Reader, Writer } from "./cursor.js";
  *       14     1  flags             bit 0: probe, answer at once
  *       15     8  routerId          random, one per node and start; breaks ties of the feasibility condition
  *       23     6  networkTimeMs     sender's idea of network time, milliseconds since 1970
- *       29     2  queueDelayMs      how long a record waits before it leaves
+ *       29     2  queueDelayMs      how long a record waits at the sender before it is dealt with
  *       31     4  controlSent       newest control message number sent on this link
  *       35     4  controlProcessed  all control messages up to this number were processed
  *       39     8  tableDigest       zero until table digests are built
- *       47     1  load              0 idle .. 255 full; zero until relays measure it
+ *       47     1  load              how busy the sender is, 0 idle .. 255 full
  */
 export interface Hello {
   readonly seqno: number;

@@ -9,7 +9,14 @@ import { LINK_DATAGRAM_BYTES } from "../../core/wire/control-frame.js";
 import type { Hello } from "../../core/wire/hello.js";
 import { randomFrom } from "../support/random.js";
 
-const FIELDS = { routerId: new Uint8Array(8), networkTimeMs: 0, controlSent: 0, controlProcessed: 0 };
+const FIELDS = {
+  routerId: new Uint8Array(8),
+  networkTimeMs: 0,
+  controlSent: 0,
+  controlProcessed: 0,
+  queueDelayMs: 0,
+  load: 0,
+};
 const START_US = 100 * SECOND_US;
 
 /** Two ends of a link in virtual time. `carries` decides for each hello whether it arrives. */
@@ -227,19 +234,56 @@ test("what was said before we listened is not loss", () => {
   expect(ada.lossPerMille).toBe(0);
 });
 
-test("a node whose own timer rang late waits twice as long before it blames others", () => {
+/** Lets one end ring its timers until it gives the other up; answers when. */
+function deathOf(one: Neighbour, fromUs: number): number {
+  for (let nowUs = fromUs; ; nowUs = one.nextTimeoutUs) {
+    const step = one.handleTimeout(nowUs);
+    if (step === "hello") one.nextHello(nowUs, FIELDS);
+    if (step === "dead") return nowUs;
+  }
+}
+
+test("a node whose own timer rang late leaves that time out and waits twice as long before it blames others", () => {
   const pair = new Pair().run(10 * SECOND_US);
   const [ada] = pair.ends;
-  pair.carries = () => false;
-  const asleepUntilUs = pair.nowUs + 7 * SECOND_US;
+  const dueUs = ada.nextTimeoutUs;
+  const lagUs = 4 * SECOND_US;
 
-  expect(ada.handleTimeout(asleepUntilUs)).toBe("hello");
-  ada.nextHello(asleepUntilUs, FIELDS);
-  expect(ada.state.kind).toBe("up");
-  expect(ada.handleTimeout(pair.nowUs + 12 * SECOND_US)).toBe("dead");
+  const diedUs = deathOf(ada, dueUs + lagUs);
+
+  expect(diedUs - (dueUs + lagUs)).toBeGreaterThan(2 * LINK_DEAD_US - HELLO_INTERVAL_US);
+  expect(diedUs - (dueUs + lagUs)).toBeLessThanOrEqual(2 * LINK_DEAD_US);
 });
 
-test("a link in doubt asks at once and is dead after a second without an echo", () => {
+test("a node that slept for longer than others wait asks at once, and gives up after two seconds without an echo", () => {
+  for (const asleepUs of [6, 30, 600, 8 * 3600].map((seconds) => seconds * SECOND_US)) {
+    const pair = new Pair().run(10 * SECOND_US);
+    const [ada] = pair.ends;
+    const awakeUs = ada.nextTimeoutUs + asleepUs;
+
+    expect(ada.handleTimeout(awakeUs)).toBe("hello");
+    expect(ada.nextHello(awakeUs, FIELDS).probe).toBe(true);
+    const diedUs = deathOf(ada, ada.nextTimeoutUs);
+
+    expect(diedUs - awakeUs).toBe(2 * SECOND_US + 2 * ada.rttUs);
+  }
+});
+
+test("a neighbour that was heard after a long sleep of our own is not blamed for it", () => {
+  const pair = new Pair().run(10 * SECOND_US);
+  const [ada, bob] = pair.ends;
+  const awakeUs = ada.nextTimeoutUs + 600 * SECOND_US;
+  expect(ada.handleTimeout(awakeUs)).toBe("hello");
+  bob.handleHello(awakeUs, ada.nextHello(awakeUs, FIELDS));
+
+  ada.handleHello(awakeUs + 20 * MILLISECOND_US, bob.nextHello(awakeUs, FIELDS));
+
+  expect(ada.state.kind).toBe("up");
+  expect(ada.nextTimeoutUs - awakeUs).toBeLessThanOrEqual(HELLO_INTERVAL_US);
+  expect(ada.handleTimeout(awakeUs + 3 * SECOND_US)).toBe("hello");
+});
+
+test("a link in doubt asks at once and is dead after a second and two round trips without an echo", () => {
   const pair = new Pair().run(10 * SECOND_US);
   const [ada] = pair.ends;
   pair.carries = () => false;
@@ -251,6 +295,8 @@ test("a link in doubt asks at once and is dead after a second without an echo", 
   pair.run(999 * MILLISECOND_US);
   expect(ada.state.kind).toBe("up");
   expect(pair.said.filter(({ from, hello }) => from === 0 && hello.probe).length).toBe(4);
+  pair.run(2 * ada.rttUs);
+  expect(ada.state.kind).toBe("up");
   pair.run(MILLISECOND_US);
 
   expect(ada.state.kind).toBe("dead");

@@ -6,6 +6,7 @@ const FROZEN: Readonly<Record<string, number>> = {
   linkUp: 100,
   linkDown: 101,
   linkCost: 102,
+  linkMoved: 103,
   routeSelected: 200,
   routeLost: 201,
   routeRequested: 202,

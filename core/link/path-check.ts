@@ -1,0 +1,132 @@
+import { sameBytes } from "../collections/bytes.js";
+import type { Digest } from "../collections/digest.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
+
+// Tuning constants.
+const TRIES_MAX = 3;
+const TRY_INTERVAL_US = 70 * MILLISECOND_US;
+/** The path that carried the link so far gets this long, and two round trips, to show that it still does. */
+const SILENCE_US = 200 * MILLISECOND_US;
+/** How long an answer on the new path is waited for, beside two round trips. */
+const ANSWER_US = SECOND_US;
+/** Between the starts of two checks of one link, whoever causes them. */
+const CHECK_SPACING_US = SECOND_US;
+
+/**
+ *   settled   the neighbour is where it was
+ *   checking  its newest record came from `path`: both paths are asked, each with a token of its own
+ */
+export type PathCheckState =
+  | { readonly kind: "settled" }
+  | {
+      readonly kind: "checking";
+      readonly path: number;
+      readonly newToken: Uint8Array;
+      readonly oldToken: Uint8Array;
+      /** Without an answer on the new path the check is over then. */
+      readonly endUs: number;
+      /** The old path must be silent until then. */
+      readonly silentUntilUs: number;
+      /** Of authentic records on `path`, not yet spent on challenges. */
+      creditBytes: number;
+      tries: number;
+      tryUs: number;
+      isAnswered: boolean;
+    };
+
+/** What to do about a check: ask again (`isNewToo`: the new path may be asked as well), or the neighbour has moved. */
+export type PathCheckStep = { readonly kind: "ask"; readonly isNewToo: boolean } | { readonly kind: "moved" };
+
+/**
+ * Has a neighbour moved to another path, as one behind a NAT does without knowing it?
+ *
+ *   settled --(newest record from elsewhere)--> checking --(answered there, and silence on the old path)--> moved
+ *      ^                                           |
+ *      +--(the old path lives, or no answer)-------+
+ *
+ * Whoever copies records and is quicker than the original also shows up "elsewhere", and may pass our question on to the
+ * neighbour and his answer back to us. But then the old path answers too, and the link stays where it is (RFC 9000
+ * section 9.3.3 has the attack). One check at a time, a few datagrams each, never more bytes to the new path than came
+ * from it.
+ */
+export class PathCheck {
+  state: PathCheckState = { kind: "settled" };
+  private restUntilUs: number = -NEVER;
+
+  get nextTimeoutUs(): number {
+    const { state } = this;
+    if (state.kind === "settled") return NEVER;
+    const endUs = state.isAnswered ? state.silentUntilUs : state.endUs;
+    return Math.min(endUs, state.tries < TRIES_MAX ? state.tryUs : NEVER);
+  }
+
+  /** An authentic record of `bytes` came on `path`, which is not the link's. True when a check begins by it. */
+  handleElsewhere(
+    nowUs: number,
+    args: { path: number; bytes: number; isNewest: boolean; rttUs: number; newToken: () => Uint8Array },
+  ): boolean {
+    const { state } = this;
+    if (state.kind === "checking") {
+      if (state.path === args.path) state.creditBytes += args.bytes;
+      return false;
+    }
+    if (!args.isNewest || nowUs < this.restUntilUs) return false;
+    this.restUntilUs = nowUs + CHECK_SPACING_US;
+    this.state = {
+      kind: "checking",
+      path: args.path,
+      newToken: args.newToken(),
+      oldToken: args.newToken(),
+      endUs: nowUs + ANSWER_US + 2 * args.rttUs,
+      silentUntilUs: nowUs + SILENCE_US + 2 * args.rttUs,
+      creditBytes: args.bytes,
+      tries: 0,
+      tryUs: nowUs,
+      isAnswered: false,
+    };
+    return true;
+  }
+
+  /** The neighbour's newest record came on the link's own path: it is still there. */
+  handleHere(): void {
+    this.state = { kind: "settled" };
+  }
+
+  /** A PATH_RESPONSE came on `path`; `here` is the link's. */
+  handleResponse(path: number, here: number, token: Uint8Array): void {
+    const { state } = this;
+    if (state.kind === "settled") return;
+    if (path === here && sameBytes(token, state.oldToken)) this.handleHere();
+    else if (path === state.path && sameBytes(token, state.newToken)) state.isAnswered = true;
+  }
+
+  /** `challengeBytes` is what one question costs on the wire. */
+  handleTimeout(nowUs: number, challengeBytes: number): PathCheckStep | undefined {
+    const { state } = this;
+    if (state.kind === "settled" || nowUs < this.nextTimeoutUs) return undefined;
+    if (state.isAnswered && nowUs >= state.silentUntilUs) {
+      this.state = { kind: "settled" };
+      return { kind: "moved" };
+    }
+    if (nowUs >= state.endUs) {
+      this.state = { kind: "settled" };
+      return undefined;
+    }
+    if (state.tries >= TRIES_MAX || nowUs < state.tryUs) return undefined;
+    state.tries += 1;
+    state.tryUs = nowUs + TRY_INTERVAL_US;
+    const isNewToo = state.creditBytes >= challengeBytes;
+    if (isNewToo) state.creditBytes -= challengeBytes;
+    return { kind: "ask", isNewToo };
+  }
+
+  digest(into: Digest): void {
+    const { state } = this;
+    into.number(this.restUntilUs).number(state.kind === "checking" ? state.path : -1);
+    if (state.kind === "checking")
+      into
+        .number(state.tries)
+        .number(state.creditBytes)
+        .number(state.isAnswered ? 1 : 0);
+  }
+}
