@@ -24,9 +24,6 @@ const ROUND_MAX = 0xffff;
 /** This near the end of its rounds, or of the updates of one, a session wants a successor. */
 const ROUNDS_SPARE = 512;
 const UPDATES_SPARE = 16;
-/** The last sixteenth of the packet numbers is for moving to a successor. */
-const NUMBERS_SPARE = 1 / 16;
-
 const U32 = 0x1_0000_0000;
 const SECONDS = 1_000_000;
 
@@ -135,8 +132,8 @@ export class Session {
   }
 
   /**
-   * Time to open another session for what starts now: numbers, rounds or updates run out, too much was forged, or the
-   * peer takes no part in new rounds.
+   * Time to open another session for what starts now: half of the numbers are used or half of the forgeries came, rounds
+   * or updates run out, or the peer takes no part in new rounds.
    */
   get wantsSuccessor(): boolean {
     const { sending, receiving, limits } = this;
@@ -144,7 +141,7 @@ export class Session {
     const number = Math.max(this.sealed, this.openedCounter);
     const update = Math.max(updateOf(sending.id), updateOf(receiving.current.id));
     return (
-      number >= limits.numbersMax * (1 - NUMBERS_SPARE) ||
+      number >= limits.numbersMax / 2 ||
       update > UPDATE_MAX - UPDATES_SPARE ||
       receiving.round > ROUND_MAX - ROUNDS_SPARE ||
       this.forged >= limits.forgedMax / 2 ||
@@ -156,6 +153,14 @@ export class Session {
   get canSeal(): boolean {
     if (this.sending === undefined || this.sealed >= this.limits.numbersMax) return false;
     return this.sealedUnder < this.limits.packetsMax || updateOf(this.sending.id) < UPDATE_MAX;
+  }
+
+  /**
+   * Leaves out the next packet number: no record will ever carry it, so a peer that claims to have received it lies. At the
+   * last numbers it does nothing.
+   */
+  skip(): void {
+    if (this.sealed < this.limits.numbersMax) this.sealed += 1;
   }
 
   /**

@@ -9,10 +9,12 @@ import { Transport } from "../transport/transport.js";
 import { CELL_BYTES, EndCode, FrameType } from "../wire/cell.js";
 import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
 import { type Reader, Writer } from "../wire/cursor.js";
+import { DatagramFrame, decodeDatagram } from "../wire/datagram-frame.js";
 import { NETWORK_HEADER_BYTES } from "../wire/network-header.js";
 import type { Params } from "../wire/params.js";
 import { RECORD_HEADER_BYTES } from "../wire/record.js";
 import { REKEY_OFFER_BYTES } from "../wire/rekey-offer.js";
+import type { Flows } from "./flows.js";
 import type { Plane, Timed } from "./plane.js";
 import type { StreamHandles } from "./stream-handles.js";
 
@@ -76,6 +78,8 @@ export class EndSession implements Timed {
   private readonly streams: Streams;
   private readonly transport: Transport;
   private readonly handles: StreamHandles<EndSession>;
+  private readonly flows: Flows<EndSession>;
+  private readonly datagram = new DatagramFrame();
   private readonly handleOf = new Map<number, number>();
   private readonly send: (nowUs: number, bytes: Uint8Array) => void;
   private readonly onOver: (self: EndSession) => void;
@@ -93,6 +97,7 @@ export class EndSession implements Timed {
     args: NewSession & {
       plane: Plane;
       streams: StreamHandles<EndSession>;
+      flows: Flows<EndSession>;
       send: (nowUs: number, bytes: Uint8Array) => void;
       onOver: (self: EndSession) => void;
     },
@@ -106,6 +111,7 @@ export class EndSession implements Timed {
     this.timer = args.plane.enrol(this);
     this.plane = args.plane;
     this.handles = args.streams;
+    this.flows = args.flows;
     this.send = args.send;
     this.onOver = args.onOver;
     this.usedUs = args.nowUs;
@@ -220,7 +226,7 @@ export class EndSession implements Timed {
   }
 
   openStream(nowUs: number, stream: number, port: number): void {
-    if (this.handleOf.size === 0) this.usedUs = nowUs;
+    this.beginUse(nowUs);
     const id = this.streams.open(port);
     if (id < 0) {
       this.handles.release(stream);
@@ -229,6 +235,16 @@ export class EndSession implements Timed {
     }
     this.bind(stream, id);
     this.plane.ports.sink.event({ kind: "streamWritable", stream, bytes: SEND_BUFFER_BYTES });
+  }
+
+  /** A stream or a flow is about to go through it: silence counts from now on. */
+  beginUse(nowUs: number): void {
+    if (!this.isInUse) this.usedUs = nowUs;
+  }
+
+  sendDatagram(nowUs: number, id: number, port: number, data: Uint8Array): void {
+    this.transport.sendDatagram(id, port, data);
+    this.pump(nowUs);
   }
 
   acceptStream(id: number): void {
@@ -266,20 +282,25 @@ export class EndSession implements Timed {
     this.streams.digest(into);
   }
 
+  /** Streams or flows go through it. */
+  private get isInUse(): boolean {
+    return this.handleOf.size > 0 || this.flows.countOf(this) > 0;
+  }
+
   private get idleUs(): number {
-    if (this.handleOf.size > 0 || !this.transport.isOpen) return NEVER;
+    if (this.isInUse || !this.transport.isOpen) return NEVER;
     return this.usedUs + (this.isCaller ? IDLE_CALLER_US : IDLE_CALLED_US);
   }
 
   /** When to ask for a sign of life: a peer that vanished must not keep its streams for ever. */
   private get aliveUs(): number {
-    if (this.handleOf.size === 0 || !this.transport.isOpen) return NEVER;
+    if (!this.isInUse || !this.transport.isOpen) return NEVER;
     return Math.max(this.usedUs, this.askedUs) + ALIVE_ASK_US;
   }
 
   /** When the peer's silence means that the session is lost. */
   private get silentUs(): number {
-    if (this.handleOf.size === 0 || !this.transport.isOpen) return NEVER;
+    if (!this.isInUse || !this.transport.isOpen) return NEVER;
     return this.usedUs + (this.isOutlived ? OUTLIVED_US : SILENCE_US);
   }
 
@@ -331,12 +352,15 @@ export class EndSession implements Timed {
   }
 
   /** A frame that came in an unreliable cell. False when no such frame may come. */
-  private handleUnreliableFrame(_nowUs: number, type: number, input: Reader): boolean {
+  private handleUnreliableFrame(nowUs: number, type: number, input: Reader): boolean {
     switch (type) {
       case FrameType.rekeyOffer:
         return this.session.handleRekey("offer", input);
       case FrameType.rekeyAnswer:
         return this.session.handleRekey("answer", input);
+      case FrameType.datagram:
+        if (!decodeDatagram(input, this.datagram)) return false;
+        return this.flows.handleDatagram(nowUs, this, this.isCaller, this.datagram, input.bytes);
       default:
         return false;
     }
