@@ -11,6 +11,7 @@ export const ExitCode = {
   permission: 7,
   inUse: 8,
   checkFailed: 9,
+  differs: 11,
 } as const;
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
@@ -35,6 +36,9 @@ export type FailureCode =
   | "port.inUse"
   | "port.permission"
   | "port.unusable"
+  | "journal.exists"
+  | "journal.invalid"
+  | "journal.differs"
   | "target.unreachable"
   | "check.failed";
 

@@ -11,12 +11,13 @@ import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { CryptoSuite, KemKeys } from "../../core/crypto/suite.js";
 import type { SessionLimits } from "../../core/session/limits.js";
 import type { Links } from "../../core/stack/links.js";
-import type { FormerIdentity, StackEvent } from "../../core/stack/ports.js";
+import type { FormerIdentity, StackConfig, StackEvent, StackPorts } from "../../core/stack/ports.js";
 import { Stack } from "../../core/stack/stack.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { RECORD_HEADER_BYTES } from "../../core/wire/record.js";
 import { createNativeSuite } from "../../node/crypto/native-suite.js";
+import type { StackSurface } from "../../node/journal/inputs.js";
 import { type Random, randomFrom } from "./random.js";
 
 /** What a cable does to datagrams, each way. Shares are out of 1. */
@@ -45,7 +46,8 @@ interface Flying {
 
 interface Socket {
   readonly peer: WorldNode;
-  readonly peerPath: number;
+  /** The path on which the peer sees what is sent here: another one after a change of address. */
+  peerPath: number;
   readonly cable: Cable;
   isCut: boolean;
 }
@@ -85,7 +87,7 @@ export class WorldNode {
   /** Consume what is delivered at once; a test that reads slowly turns it off. */
   isHungry = true;
   isAlive = true;
-  stack: Stack;
+  stack: StackSurface;
   /** Answers what arrives on a stream that a peer opened; called between inputs. */
   onEvent: (event: StackEvent) => void = () => undefined;
   readonly consumed: { stream: number; bytes: number }[] = [];
@@ -129,10 +131,11 @@ export class WorldNode {
   }
 
   /** A fresh process with the same keys: what restart with kept files is. */
-  boot(): Stack {
+  boot(): StackSurface {
     const { world } = this;
     const random = world.random;
-    this.stack = new Stack(
+    this.stack = world.makeStack(
+      this.name,
       world.nowUs,
       {
         networkName: "world",
@@ -203,6 +206,8 @@ export class StackWorld {
   isRecording = false;
   /** What the cables carry, beside what chance and cuts take. */
   carries: (from: string, to: string, bytes: Uint8Array) => boolean = () => true;
+  /** Makes the stack of a node that boots; a test may record it. */
+  readonly makeStack: (name: string, nowUs: number, config: StackConfig, ports: StackPorts) => StackSurface;
   private readonly flying: Flying[] = [];
   private order = 0;
 
@@ -214,6 +219,7 @@ export class StackWorld {
     options: {
       seed?: string;
       suite?: "noble" | "native";
+      makeStack?: StackWorld["makeStack"];
       sessionLimits?: Partial<SessionLimits>;
       onSeal?: (node: string, plaintext: Uint8Array) => void;
     } = {},
@@ -222,6 +228,7 @@ export class StackWorld {
     this.suite = options.suite === "noble" ? nobleSuite : createNativeSuite();
     this.sessionLimits = options.sessionLimits;
     this.onSeal = options.onSeal;
+    this.makeStack = options.makeStack ?? ((_name, nowUs, config, ports) => new Stack(nowUs, config, ports));
   }
 
   node(name: string): WorldNode {
@@ -287,6 +294,22 @@ export class StackWorld {
   mend(a: string, b: string): void {
     this.block(a, b, false);
     this.block(b, a, false);
+  }
+
+  /**
+   * From now on what `name` sends to `peer` comes from another address, as from behind a NAT that chose a new port. What is
+   * still sent to the old one is lost, unless the NAT `keepsOld`.
+   */
+  rebind(name: string, peer: string, keepsOld = false): void {
+    const node = this.node(name);
+    const other = this.node(peer);
+    for (const [path, socket] of node.sockets.entries()) {
+      if (socket.peer !== other) continue;
+      const before = other.sockets[socket.peerPath]!;
+      before.isCut = !keepsOld;
+      socket.peerPath = other.sockets.length;
+      other.sockets.push({ peer: node, peerPath: path, cable: before.cable, isCut: false });
+    }
   }
 
   /** The process is gone without a word. */

@@ -1,0 +1,170 @@
+import { close, closeSync, ftruncateSync, openSync, statfs, unlinkSync, write, writeSync } from "node:fs";
+import { promisify } from "node:util";
+import { fileFailure } from "../config/file-failure.js";
+import { ExitCode, Failure, messageOf, quote, systemCode } from "../failure.js";
+import { FILE_HEADER_BYTES, fileHeader } from "./format.js";
+
+/** Blocks handed over and not yet written. A disk that falls so far behind ends the journal. */
+const PENDING_BYTES_MAX = 32 * 1024 * 1024;
+/** Left free on the disk: the node's own files, and others', need room more than a journal does. */
+const RESERVE_BYTES = 64 * 1024 * 1024;
+/** Free space is asked for after so many bytes, and whenever `checkSpace` is called. */
+const SPACE_CHECK_BYTES = 8 * 1024 * 1024;
+const SPARES_MAX = 8;
+
+interface Pending {
+  readonly block: Buffer;
+  /** Its place in the file. Each write names it, so one that is repeated at the exit does no harm. */
+  readonly at: number;
+}
+
+/** Appends blocks to a file of its own, one after the other, in the background; whoever appends never waits. */
+export class JournalFile {
+  readonly path: string;
+  /** Nothing more is written, and why. Called once at most, never within `append`. */
+  onFault: (reason: string) => void = () => undefined;
+
+  private readonly fd: number;
+  private readonly queue: Pending[] = [];
+  private readonly spares: Buffer[] = [];
+  private pendingBytes = 0;
+  private endAt = FILE_HEADER_BYTES;
+  /** All blocks up to here are in the file. */
+  private wholeAt = FILE_HEADER_BYTES;
+  private spaceCheckedAt = 0;
+  private isWriting = false;
+  private isOpen = true;
+  private whenIdle: (() => void) | undefined;
+
+  private constructor(path: string, fd: number) {
+    this.path = path;
+    this.fd = fd;
+  }
+
+  /** Makes the file, mode 0600. Throws a Failure when anything is there already, or it cannot be made. */
+  static create(path: string): JournalFile {
+    try {
+      const fd = openSync(path, "wx", 0o600);
+      writeSync(fd, fileHeader());
+      return new JournalFile(path, fd);
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw fileFailure("written", path, error);
+      const fix = `name another file, or remove this one:  rm ${quote(path)}`;
+      throw new Failure("journal.exists", ExitCode.config, `${path} is there already; no journal overwrites it`, fix);
+    }
+  }
+
+  /** A buffer that is not needed any more, `length` long, or a new one. */
+  buffer(length: number): Buffer {
+    const spare = this.spares.pop();
+    return spare?.length === length ? spare : Buffer.allocUnsafeSlow(length);
+  }
+
+  /** Takes `block` over. False when too much waits already: then it is not taken. */
+  append(block: Buffer): boolean {
+    if (!this.isOpen) return true; // onFault has been called
+    if (this.pendingBytes + block.length > PENDING_BYTES_MAX) return false;
+    this.queue.push({ block, at: this.endAt });
+    this.endAt += block.length;
+    this.pendingBytes += block.length;
+    this.writeNext();
+    return true;
+  }
+
+  checkSpace(): void {
+    if (!this.isOpen) return;
+    this.spaceCheckedAt = this.endAt;
+    statfs(this.path, (error, stats) => {
+      if (error !== null) return; // no reason to stop: a full disk will say so itself
+      if (stats.bavail * stats.bsize < RESERVE_BYTES) this.fail("less than 64 MiB of the disk are free");
+    });
+  }
+
+  /** Fulfilled when everything is written and the file is closed, or when that failed. */
+  async close(): Promise<void> {
+    if (this.queue.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.whenIdle = resolve;
+      });
+    }
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    await promisify(close)(this.fd).catch(() => undefined);
+  }
+
+  /** Writes what waits before it returns: the process is about to end. */
+  closeNow(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    try {
+      for (const { block, at } of this.queue) writeSync(this.fd, block, 0, block.length, at);
+    } catch {
+      // A full disk: what is whole stays.
+    }
+    closeSync(this.fd);
+  }
+
+  /** Takes the file away: nothing was recorded that anybody wants. */
+  async remove(): Promise<void> {
+    await this.close();
+    try {
+      unlinkSync(this.path);
+    } catch {
+      // Somebody was faster.
+    }
+  }
+
+  private writeNext(): void {
+    const next = this.queue[0];
+    if (this.isWriting || next === undefined) return;
+    this.isWriting = true;
+    if (this.endAt - this.spaceCheckedAt > SPACE_CHECK_BYTES) this.checkSpace();
+    this.writeRest(next, 0);
+  }
+
+  private writeRest(pending: Pending, from: number): void {
+    const { block, at } = pending;
+    write(this.fd, block, from, block.length - from, at + from, (error, count) => {
+      if (!this.isOpen) this.cut();
+      else if (error !== null) {
+        this.isWriting = false;
+        this.fail(messageOf(error));
+      } else if (from + count < block.length) {
+        this.writeRest(pending, from + count);
+      } else {
+        this.handleWritten(pending);
+      }
+    });
+  }
+
+  private handleWritten({ block, at }: Pending): void {
+    this.isWriting = false;
+    this.queue.shift();
+    this.pendingBytes -= block.length;
+    this.wholeAt = at + block.length;
+    const whole = Buffer.from(block.buffer, 0, block.buffer.byteLength);
+    if (this.spares.length < SPARES_MAX) this.spares.push(whole);
+    if (this.queue.length > 0) this.writeNext();
+    else this.whenIdle?.();
+  }
+
+  private fail(reason: string): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.queue.length = 0;
+    this.pendingBytes = 0;
+    if (!this.isWriting) this.cut(); // else when the write under way is over
+    this.whenIdle?.();
+    this.onFault(reason);
+  }
+
+  /** Closes the file behind the last whole block. */
+  private cut(): void {
+    try {
+      ftruncateSync(this.fd, this.wholeAt);
+    } catch {
+      // Then the last block is a part of one, and the reader says so.
+    }
+    closeSync(this.fd);
+  }
+}
