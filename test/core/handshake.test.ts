@@ -97,8 +97,8 @@ test("the flights of MQ1 version 1 are frozen", () => {
       "4d1cacfa39060b50705e481f5ea2a3285e1fb1d5431324cae8efc4b51832e279",
       "b7124b413e39827b95024ab8521002af45d3049c502dbce0b64df0b7fe277608",
       "805bac0c5c7b63fbd48c6186d11564bd04a68260c0336dede988090bf701f2f2",
-      "6c355f1809210172af92ab23ecb323b0e66d42d011c27623f512fe612dbcf929",
-      "807087a8ef0aebc927963ef1d2d408726561a2e87763a938c22190bebb0f3f83",
+      "57aeeba2d9f336b278dec0bf8b04bd452a4a482898e307bcd81f00955dac904c",
+      "2405e53b0d4e6ebb240e18b2cd240b9e4c6b4fb9e647a88d802267c40047f23f",
     ]
   `);
 });
@@ -143,12 +143,15 @@ test("the flights and traffic keys follow the written key schedule, recomputed h
   const th3 = hash(th2, conf.subarray(0, 909));
   unseal(expand(ck3, join(label("mq1 conf"), th3), 32), th3, conf.subarray(909));
   const th4 = hash(th3, conf.subarray(909));
-  const keys = expand(ck3, join(label("mq1 traffic"), th4), 184);
+  const traffic = expand(ck3, join(label("mq1 traffic"), th4), 96);
+  const roundSecret = traffic.slice(64);
+  expect(near.binding).toEqual(expand(roundSecret, label("mq1 binding"), 32));
 
-  for (const [session, at] of [[near, 0] as const, [far, 76] as const]) {
+  for (const [session, name, at] of [[near, "mq1 to responder", 0] as const, [far, "mq1 to initiator", 32] as const]) {
+    const keys = expand(expand(roundSecret, label(name), 32), label("mq1 packet"), 44);
     sealed(session, Uint8Array.of(0));
     const record = sealed(session, Uint8Array.of(7, 8, 9)); // packet number 1
-    const [key, iv, hp] = [keys.slice(at, at + 32), keys.slice(at + 32, at + 44), keys.slice(at + 44, at + 76)];
+    const [key, iv, hp] = [keys.slice(0, 32), keys.slice(32), traffic.slice(at, at + 32)];
     const mask = new Uint8Array(16);
     nobleSuite.headerMask(hp).mask(record, 13, mask);
     const header = record.slice(0, 13).map((byte, i) => (i < 5 ? byte : byte ^ mask[i - 5]!));

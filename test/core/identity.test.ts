@@ -12,7 +12,17 @@ import {
   networkLabelOf,
   SUITE_FLOOR,
 } from "../../core/crypto/identity.js";
-import { flightKey, initialTranscript, mac1Of, trafficKeys } from "../../core/crypto/key-schedule.js";
+import {
+  flightKey,
+  initialTranscript,
+  mac1Of,
+  nextChainSecret,
+  nextRoundSecret,
+  packetKey,
+  roundKeys,
+  sessionBinding,
+  trafficKeys,
+} from "../../core/crypto/key-schedule.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import { createNativeSuite } from "../../node/crypto/native-suite.js";
 
@@ -83,30 +93,34 @@ describe("the key schedule", () => {
   const chainingKey = counting(32);
   const transcript = counting(32).reverse();
 
-  test("gives every flight and direction its own keys", () => {
+  test("gives every flight, direction, round and update its own keys", () => {
     const traffic = trafficKeys(nobleSuite, chainingKey, transcript);
+    const { maskToResponder, maskToInitiator, roundSecret } = traffic;
+    const first = roundKeys(nobleSuite, roundSecret);
+    const secret = nextRoundSecret(nobleSuite, first.salt, counting(32));
+    const second = roundKeys(nobleSuite, secret, counting(32).reverse());
+    const otherwise = roundKeys(nobleSuite, secret, counting(32));
+    const chains = [first, second, otherwise].flatMap((round) => [round.toResponder, round.toInitiator]);
+    chains.push(...chains.map((chain) => nextChainSecret(nobleSuite, chain)));
+    const packet = chains.map((chain) => packetKey(nobleSuite, chain));
     const keys = [
-      flightKey(nobleSuite, chainingKey, "mq1 init", transcript),
-      flightKey(nobleSuite, chainingKey, "mq1 resp", transcript),
-      flightKey(nobleSuite, chainingKey, "mq1 conf", transcript),
-      traffic.toResponder.key,
-      traffic.toResponder.mask,
-      traffic.toInitiator.key,
-      traffic.toInitiator.mask,
-      traffic.rekey,
+      ...(["mq1 init", "mq1 resp", "mq1 conf"] as const).map((label) =>
+        flightKey(nobleSuite, chainingKey, label, transcript),
+      ),
+      ...[maskToResponder, maskToInitiator, roundSecret, sessionBinding(nobleSuite, roundSecret), secret],
+      ...[first.salt, second.salt, otherwise.salt, ...chains, ...packet.map((each) => each.key)],
     ];
     expect(keys.map((key) => key.length)).toEqual(keys.map(() => 32));
-    expect([traffic.toResponder.iv.length, traffic.toInitiator.iv.length]).toEqual([12, 12]);
-    const all = [...keys, traffic.toResponder.iv, traffic.toInitiator.iv].map(printHex);
+    expect(packet.map((each) => each.iv.length)).toEqual(packet.map(() => 12));
+    const all = [...keys, ...packet.map((each) => each.iv)].map(printHex);
     expect(new Set(all).size).toBe(all.length);
   });
 
-  test("lays the traffic keys out as one expansion: key, iv, mask, each way, then the rekey secret", () => {
+  test("lays the traffic keys out as one expansion: the mask of each way, then the secret of round 0", () => {
     const info = new TextEncoder().encode("mq1 traffic");
-    const material = nobleSuite.expand(chainingKey, Uint8Array.of(...info, ...transcript), 184);
-    const { toResponder, toInitiator, rekey } = trafficKeys(nobleSuite, chainingKey, transcript);
-    const laid = [toResponder, toInitiator].flatMap((each) => [...each.key, ...each.iv, ...each.mask]);
-    expect(Uint8Array.of(...laid, ...rekey)).toEqual(material);
+    const material = nobleSuite.expand(chainingKey, Uint8Array.of(...info, ...transcript), 96);
+    const { maskToResponder, maskToInitiator, roundSecret } = trafficKeys(nobleSuite, chainingKey, transcript);
+    expect(Uint8Array.of(...maskToResponder, ...maskToInitiator, ...roundSecret)).toEqual(material);
   });
 
   test("starts from the protocol, version, suite, network and the responder's key", () => {

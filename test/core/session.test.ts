@@ -4,7 +4,8 @@ import { Digest } from "../../core/collections/digest.js";
 import { trafficKeys } from "../../core/crypto/key-schedule.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { CryptoSuite } from "../../core/crypto/suite.js";
-import { Session, SessionFault, type SessionLimits } from "../../core/session/session.js";
+import type { SessionLimits } from "../../core/session/limits.js";
+import { Session, SessionFault } from "../../core/session/session.js";
 import { POOL_PACKETS, POOL_PER_INDEX, POOL_WAIT_US, UnknownPool } from "../../core/session/unknown-pool.js";
 import { NEVER } from "../../core/time/instant.js";
 import { recordIndex } from "../../core/wire/record.js";
@@ -13,13 +14,15 @@ import { opened, sealed, seededEntropy, talk } from "../support/handshake-pair.j
 
 const native = createNativeSuite();
 
-function ends(options: { near?: CryptoSuite; far?: CryptoSuite; limits?: SessionLimits } = {}): [Session, Session] {
+function ends(
+  options: { near?: CryptoSuite; far?: CryptoSuite; limits?: Partial<SessionLimits> } = {},
+): [Session, Session] {
   const make = (suite: CryptoSuite, initiator: boolean) =>
     new Session(
-      suite,
+      0,
+      { suite, entropy: seededEntropy(initiator ? 1 : 2), networkId: new Uint8Array(32), limits: options.limits },
       trafficKeys(suite, new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)),
       { initiator, localIndex: initiator ? 11 : 22, peerIndex: initiator ? 22 : 11, returnNac: undefined },
-      options.limits,
     );
   return [make(options.near ?? nobleSuite, true), make(options.far ?? native, false)];
 }
@@ -73,7 +76,7 @@ describe("a session", () => {
 
     for (const record of records) {
       const copy = record.slice();
-      expect(far.open(copy, 0, copy.length)).toBe(SessionFault.replay);
+      expect(far.open(0, copy, 0, copy.length)).toBe(SessionFault.replay);
       expect(copy).toEqual(record);
     }
     expect(far.replays).toBe(records.length);
@@ -103,9 +106,10 @@ describe("a session", () => {
   test("refuses rubbish, records cut short and its own records sent back", () => {
     const [near, far] = ends();
     const record = sealed(near, new Uint8Array(60));
-    for (let length = 0; length < 29; length += 1) expect(far.open(record.slice(), 0, length)).toBe(SessionFault.short);
+    for (let length = 0; length < 29; length += 1)
+      expect(far.open(0, record.slice(), 0, length)).toBe(SessionFault.short);
     for (let length = 29; length < record.length; length += 1) {
-      expect(far.open(record.slice(), 0, length)).toBe(SessionFault.forged);
+      expect(far.open(0, record.slice(), 0, length)).toBe(SessionFault.forged);
     }
     expect(opened(near, record)).toBe(SessionFault.forged);
     fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => typeof opened(far, noise) === "number"));
@@ -116,7 +120,7 @@ describe("a session", () => {
     const buffer = new Uint8Array(300).fill(0xee);
     buffer.fill(5, 113, 133);
     expect(near.seal(buffer, 100, 20)).toBe(49);
-    expect(far.open(buffer, 100, 49)).toBe(20);
+    expect(far.open(0, buffer, 100, 49)).toBe(20);
     expect(buffer.subarray(113, 133)).toEqual(new Uint8Array(20).fill(5));
     expect(buffer.subarray(0, 100)).toEqual(new Uint8Array(100).fill(0xee));
     expect(buffer.subarray(149)).toEqual(new Uint8Array(151).fill(0xee));
@@ -139,28 +143,44 @@ describe("a session", () => {
     expect(ones).toBeLessThan(580);
   });
 
-  test("asks for a successor in time and seals nothing beyond the hard limit", () => {
-    const [near, far] = ends({ limits: { keyUpdatePackets: 3, packetsMax: 5 } });
-    for (let i = 0; i < 5; i += 1) {
-      expect(near.wantsSuccessor).toBe(i >= 3);
+  test("asks for a successor when half of its packet numbers are used, and seals none beyond the last", () => {
+    const [near, far] = ends({ limits: { numbersMax: 32 } });
+    for (let i = 0; i < 32; i += 1) {
+      expect(near.wantsSuccessor).toBe(i >= 16);
       expect(near.canSeal).toBe(true);
-      opened(far, sealed(near, Uint8Array.of(i)));
+      expect(opened(far, sealed(near, Uint8Array.of(i)))).toEqual(Uint8Array.of(i));
     }
     expect(far.wantsSuccessor).toBe(true);
     expect(near.canSeal).toBe(false);
     const out = new Uint8Array(64);
     expect(near.seal(out, 0, 10)).toBe(0);
     expect(out).toEqual(new Uint8Array(64));
-    expect(near.sealed).toBe(5);
+    expect(near.sealed).toBe(32);
   });
 
-  test("opens no packet number that the limit does not allow", () => {
-    const [near, far] = ends();
-    const [, strict] = ends({ limits: { keyUpdatePackets: 1, packetsMax: 1 } });
-    const records = [sealed(near, Uint8Array.of(1)), sealed(near, Uint8Array.of(2))];
-    expect(opened(strict, records[0]!)).toEqual(Uint8Array.of(1));
-    expect(opened(strict, records[1]!)).toBe(SessionFault.forged);
-    expect(opened(far, records[1]!)).toEqual(Uint8Array.of(2));
+  test("goes on beyond 2^32 packets: the upper byte of the number is sealed, opened and remembered too", () => {
+    const [near, far] = ends({ near: native });
+    near.sealed = 2 ** 32 - 2;
+    const records = [...Array(4).keys()].map((i) => sealed(near, Uint8Array.of(i)));
+    near.sealed = 2 ** 40 - 1;
+    records.push(sealed(near, Uint8Array.of(4)));
+    for (const [i, record] of records.entries()) expect(opened(far, record)).toEqual(Uint8Array.of(i));
+    for (const record of records) expect(opened(far, record)).toBe(SessionFault.replay);
+    expect(far.openedCounter).toBe(2 ** 40 - 1);
+    expect(far.wantsSuccessor).toBe(true);
+    expect(near.canSeal).toBe(false);
+  });
+
+  test("opens nothing more after as many forgeries as its limit allows, and asks for a successor before", () => {
+    const [near, far] = ends({ limits: { forgedMax: 6 } });
+    for (let i = 0; i < 6; i += 1) {
+      expect(far.wantsSuccessor).toBe(i >= 3);
+      const record = sealed(near, Uint8Array.of(i));
+      record[record.length - 1]! ^= 1;
+      expect(opened(far, record)).toBe(SessionFault.forged);
+    }
+    expect(opened(far, sealed(near, Uint8Array.of(9)))).toBe(SessionFault.forged);
+    expect(far.forged).toBe(6); // what is not even tried is not counted
   });
 
   test("forgets everything when erased", () => {
