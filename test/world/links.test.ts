@@ -294,7 +294,7 @@ test("hints that a stranger forges start a handshake a second at most and never 
 });
 
 test("a link whose session wears out gets a successor, and no route is ever lost meanwhile", () => {
-  const world = new StackWorld({ seed: "wear", sessionLimits: { numbersMax: 320 } });
+  const world = new StackWorld({ seed: "wear", sessionLimits: { numbersMax: 500 } });
   world.line("ada", "bob", "cyd");
   expect(world.run(5 * SECOND_US, areAllUp(world, "ada", "bob", "cyd"))).toBe(true);
   const [ada, bob, cyd] = [world.node("ada"), world.node("bob"), world.node("cyd")];
@@ -322,13 +322,13 @@ test("a link whose session wears out gets a successor, and no route is ever lost
 });
 
 test("a worn-out end-to-end session gets no new streams, and one at its end resets those it has", () => {
-  const world = new StackWorld({ seed: "wear-end", sessionLimits: { numbersMax: 1500 } });
+  const world = new StackWorld({ seed: "wear-end", sessionLimits: { numbersMax: 700 } });
   world.wire("ada", "bob");
   world.run(2 * SECOND_US);
   const [ada, bob] = [world.node("ada"), world.node("bob")];
   serve(world, bob);
   const first = open(world, ada, bob);
-  ada.stack.write(world.nowUs, first, world.random.bytes(200_000));
+  ada.stack.write(world.nowUs, first, world.random.bytes(400_000));
   world.run(5 * SECOND_US);
   expect(ada.stack.status().sessions).toBe(1);
 
