@@ -9,6 +9,8 @@ export interface LinePlan {
   readonly network: string;
   /** Where the client's proxy listens, `HOST:PORT`. */
   readonly http: string;
+  /** The client's SOCKS5 proxy likewise; off when left out. */
+  readonly socks?: string;
   /** What the host serves, `PORT=HOST:PORT`. */
   readonly hosts: readonly string[];
   readonly relays?: number;
@@ -30,9 +32,13 @@ export interface Line {
 export async function startLine(plan: LinePlan): Promise<Line> {
   const started: DaemonProcess[] = [];
   const common = { base: plan.base, network: plan.network };
-  const start = async (name: string, peers: string[], more: { http?: string; hosts?: readonly string[] } = {}) => {
-    const { http = "off", hosts = [] } = more;
-    const { daemon, status } = await startDaemon({ ...common, name, peers, http, hosts });
+  const start = async (
+    name: string,
+    peers: string[],
+    more: { http?: string; socks?: string; hosts?: readonly string[] } = {},
+  ) => {
+    const { http = "off", socks = "off", hosts = [] } = more;
+    const { daemon, status } = await startDaemon({ ...common, name, peers, http, socks, hosts });
     started.push(daemon);
     return { daemon, status };
   };
@@ -45,7 +51,10 @@ export async function startLine(plan: LinePlan): Promise<Line> {
       previous = [await pinnedEndpoint(daemon)];
     }
     const first = [await pinnedEndpoint(relays[0]!)];
-    const ends = [start("host", previous, { hosts: plan.hosts }), start("client", first, { http: plan.http })] as const;
+    const ends = [
+      start("host", previous, { hosts: plan.hosts }),
+      start("client", first, { http: plan.http, socks: plan.socks ?? "off" }),
+    ] as const;
     await Promise.allSettled(ends); // when one fails the other must be known before it can be ended
     const [host, client] = await Promise.all(ends);
     const { nac, name } = await host.daemon.id();

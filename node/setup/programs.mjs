@@ -11,6 +11,13 @@ const PROGRAMS = {
   apache2: { packageName: "apache2", paths: ["/usr/sbin/apache2"] },
   chromium: { packageName: "chromium", paths: ["/usr/bin/chromium"] },
   curl: { packageName: "curl", paths: ["/usr/bin/curl"] },
+  wget: { packageName: "wget", paths: ["/usr/bin/wget"] },
+  nc: { packageName: "netcat-openbsd", paths: ["/usr/bin/nc.openbsd", "/bin/nc.openbsd"] },
+  ssh: { packageName: "openssh-client", paths: ["/usr/bin/ssh"] },
+  sshd: { packageName: "openssh-server", paths: ["/usr/sbin/sshd"] },
+  wrk: { packageName: "wrk", paths: ["/usr/bin/wrk"] },
+  git: { packageName: "git", paths: ["/usr/bin/git"] },
+  tcpdump: { packageName: "tcpdump", paths: ["/usr/bin/tcpdump", "/usr/sbin/tcpdump"] },
 };
 
 export const PROGRAM_NAMES = Object.keys(PROGRAMS);
