@@ -14,6 +14,8 @@ const PROGRAMS = {
   wget: { packageName: "wget", paths: ["/usr/bin/wget"] },
   nc: { packageName: "netcat-openbsd", paths: ["/usr/bin/nc.openbsd", "/bin/nc.openbsd"] },
   ssh: { packageName: "openssh-client", paths: ["/usr/bin/ssh"] },
+  "ssh-keygen": { packageName: "openssh-client", paths: ["/usr/bin/ssh-keygen"] },
+  scp: { packageName: "openssh-client", paths: ["/usr/bin/scp"] },
   sshd: { packageName: "openssh-server", paths: ["/usr/sbin/sshd"] },
   wrk: { packageName: "wrk", paths: ["/usr/bin/wrk"] },
   git: { packageName: "git", paths: ["/usr/bin/git"] },
