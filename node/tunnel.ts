@@ -66,7 +66,7 @@ export class OpenStreams<S extends Duplex> {
       });
       clearTimeout(timer);
     }
-    for (const stream of [...this.streams]) stream.destroy();
+    for (const stream of [...this.streams]) breakStream(stream);
   }
 }
 

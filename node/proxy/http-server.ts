@@ -15,7 +15,7 @@ import { StreamError } from "../stream-error.js";
 import { watchClient } from "../tunnel.js";
 import { answerPage, endWithPage, linger } from "./answers.js";
 import { Exchange, type ExchangeContext, HEAD_BYTES_MAX } from "./exchange.js";
-import { bindAll, type ProxyListen } from "./listening.js";
+import { bindAll, Clients, type ProxyListen } from "./listening.js";
 import { type Connect, StreamAgent } from "./stream-agent.js";
 import { Tunnels } from "./tunnels.js";
 
@@ -57,6 +57,7 @@ export class HttpProxy {
   private readonly kept: StreamAgent;
   private readonly single: StreamAgent;
   private readonly tunnels: Tunnels;
+  private readonly clients = new Clients();
   private servers: Server[] = [];
   private readonly underWay = new Map<Duplex, Set<UnderWay>>();
   /** Connections on which a request was refused whose end is in doubt: nothing that follows is one. */
@@ -96,12 +97,7 @@ export class HttpProxy {
     this.isDraining = true;
     const closed = this.servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     for (const server of this.servers) server.closeIdleConnections();
-    const timer = setTimeout(() => {
-      for (const server of this.servers) server.closeAllConnections();
-      for (const socket of this.underWay.keys()) socket.destroy(); // those that node:http has left to us
-    }, drainMs);
-    await Promise.all([...closed, this.tunnels.close(drainMs)]);
-    clearTimeout(timer);
+    await Promise.all([this.clients.close(drainMs), this.tunnels.close(drainMs), ...closed]);
     this.kept.destroy();
     this.single.destroy();
     this.servers = [];
@@ -122,6 +118,7 @@ export class HttpProxy {
     server.timeout = 0;
     server.maxHeadersCount = 0; // core/proxy counts them; node would drop the rest in silence
     server.maxConnections = CONNECTIONS_MAX;
+    this.clients.watch(server);
     server.on("request", (req, res) => this.handleRequest(req, res));
     server.on("checkContinue", (req, res) => this.handleRequest(req, res));
     server.on("checkExpectation", (req, res) => this.refuse(req, res, refuseExpectation(req.headers.expect ?? "")));

@@ -1,8 +1,9 @@
 /** Binding the addresses of a proxy: all of them or none. */
-import type { AddressInfo, Server } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { type Endpoint, printEndpoint } from "../config/endpoint.js";
 import { messageOf } from "../failure.js";
 import type { Log } from "../log.js";
+import { OpenStreams } from "../tunnel.js";
 import { bindFailure, isFamilyMissing } from "../udp.js";
 
 export interface ProxyListen extends Endpoint {
@@ -43,6 +44,16 @@ export async function bindAll<S extends Server>(
     }
   }
   return bound;
+}
+
+/** The connections of a proxy's clients, all of its servers together. */
+export class Clients extends OpenStreams<Socket> {
+  watch(server: Server): void {
+    server.on("connection", (socket) => {
+      this.add(socket);
+      socket.once("close", () => this.delete(socket));
+    });
+  }
 }
 
 function bind<S extends Server>(server: S, { host, port }: Endpoint, log: Log): Promise<S> {
