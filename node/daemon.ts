@@ -6,12 +6,13 @@
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { nacFromHash, parseNac, printNac } from "../core/address/nac.js";
 import { parseHex } from "../core/address/text.js";
 import { sameBytes } from "../core/collections/bytes.js";
 import { nobleSuite } from "../core/crypto/noble-suite.js";
 import { type CryptoSuite, HASH_BYTES } from "../core/crypto/suite.js";
-import { PACKETS_MAX } from "../core/session/session.js";
+import { LIMITS } from "../core/session/limits.js";
 import type { StackConfig } from "../core/stack/ports.js";
 import { SECOND_US } from "../core/time/instant.js";
 import { systemClock } from "./clock.js";
@@ -25,9 +26,11 @@ import {
   parseListen,
   parsePeer,
   printEndpoint,
+  printTarget,
 } from "./config/endpoint.js";
 import { removeTemporaries } from "./config/file.js";
 import { eraseFormerKeys } from "./config/former-identity.js";
+import { addHost, hostsIn, removeHost } from "./config/hosts.js";
 import {
   isLinkKeyPersistent,
   type OpenedIdentity,
@@ -38,11 +41,13 @@ import {
 import { type State, writeState } from "./config/state-file.js";
 import type {
   ControlRequest,
+  HostReport,
   IdReport,
   PeerReport,
   PingReport,
   RouteReport,
   StatusReport,
+  StreamReport,
   Verdict,
 } from "./control/protocol.js";
 import { idReport } from "./control/reports.js";
@@ -52,6 +57,7 @@ import { Driver } from "./driver.js";
 import { systemEntropy } from "./entropy.js";
 import { messageOf, systemCode } from "./failure.js";
 import { Hosting } from "./hosting.js";
+import { Journal } from "./journal/journal.js";
 import { createStderrLog, type Log } from "./log.js";
 import { HttpProxy } from "./proxy/http-server.js";
 import { type UdpListen, UdpPort } from "./udp.js";
@@ -65,6 +71,8 @@ const RESOLVE_RETRY_MS = 5_000;
 const RESOLVE_RETRY_MS_MAX = 300_000;
 const PING_TIMEOUT_MS_MAX = 60_000;
 const PATHS_LOOK_MS = 1_000;
+/** How often the event loop is looked at. */
+const LOOP_RESOLUTION_MS = 20;
 
 /** What the command line asks for; it wins over config.json for this run and is not written there. */
 export interface DaemonOptions {
@@ -78,6 +86,8 @@ export interface DaemonOptions {
   readonly hosts: readonly HostedPort[];
   /** New keys and NAC, same port. */
   readonly rotate: boolean;
+  /** Records the core into this file, which must not exist yet. */
+  readonly journal?: string;
 }
 
 export class Daemon {
@@ -91,12 +101,16 @@ export class Daemon {
   private readonly suite: CryptoSuite;
   private readonly udp: UdpPort;
   private readonly driver: Driver;
+  private readonly journal: Journal | undefined;
   private readonly hosting: Hosting;
   private readonly proxy: HttpProxy;
   private readonly control: ControlServer;
   private readonly peersWanted: number;
   private readonly startedMs = performance.now();
   private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  /** Peers that cannot be dialled: as given, and why. */
+  private readonly peersUnusable = new Map<string, string>();
   private askShutdown: () => void = () => undefined;
   private readonly peerPaths = new Set<number>();
   private pathsInUse = new Set<number>();
@@ -107,6 +121,8 @@ export class Daemon {
   /** As it is in state.json. */
   private state: State;
   private formerNac: string | null;
+  private hostsKept: HostedPort[];
+  private readonly hostsOfFlags: readonly HostedPort[];
 
   private constructor(parts: {
     options: DaemonOptions;
@@ -117,8 +133,9 @@ export class Daemon {
     linkKey: OpenedLinkKey;
     udp: UdpPort;
     control: ControlServer;
+    journal: Journal | undefined;
   }) {
-    const { options, config, log, suite, opened, linkKey, udp, control } = parts;
+    const { options, config, log, suite, opened, linkKey, udp, control, journal } = parts;
     const { identity } = opened;
     this.directory = options.directory;
     this.config = config;
@@ -126,13 +143,15 @@ export class Daemon {
     this.suite = suite;
     this.udp = udp;
     this.control = control;
+    this.journal = journal;
     this.state = opened.state;
     this.formerNac = opened.former === undefined ? null : printNac(opened.former.identity.nac);
     this.id = idReport(options.directory, identity, linkKey.hash);
     this.shutdownAsked = new Promise((resolve) => {
       this.askShutdown = resolve;
     });
-    const hosts = hostsOf(config, options.hosts);
+    this.hostsKept = hostsIn(config);
+    this.hostsOfFlags = options.hosts;
     this.driver = new Driver({
       stackConfig: this.stackConfig(opened, linkKey),
       suite,
@@ -141,12 +160,13 @@ export class Daemon {
       clock: systemClock,
       log,
       persistEpoch: (nac, epoch) => this.keepEpoch(sameBytes(nac, identity.nac), epoch),
+      journal,
     });
     this.driver.onFormerWithdrawn = () => this.eraseFormer(opened);
-    this.hosting = new Hosting({ hosts, log });
-    this.driver.setPorts(this.hosting.ports);
+    this.hosting = new Hosting({ hosts: [], log });
+    this.applyHosts();
     udp.isPathInUse = (path) => this.isPathInUse(path);
-    this.proxy = new HttpProxy({ connect: (nac, port, hash) => this.driver.connect(nac, port, hash), log });
+    this.proxy = new HttpProxy({ connect: (...target) => this.driver.connect(...target), log });
     this.driver.onStream = (stream, port) => this.hosting.handle(stream, port);
     this.peersWanted = config.peers.length + options.peers.length;
   }
@@ -160,6 +180,7 @@ export class Daemon {
       daemon === undefined ? startingAnswer(request, directory) : daemon.handleRequest(request),
     );
     let udp: UdpPort | undefined;
+    let journal: Journal | undefined;
     try {
       const leftovers = removeTemporaries(directory.path);
       const found = readConfig(directory.configFile);
@@ -186,7 +207,8 @@ export class Daemon {
       keepInConfig(directory.configFile, { nac: identity.nac, udpPort });
       log.info("port.bound", { udp: udp.endpoints.map(printEndpoint) });
 
-      daemon = new Daemon({ options, config, log, suite, opened, linkKey, udp, control });
+      journal = options.journal === undefined ? undefined : Journal.create(options.journal, log);
+      daemon = new Daemon({ options, config, log, suite, opened, linkKey, udp, control, journal });
       await daemon.open(options);
       return daemon;
     } catch (error) {
@@ -195,6 +217,7 @@ export class Daemon {
         await udp?.close();
         await control.close();
       }
+      await journal?.discard();
       throw error;
     }
   }
@@ -216,11 +239,19 @@ export class Daemon {
       formerNac: this.formerNac,
       udp: this.udp.endpoints.map(printEndpoint),
       http: this.proxy.endpoints.map(printEndpoint),
+      socks: [],
+      peersUnusable: [...this.peersUnusable].map(([peer, reason]) => ({ peer, reason })),
       neighbours: stack.neighbours,
       routes: stack.routes,
       suite: this.suite.name,
       epoch: stack.epoch,
       drops: { ...stack.drops, ...this.udpDrops() },
+      replays: stack.replays,
+      handshakes: stack.handshakes,
+      queues: stack.queues,
+      loopLagMs: { p99: this.loopLagMs() },
+      caps: stack.caps,
+      refusals: { ...this.proxy.counts.refused },
       anonymity: "none",
       pid: process.pid,
       directory: this.directory.path,
@@ -251,7 +282,59 @@ export class Daemon {
     }));
   }
 
+  streams(): StreamReport[] {
+    const nowUs = systemClock.nowUs();
+    return this.driver.openStreams().map(({ id, nac, port, bytesIn, bytesOut, openedUs }) => ({
+      id,
+      nac: nac === undefined ? null : printNac(nac),
+      port,
+      direction: nac === undefined ? "in" : "out",
+      bytesIn,
+      bytesOut,
+      ageSeconds: Math.floor((nowUs - openedUs) / SECOND_US),
+    }));
+  }
+
+  hosts(): HostReport[] {
+    const live = this.hosting.hosts;
+    const report = (from: HostReport["from"]) => (hosted: HostedPort) => {
+      return { port: hosted.port, target: printTarget(hosted.target), from, live: live.includes(hosted) };
+    };
+    const all = [...this.hostsKept.map(report("config")), ...this.hostsOfFlags.map(report("flag"))];
+    return all.sort((a, b) => a.port - b.port);
+  }
+
+  private addHost({ port, target }: ControlRequest): HostReport {
+    const hosted = hostedPort(String(port), target ?? "");
+    if (hosted === undefined) throw new Error(`"${port}" and "${target}" are no port and target`);
+    addHost(this.directory.configFile, hosted);
+    this.hostsKept.push(hosted);
+    this.applyHosts();
+    return this.hosts().find((host) => host.port === port && host.from === "config")!;
+  }
+
+  private removeHost({ port }: ControlRequest): HostReport {
+    const target = removeHost(this.directory.configFile, port ?? 0);
+    this.hostsKept = this.hostsKept.filter((hosted) => hosted.port !== port);
+    this.applyHosts();
+    return { port: port!, target, from: "config", live: false };
+  }
+
+  /** For the same port the flag wins. Streams that are open keep what they have. */
+  private applyHosts(): void {
+    const all = [...this.hostsKept, ...this.hostsOfFlags].map((hosted) => [hosted.port, hosted] as const);
+    this.hosting.setHosts([...new Map(all).values()]);
+    this.driver.setPorts(this.hosting.ports);
+  }
+
+  /** Zero while nothing was measured. */
+  private loopLagMs(): number {
+    const lateMs = this.loopDelay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
+    return Math.max(0, Math.round(lateMs * 10) / 10);
+  }
+
   private async open(options: DaemonOptions): Promise<void> {
+    this.loopDelay.enable();
     this.driver.start();
     await this.openProxy(options.http);
     this.proxyListens = true;
@@ -286,9 +369,9 @@ export class Daemon {
       },
       (error: unknown) => {
         // The resolver's message holds the name that was asked for; its code does not.
-        this.log.warn("peer.unresolved", {
-          error: systemCode(error) ?? "unknown",
-        });
+        const code = systemCode(error) ?? "unknown";
+        this.log.warn("peer.unresolved", { error: code });
+        this.peersUnusable.set(printEndpoint(peer), `its name cannot be resolved (${code}); tried again and again`);
         if (this.stopping !== undefined) return;
         const timer = setTimeout(() => {
           this.timers.delete(timer);
@@ -303,7 +386,13 @@ export class Daemon {
   private dial(address: string, peer: PeerAddress): void {
     this.driver.addPeer(address, peer.port, peer.pin);
     const path = this.udp.pathOf(address, peer.port);
-    if (path >= 0) this.peerPaths.add(path);
+    if (path >= 0) {
+      this.peerPaths.add(path);
+      this.peersUnusable.delete(printEndpoint(peer));
+      return;
+    }
+    const family = isIP(address) === 6 ? "IPv6" : "IPv4";
+    this.peersUnusable.set(printEndpoint(peer), `this node has no UDP socket for ${family}`);
   }
 
   /** Asked only while the table of paths is full, then often: one look at the links serves a second. */
@@ -327,8 +416,16 @@ export class Daemon {
         return this.peers();
       case "routes":
         return this.routes();
+      case "streams":
+        return this.streams();
       case "ping":
         return this.ping(request);
+      case "hosts":
+        return this.hosts();
+      case "hostAdd":
+        return this.addHost(request);
+      case "hostRemove":
+        return this.removeHost(request);
       case "shutdown":
         this.askShutdown();
         return { pid: process.pid };
@@ -355,6 +452,11 @@ export class Daemon {
     }
     if (this.peersWanted === 0) {
       return { verdict: "ready", reason: "no peer is configured; waiting for others to connect", fix: null };
+    }
+    const [trouble] = this.peersUnusable;
+    if (trouble !== undefined && this.peersUnusable.size === this.peersWanted) {
+      const fix = "correct the peer's name or address, or give an address of its kind to listen on with --udp";
+      return { verdict: "degraded", reason: `the peer ${trouble[0]} cannot be used: ${trouble[1]}`, fix };
     }
     const peers = this.peersWanted === 1 ? "the configured peer" : `any of the ${this.peersWanted} configured peers`;
     const reason = `no link to ${peers} is up`;
@@ -396,7 +498,7 @@ export class Daemon {
       linkKeys: linkKey.keys,
       storedEpoch: knownEpoch,
       wallClockSeconds,
-      sessionLimits: { ...this.config.session, packetsMax: PACKETS_MAX },
+      sessionLimits: { ...LIMITS, ...this.config.session },
     };
   }
 
@@ -425,9 +527,11 @@ export class Daemon {
     this.log.info("node.stop", { reason: "asked to" });
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
+    this.loopDelay.disable();
     await this.proxy.close(DRAIN_MS);
     this.hosting.close();
     await this.driver.close();
+    await this.journal?.close();
     await this.udp.close();
     await this.control.close();
     this.log.info("node.stopped");
@@ -445,11 +549,19 @@ function startingAnswer(request: ControlRequest, directory: Directory): StatusRe
     formerNac: null,
     udp: [],
     http: [],
+    socks: [],
+    peersUnusable: [],
     neighbours: 0,
     routes: 0,
     suite: "",
     epoch: null,
     drops: {},
+    replays: 0,
+    handshakes: {},
+    queues: {},
+    loopLagMs: { p99: 0 },
+    caps: {},
+    refusals: {},
     anonymity: "none",
     pid: process.pid,
     directory: directory.path,
@@ -476,9 +588,4 @@ function portToKeep(found: Config | undefined, listen: readonly UdpListen[], bou
   if (kept !== 0) return kept;
   const wasOpen = found === undefined || listen.some((entry) => entry.port === 0);
   return wasOpen ? (bound[0]?.port ?? 0) : 0;
-}
-
-function hostsOf(config: Config, flags: readonly HostedPort[]): HostedPort[] {
-  const configured = Object.entries(config.hosts).map(([port, target]) => hostedPort(port, target)!);
-  return [...new Map([...configured, ...flags].map((host) => [host.port, host])).values()];
 }

@@ -1,10 +1,10 @@
 /**
- * Hosting: a stream that asks for an overlay port becomes a TCP connection to the target configured for it. The stream is
+ * Hosting: a stream that asks for an overlay port becomes a connection to the target configured for it. The stream is
  * accepted only once the target has answered, so a client hears "target down" and not a connection that breaks at once.
  */
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { HostedPort } from "./config/endpoint.js";
+import type { HostedPort, Target } from "./config/endpoint.js";
 import { systemCode } from "./failure.js";
 import type { Log } from "./log.js";
 import { StreamCode } from "./stream-error.js";
@@ -34,26 +34,30 @@ export class Hosting {
   private readonly log: Log;
   private readonly streamsMax: number;
   private readonly streams = new Set<HostedStream>();
-  private hosts: readonly HostedPort[];
+  private current: readonly HostedPort[];
 
   constructor(args: { hosts: readonly HostedPort[]; log: Log; streamsMax?: number }) {
-    this.hosts = args.hosts;
+    this.current = args.hosts;
     this.log = args.log;
     this.streamsMax = args.streamsMax ?? STREAMS_MAX;
   }
 
+  get hosts(): readonly HostedPort[] {
+    return this.current;
+  }
+
   get ports(): number[] {
-    return this.hosts.map((host) => host.port);
+    return this.current.map((host) => host.port);
   }
 
   /** Streams that are already open keep the target they have. */
   setHosts(hosts: readonly HostedPort[]): void {
-    this.hosts = hosts;
+    this.current = hosts;
   }
 
   /** Decides what becomes of a stream that came in for `port`. */
   handle(stream: HostedStream, port: number): void {
-    const target = this.hosts.find((host) => host.port === port);
+    const target = this.current.find((host) => host.port === port);
     if (target === undefined) {
       this.counts.refusedNoPort += 1;
       stream.refuse(StreamCode.refused);
@@ -75,9 +79,9 @@ export class Hosting {
     for (const stream of this.streams) stream.destroy();
   }
 
-  private dial(stream: HostedStream, target: HostedPort): void {
-    const { port } = target;
-    const socket = connect({ host: target.host, port: target.targetPort, allowHalfOpen: true, noDelay: true });
+  private dial(stream: HostedStream, hosted: HostedPort): void {
+    const { port, target } = hosted;
+    const socket = connect({ ...whereOf(target), allowHalfOpen: true, noDelay: true });
     const timer = setTimeout(() => socket.destroy(new Error("the target did not answer in time")), CONNECT_TIMEOUT_MS);
     const fail = (error: Error): void => {
       clearTimeout(timer);
@@ -114,4 +118,9 @@ export class Hosting {
     this.streams.delete(stream);
     this.counts.open = this.streams.size;
   }
+}
+
+/** As net.connect wants it. */
+export function whereOf(target: Target): { readonly path: string } | { readonly host: string; readonly port: number } {
+  return target.kind === "unix" ? { path: target.path } : { host: target.host, port: target.port };
 }

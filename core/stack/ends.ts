@@ -126,6 +126,14 @@ export class Ends implements LinkUser {
     return this.addresses.isCalled(destination);
   }
 
+  get caps(): readonly Cap[] {
+    return [this.used, this.inits.cap, this.pool.cap, ...this.flows.caps];
+  }
+
+  get queues(): Readonly<Record<string, number>> {
+    return { inits: this.inits.size, unknownRecords: this.pool.size, routeWait: this.routeWait.waiting };
+  }
+
   get sessionCount(): number {
     return this.ends.size;
   }

@@ -28,7 +28,7 @@ const GIBIBYTE = 2 ** 30;
 
 const LISTEN_HINT = 'expected "IP:PORT", such as "127.0.0.1:4000" or "[::]:4000"';
 const PEER_HINT = 'expected "HOST:PORT" or "HOST:PORT#LINKKEYHASH" (64 hexadecimal digits)';
-const HOST_HINT = 'expected "PORT": "HOST:PORT", such as "80": "127.0.0.1:8080"';
+const HOST_HINT = 'expected "PORT": "HOST:PORT" or "unix:/PATH", such as "80": "127.0.0.1:8080"';
 
 const listen = z.string().refine((text) => parseListen(text) !== undefined, LISTEN_HINT);
 const peer = z.string().refine((text) => parsePeer(text) !== undefined, PEER_HINT);
@@ -51,7 +51,7 @@ const SCHEMA = z.strictObject({
     .union([z.literal("off"), z.array(listen).min(1)], 'expected "off" or a list of "IP:PORT"')
     .default([...DEFAULT_SOCKS]),
   peers: z.array(peer).default([]),
-  /** Port of the overlay to the TCP server that answers there. */
+  /** Port of the overlay to the server that answers there. */
   hosts: z
     .record(z.string(), z.string())
     .superRefine((hosts, context) => {

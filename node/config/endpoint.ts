@@ -47,11 +47,34 @@ export function parsePeer(text: string): PeerAddress | undefined {
   return { ...endpoint, pin: new Uint8Array(Buffer.from(hash, "hex")) };
 }
 
-/** A port of the overlay, and the TCP server that answers there. */
+/** What answers at a hosted port: a TCP server, or one on a unix socket. */
+export type Target =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** sockaddr_un: 108 bytes with the closing zero. */
+const UNIX_PATH_BYTES_MAX = 107;
+
+/** `127.0.0.1:8080`, `8080` (on 127.0.0.1), `unix:/run/site.sock`. */
+export function parseTarget(text: string): Target | undefined {
+  if (text.startsWith("unix:")) {
+    const path = text.slice("unix:".length);
+    const isUsable = path.startsWith("/") && !path.includes("\0") && Buffer.byteLength(path) <= UNIX_PATH_BYTES_MAX;
+    return isUsable ? { kind: "unix", path } : undefined;
+  }
+  const endpoint = parseEndpoint(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text);
+  return endpoint === undefined || endpoint.port === 0 ? undefined : { kind: "tcp", ...endpoint };
+}
+
+/** As config.json keeps it. */
+export function printTarget(target: Target): string {
+  return target.kind === "unix" ? `unix:${target.path}` : printEndpoint(target);
+}
+
+/** A port of the overlay, and what answers there. */
 export interface HostedPort {
   readonly port: number;
-  readonly host: string;
-  readonly targetPort: number;
+  readonly target: Target;
 }
 
 /** `80=127.0.0.1:8080`. */
@@ -61,12 +84,15 @@ export function parseHosted(text: string): HostedPort | undefined {
 }
 
 /** The two halves of a hosted port, as config.json holds them. */
-export function hostedPort(port: string, target: string): HostedPort | undefined {
-  const number = Number(port);
-  const endpoint = parseEndpoint(target);
-  if (!/^\d{1,5}$/.test(port) || number < 1 || number > 65_535) return undefined;
-  if (endpoint === undefined || endpoint.port === 0) return undefined;
-  return { port: number, host: endpoint.host, targetPort: endpoint.port };
+export function hostedPort(port: string, text: string): HostedPort | undefined {
+  const number = parsePort(port);
+  const target = parseTarget(text);
+  return number === undefined || target === undefined ? undefined : { port: number, target };
+}
+
+/** 1 to 65,535, without leading zeros: one port has one spelling. */
+export function parsePort(text: string): number | undefined {
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined;
 }
 
 /** An IPv4 address, or a DNS name; a text of digits and dots that is no address is neither. */

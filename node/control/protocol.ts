@@ -3,6 +3,8 @@
  * connection. Only the owner of the directory can connect, so there is no token.
  */
 
+import type { ExitCode, FailureCode } from "../failure.js";
+
 /** Grows when a field changes its meaning or goes; new fields alone do not count. */
 export const CONTROL_VERSION = 1;
 /** A request is a command and at most a name and a number. */
@@ -10,8 +12,19 @@ export const REQUEST_BYTES_MAX = 4096;
 /** 100,000 routes of 128 bytes, with room. */
 export const RESPONSE_BYTES_MAX = 32 * 1024 * 1024;
 
-export type ControlCommand = "id" | "status" | "peers" | "routes" | "ping" | "shutdown";
-export const CONTROL_COMMANDS: readonly ControlCommand[] = ["id", "status", "peers", "routes", "ping", "shutdown"];
+export const CONTROL_COMMANDS = [
+  "id",
+  "status",
+  "peers",
+  "routes",
+  "streams",
+  "ping",
+  "hosts",
+  "hostAdd",
+  "hostRemove",
+  "shutdown",
+] as const;
+export type ControlCommand = (typeof CONTROL_COMMANDS)[number];
 
 export interface ControlRequest {
   readonly version: number;
@@ -22,11 +35,23 @@ export interface ControlRequest {
   readonly nacHash?: string;
   /** ping: how long to wait for the answer. */
   readonly timeoutMs?: number;
+  /** hostAdd, hostRemove: a port of the overlay. */
+  readonly port?: number;
+  /** hostAdd: what answers there, as in config.json. */
+  readonly target?: string;
 }
 
 export type ControlResponse =
   | { readonly version: number; readonly ok: true; readonly result: unknown }
-  | { readonly version: number; readonly ok: false; readonly message: string };
+  | {
+      readonly version: number;
+      readonly ok: false;
+      readonly message: string;
+      /** All three, or none: of a refusal that a person can put right. */
+      readonly code?: FailureCode;
+      readonly exit?: ExitCode;
+      readonly fix?: string;
+    };
 
 export interface IdReport {
   readonly nac: string;
@@ -52,6 +77,10 @@ export interface StatusReport {
   readonly udp: readonly string[];
   /** Addresses on which the HTTP proxy listens. */
   readonly http: readonly string[];
+  /** Addresses on which the SOCKS5 proxy listens. */
+  readonly socks: readonly string[];
+  /** Peers that are wanted and cannot be dialled. */
+  readonly peersUnusable: readonly PeerTrouble[];
   /** Links that are up. */
   readonly neighbours: number;
   /** Destinations with a route. */
@@ -60,11 +89,29 @@ export interface StatusReport {
   /** Of this start; null until the stack has chosen it. */
   readonly epoch: number | null;
   readonly drops: Readonly<Record<string, number>>;
+  /** Records that came a second time. */
+  readonly replays: number;
+  /** Result to count. */
+  readonly handshakes: Readonly<Record<string, number>>;
+  /** What waits just now. */
+  readonly queues: Readonly<Record<string, number>>;
+  /** By how much the event loop was late, since the start. */
+  readonly loopLagMs: { readonly p99: number };
+  /** What strangers can fill: its bound, and the most that it ever held. */
+  readonly caps: Readonly<Record<string, { readonly limit: number; readonly peak: number }>>;
+  /** What the proxies refused: reason to count. */
+  readonly refusals: Readonly<Record<string, number>>;
   /** Against relays, none until circuits exist. */
   readonly anonymity: "none";
   readonly pid: number;
   readonly directory: string;
   readonly upSeconds: number;
+}
+
+export interface PeerTrouble {
+  /** As it was given. */
+  readonly peer: string;
+  readonly reason: string;
 }
 
 export interface PeerReport {
@@ -88,6 +135,32 @@ export interface RouteReport {
   /** A `link` of the peers; null for the node's own NACs. */
   readonly nextHop: number | null;
   readonly backups: readonly number[];
+}
+
+/** A stream that is open. */
+export interface StreamReport {
+  readonly id: number;
+  /** Whom this node called. Null for a stream that came in: who calls shows a pseudonym to the stack and no NAC of his own. */
+  readonly nac: string | null;
+  /** Of the overlay. */
+  readonly port: number;
+  /** "in": somebody called this node. */
+  readonly direction: "in" | "out";
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly ageSeconds: number;
+}
+
+/** A hosted port. */
+export interface HostReport {
+  /** Of the overlay. */
+  readonly port: number;
+  /** As in config.json. */
+  readonly target: string;
+  /** `config.json`, or a `--host` that counts for this run. */
+  readonly from: "config" | "flag";
+  /** A daemon runs and answers there with this target. */
+  readonly live: boolean;
 }
 
 export type PingReport = { readonly rttMs: number } | { readonly reason: string };

@@ -1,9 +1,10 @@
 /**
  * The control socket of a daemon, and by the same token the lock on its directory: whoever listens there owns it.
  */
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
+import { fileFailure, notAFile } from "../config/file-failure.js";
 import { ExitCode, Failure, messageOf, systemCode } from "../failure.js";
 import { askDaemon } from "./client.js";
 import {
@@ -24,6 +25,10 @@ const REQUEST_TIMEOUT_MS = 5_000;
 /** Looking and binding takes a millisecond or two: a guard this old has no holder. */
 const GUARD_MS = 1_000;
 const GUARD_POLL_MS = 20;
+/** With many starts at once each has its turn long before. */
+const GUARD_WAIT_MS = 10_000;
+/** To name the pid of who has the directory; nothing hangs on it. */
+const IN_USE_PATIENCE_MS = 3_000;
 
 /** Answers a request, or throws: a Failure's message goes to the caller. */
 export type ControlHandler = (request: ControlRequest) => unknown;
@@ -56,16 +61,32 @@ export class ControlServer {
     try {
       isTaken = await isListening(path);
       if (!isTaken) {
-        rmSync(path, { force: true });
+        removeLeftover(path);
         await listenPrivately(server, path);
       }
     } catch (error) {
       throw unusable(path, error);
     } finally {
-      rmSync(guard, { recursive: true, force: true });
+      releaseGuard(guard);
     }
     if (isTaken) throw await inUse(path); // asking may take seconds: not under the guard
     return new ControlServer(server, handler);
+  }
+
+  /**
+   * Does `action` while no daemon has the directory and none can take it; false when one has it already. Throws what
+   * `action` throws, or a Failure as `open` does.
+   */
+  static async whileNobodyListens(path: string, action: () => void): Promise<boolean> {
+    const guard = join(dirname(path), "starting");
+    await takeGuard(guard);
+    try {
+      if (await isListening(path)) return false;
+      action();
+      return true;
+    } finally {
+      releaseGuard(guard);
+    }
   }
 
   /** Stops listening, removes the socket and ends what is open. */
@@ -100,7 +121,9 @@ export class ControlServer {
     try {
       return { version: CONTROL_VERSION, ok: true, result: await this.handler(request) };
     } catch (error) {
-      return refusal(messageOf(error));
+      if (!(error instanceof Failure)) return refusal(messageOf(error));
+      const { code, exit, fix } = error;
+      return { ...refusal(error.message), code, exit, fix };
     }
   }
 }
@@ -109,7 +132,7 @@ function answer(socket: Socket, response: ControlResponse): void {
   if (!socket.destroyed) socket.end(`${JSON.stringify(response)}\n`);
 }
 
-function refusal(message: string): ControlResponse {
+function refusal(message: string): ControlResponse & { readonly ok: false } {
   return { version: CONTROL_VERSION, ok: false, message };
 }
 
@@ -121,7 +144,7 @@ function parseRequest(line: string): ControlRequest | string {
     return "the request is not JSON";
   }
   if (typeof value !== "object" || value === null) return "the request is not an object";
-  const { version, command, nac, nacHash, timeoutMs } = value as Record<string, unknown>;
+  const { version, command, nac, nacHash, timeoutMs, port, target } = value as Record<string, unknown>;
   if (version !== CONTROL_VERSION) {
     return `this daemon speaks version ${CONTROL_VERSION} of the control protocol, not ${String(version)}: use the mariana that started it`;
   }
@@ -133,6 +156,8 @@ function parseRequest(line: string): ControlRequest | string {
     ...(typeof nac === "string" ? { nac } : {}),
     ...(typeof nacHash === "string" ? { nacHash } : {}),
     ...(typeof timeoutMs === "number" ? { timeoutMs } : {}),
+    ...(typeof port === "number" ? { port } : {}),
+    ...(typeof target === "string" ? { target } : {}),
   };
 }
 
@@ -165,6 +190,7 @@ function listenPrivately(server: Server, path: string): Promise<void> {
 
 /** A folder that one start at a time can make. Held for milliseconds; one that stays was left by a start that was killed. */
 async function takeGuard(guard: string): Promise<void> {
+  const endMs = performance.now() + GUARD_WAIT_MS;
   let seen: number | undefined;
   let sinceMs = 0;
   for (;;) {
@@ -174,15 +200,35 @@ async function takeGuard(guard: string): Promise<void> {
     } catch (error) {
       if (systemCode(error) !== "EEXIST") throw unusable(guard, error);
     }
-    const made = statSync(guard, { throwIfNoEntry: false })?.ctimeMs;
+    const nowMs = performance.now();
+    const made = lstatSync(guard, { throwIfNoEntry: false })?.ctimeMs;
     if (made !== seen) {
       seen = made;
-      sinceMs = performance.now();
-    } else if (made !== undefined && performance.now() - sinceMs > GUARD_MS) {
-      rmSync(guard, { recursive: true, force: true });
+      sinceMs = nowMs;
+    } else if (made !== undefined && nowMs - sinceMs > GUARD_MS && !releaseGuard(guard)) {
+      throw notAFile(guard, "in the way: it is not the empty folder that a start of ours leaves");
     }
+    if (nowMs > endMs) throw notAFile(guard, "held by other starts for too long");
     await new Promise((resolve) => setTimeout(resolve, GUARD_POLL_MS));
   }
+}
+
+/** Only the empty folder that we made: whatever else has this name belongs to somebody. False when it stays. */
+function releaseGuard(guard: string): boolean {
+  try {
+    rmdirSync(guard);
+    return true;
+  } catch (error) {
+    return systemCode(error) === "ENOENT"; // another start has removed it
+  }
+}
+
+/** A socket that nobody listens on, or an empty file where a copy of the folder put one. Anything else is not ours. */
+function removeLeftover(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket() && !(found.isFile() && found.size === 0)) throw notAFile(path, "not a socket");
+  unlinkSync(path);
 }
 
 /** Whether a process has the socket open, by what the system says at once; it need not answer. */
@@ -201,7 +247,7 @@ function isListening(path: string): Promise<boolean> {
 }
 
 async function inUse(path: string): Promise<Failure> {
-  const who = await askDaemon<StatusReport>(path, { command: "status" }).then(
+  const who = await askDaemon<StatusReport>(path, { command: "status" }, IN_USE_PATIENCE_MS).then(
     (status) => `the daemon with pid ${status.pid}`,
     () => "a process that does not answer",
   );
@@ -209,13 +255,6 @@ async function inUse(path: string): Promise<Failure> {
   return new Failure("directory.inUse", ExitCode.inUse, `${dirname(path)} is in use by ${who}`, fix);
 }
 
-function unusable(path: string, error: unknown): Failure {
-  const code = systemCode(error);
-  const denied = code === "EACCES" || code === "EPERM" || code === "EROFS";
-  return new Failure(
-    denied ? "directory.permissions" : "directory.unusable",
-    denied ? ExitCode.permission : ExitCode.unexpected,
-    `the control socket ${path} cannot be made: ${code ?? messageOf(error)}`,
-    "choose another directory with --dir DIR or $MARIANA_DIR",
-  );
+function unusable(path: string, error: unknown): unknown {
+  return fileFailure("made", path, error, "choose another directory with --dir DIR or $MARIANA_DIR");
 }

@@ -6,7 +6,15 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseNac } from "../../core/address/nac.js";
 import { defaultConfig, keepInConfig, parseConfig, readConfig } from "../../node/config/config-file.js";
 import { directoryOf, openDirectory } from "../../node/config/directory.js";
-import { parseEndpoint, parseHosted, parseListen, parsePeer, printEndpoint } from "../../node/config/endpoint.js";
+import {
+  parseEndpoint,
+  parseHosted,
+  parseListen,
+  parsePeer,
+  parseTarget,
+  printEndpoint,
+  printTarget,
+} from "../../node/config/endpoint.js";
 import { createFileAtomically, removeTemporaries, writeFileAtomically } from "../../node/config/file.js";
 import { nearest } from "../../node/config/nearest.js";
 import { readState, writeState } from "../../node/config/state-file.js";
@@ -263,7 +271,17 @@ test("endpoints, peers and hosted ports are read and printed", () => {
   expect(parseEndpoint("relay.example:4000")).toEqual({ host: "relay.example", port: 4000 });
   expect(parseListen("localhost:0")).toEqual({ host: "127.0.0.1", port: 0 });
   expect(parsePeer(`127.0.0.1:4000#${"ab".repeat(32)}`)?.pin).toEqual(new Uint8Array(32).fill(0xab));
-  expect(parseHosted("80=127.0.0.1:8080")).toEqual({ port: 80, host: "127.0.0.1", targetPort: 8080 });
+  expect(parseHosted("80=127.0.0.1:8080")).toEqual({
+    port: 80,
+    target: { kind: "tcp", host: "127.0.0.1", port: 8080 },
+  });
+  expect(printTarget(parseTarget("8080")!)).toBe("127.0.0.1:8080");
+  expect(printTarget(parseTarget("[::1]:80")!)).toBe("[::1]:80");
+  expect(printTarget(parseTarget("unix:/run/a site.sock")!)).toBe("unix:/run/a site.sock");
+  for (const text of ["unix:relative", "unix:", `unix:/${"d".repeat(107)}`, "0", "65536", "a b"]) {
+    expect(parseTarget(text), text).toBeUndefined();
+  }
+  for (const text of ["080=1", "0=1", "65536=1", "=1", "80=", "80"]) expect(parseHosted(text), text).toBeUndefined();
 });
 
 test.each([

@@ -203,7 +203,10 @@ test("a page is fetched by either name through proxy, three nodes and hosting; a
   cleanups.push(() => void server.close());
   const { first, last } = line(3);
   const targetPort = (server.address() as AddressInfo).port;
-  const hosting = new Hosting({ hosts: [{ port: 80, host: "127.0.0.1", targetPort }], log });
+  const hosting = new Hosting({
+    hosts: [{ port: 80, target: { kind: "tcp", host: "127.0.0.1", port: targetPort } }],
+    log,
+  });
   last.driver.setPorts(hosting.ports);
   last.driver.onStream = (stream, port) => hosting.handle(stream, port);
   const proxy = new HttpProxy({ connect: (nac, port, hash) => first.driver.connect(nac, port, hash), log });

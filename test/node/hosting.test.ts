@@ -25,7 +25,7 @@ async function host(onConnection: (socket: Socket) => void, streamsMax?: number)
   await once(server, "listening");
   const targetPort = (server.address() as AddressInfo).port;
   const hosting = new Hosting({
-    hosts: [{ port: 80, host: "127.0.0.1", targetPort }],
+    hosts: [{ port: 80, target: { kind: "tcp", host: "127.0.0.1", port: targetPort } }],
     log,
     ...(streamsMax === undefined ? {} : { streamsMax }),
   });
