@@ -46,7 +46,7 @@ function attempt(target: FuzzTarget, bytes: Uint8Array): void {
 /** A sample with one to eight damages. */
 function damaged(random: Random, corpus: readonly Uint8Array[]): Uint8Array {
   if (random.chance(0.02)) return random.bytes(random.below(1400));
-  let bytes = random.pick(corpus).slice();
+  let bytes: Uint8Array = random.pick(corpus).slice();
   for (let left = random.between(1, 8); left > 0; left -= 1) bytes = damage(random, bytes, corpus);
   return bytes;
 }
