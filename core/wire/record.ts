@@ -6,9 +6,16 @@ import { PacketType, TAG_BYTES } from "./flight.js";
  *   offset  size  field
  *        0     1  type        0x01
  *        1     4  index       the receiver's number for the session
- *        5     8  counter     packet number from 0, XORed with a mask so that it does not show as counting
+ *        5     8  counter     below, XORed with a mask
  *       13     n  ciphertext
  *     13+n    16  tag         AES-256-GCM over (type, index, counter in clear) and the ciphertext
+ *
+ * The counter says under which key the packet is sealed and, over all keys, the how many-th it is. The mask keeps it from
+ * showing as counting:
+ *
+ *        0     2  round       of the secret from which the key comes
+ *        2     1  update      of the key within its round
+ *        3     5  number      of the packet, from 0; goes on over all changes of keys
  *
  * The mask is the first 8 bytes of one AES-256 block over the 16 bytes behind the counter, under a key of its own
  * (RFC 9001 section 5.4 does the same for QUIC). Session seals and opens records in place, so there is no codec here.
