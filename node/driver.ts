@@ -128,7 +128,7 @@ export class Driver implements StreamCommands, FlowCommands {
       random32: systemRandom32,
       trace: traceNothing,
       allocate: heapAllocator,
-      dictionary: new NacDictionary(),
+      dictionary: new NacDictionary(64, [systemRandom32(), systemRandom32()]),
       sink: {
         transmit: (path, bytes, at, length) => udp.send(path, bytes, at, length),
         event: (event) => void this.notices.push({ kind: "event", event }),

@@ -27,10 +27,23 @@ interface PendingKey {
   attempts: number;
 }
 
+/** Where NACs have their numbers: one that we keep stays the same NAC's until it is released. */
+export interface NumberKeeper {
+  hold(number: number): void;
+  release(number: number): void;
+}
+
+const KEPT_ANYWAY: NumberKeeper = { hold: () => undefined, release: () => undefined };
+
 export class KeyRelay {
   private readonly pending = new Map<number, PendingKey>();
   private readonly cache = new Map<number, KeyMaterial>();
   private nextExpiryUs = NEVER;
+  private readonly numbers: NumberKeeper;
+
+  constructor(numbers = KEPT_ANYWAY) {
+    this.numbers = numbers;
+  }
 
   /** The key of NAC number `destination`, if it passed by. */
   cached(destination: number): KeyMaterial | undefined {
@@ -39,11 +52,12 @@ export class KeyRelay {
 
   /** Keeps a key that was verified against its NAC. */
   store(destination: number, key: KeyMaterial): void {
-    this.cache.delete(destination);
+    if (this.cache.delete(destination)) this.numbers.release(destination);
     if (this.cache.size >= CACHED_MAX) {
       const oldest = this.cache.keys().next().value;
-      if (oldest !== undefined) this.cache.delete(oldest);
+      if (oldest !== undefined && this.cache.delete(oldest)) this.numbers.release(oldest);
     }
+    this.numbers.hold(destination);
     this.cache.set(destination, key);
   }
 
@@ -60,6 +74,7 @@ export class KeyRelay {
       if (this.pending.size >= PENDING_MAX && link !== ASKED_BY_US) return "full";
       entry = { askers: [], expiresUs: 0, forwardedUs: 0, attempts: 0 };
       this.pending.set(destination, entry);
+      this.numbers.hold(destination);
     }
     const known = entry.askers.find((asker) => asker.link === link);
     if (known !== undefined) known.nonce = nonce.slice();
@@ -80,7 +95,7 @@ export class KeyRelay {
   /** Everybody who waits for the key, and forgets the request. */
   answer(destination: number): readonly { readonly link: number; readonly nonce: Uint8Array }[] {
     const entry = this.pending.get(destination);
-    this.pending.delete(destination);
+    if (this.pending.delete(destination)) this.numbers.release(destination);
     return entry?.askers ?? [];
   }
 
@@ -97,8 +112,10 @@ export class KeyRelay {
     if (nowUs < this.nextExpiryUs) return;
     this.nextExpiryUs = NEVER;
     for (const [destination, entry] of this.pending) {
-      if (entry.expiresUs <= nowUs) this.pending.delete(destination);
-      else this.nextExpiryUs = Math.min(this.nextExpiryUs, entry.expiresUs);
+      if (entry.expiresUs <= nowUs) {
+        this.pending.delete(destination);
+        this.numbers.release(destination);
+      } else this.nextExpiryUs = Math.min(this.nextExpiryUs, entry.expiresUs);
     }
   }
 }

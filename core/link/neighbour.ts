@@ -34,11 +34,10 @@ export interface HelloFields {
   readonly networkTimeMs: number;
   readonly controlSent: number;
   readonly controlProcessed: number;
+  readonly tableDigest: Uint8Array;
   readonly queueDelayMs: number;
   readonly load: number;
 }
-
-const NO_TABLE_DIGEST = new Uint8Array(8);
 
 /**
  * One neighbour, as its hellos show it: is the link up both ways, how far is it, how much does it lose.
@@ -151,7 +150,7 @@ export class Neighbour {
       queueDelayMs: fields.queueDelayMs,
       controlSent: fields.controlSent,
       controlProcessed: fields.controlProcessed,
-      tableDigest: NO_TABLE_DIGEST,
+      tableDigest: fields.tableDigest,
       load: fields.load,
     };
   }

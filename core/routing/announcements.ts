@@ -4,6 +4,7 @@ import type { Writer } from "../wire/cursor.js";
 import {
   ENTRY_ORIGIN,
   ENTRY_RETRACTION,
+  ENTRY_SHORT,
   emptyRouteEntry,
   encodeRouteEntry,
   openRoutes,
@@ -37,6 +38,9 @@ export class Announcements {
   /** The message being written names a destination that is or was our own. A second one goes into a message of its own. */
   private namesOwn = false;
   private isCut = false;
+  /** Entries written, and how many of them with a short id. */
+  entries = 0;
+  shortEntries = 0;
 
   constructor(table: RouteTable, dictionary: NacDictionary) {
     this.table = table;
@@ -115,6 +119,7 @@ export class Announcements {
   /** True when something is to be told now, and may be. */
   isDue(nowUs: number, neighbour: Neighbour): boolean {
     if (neighbour.stream.isFull) return false;
+    if (neighbour.answers.repeats.length > 0) return true;
     return neighbour.isDraining || neighbour.batchAtUs <= nowUs || neighbour.snapshotAtUs <= nowUs;
   }
 
@@ -129,7 +134,7 @@ export class Announcements {
     const start = openRoutes(out, neighbour.stream.sent + 1);
     this.namesOwn = false;
     this.isCut = false;
-    let count = 0;
+    let count = this.writeRepeats(neighbour, out);
     if (neighbour.isDraining) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
       count = this.drain(neighbour, out, Urgency.urgent, count);
@@ -168,18 +173,59 @@ export class Announcements {
         neighbour.enqueue(destination, urgency, 0);
         return count;
       }
-      if (!this.writeEntry(neighbour, destination, out)) continue;
+      if (!this.writeEntry(neighbour, destination, out, false)) continue;
       count += 1;
       if (isOwn) this.namesOwn = true;
     }
     return count;
   }
 
-  /** False when the neighbour knows it already. */
-  private writeEntry(neighbour: Neighbour, destination: number, out: Writer): boolean {
+  /** What the neighbour asked to hear again, NACs in full. Returns the number of entries. */
+  private writeRepeats(neighbour: Neighbour, out: Writer): number {
+    const { repeats } = neighbour.answers;
+    let count = 0;
+    while (repeats.length > 0 && out.room >= ROUTE_BYTES) {
+      const repeat = repeats[0]!;
+      if ("nac" in repeat) {
+        this.writeUnsaid(repeat.nac, out);
+        count += 1;
+      } else {
+        const isOwn = (this.table.state[repeat.destination]! & OURS) !== 0;
+        if (isOwn && this.namesOwn) {
+          this.isCut = true;
+          break;
+        }
+        this.namesOwn ||= isOwn;
+        const isToldNow = neighbour.columns.told[repeat.destination]! < METRIC_INFINITY;
+        if (isToldNow && this.writeEntry(neighbour, repeat.destination, out, true)) count += 1;
+      }
+      repeats.shift();
+    }
+    this.table.counts.repeats += count;
+    return count;
+  }
+
+  /** The neighbour believes that we announced this NAC. */
+  private writeUnsaid(nac: Uint8Array, out: Writer): void {
+    encodeRouteEntry(out, {
+      flags: ENTRY_RETRACTION,
+      id: 0,
+      bytes: nac,
+      nacAt: 0,
+      epoch: 0,
+      slot: 0,
+      repair: 0,
+      metric: METRIC_NONE,
+    });
+    this.entries += 1;
+  }
+
+  /** False when the neighbour knows it already. A repeat is written all the same, and with the NAC in full. */
+  private writeEntry(neighbour: Neighbour, destination: number, out: Writer, isRepeat: boolean): boolean {
     const { told, flags } = neighbour.columns;
+    const { outgoing } = neighbour;
     const table = this.table;
-    const isForced = (flags[destination]! & FORCED) !== 0;
+    const isForced = isRepeat || (flags[destination]! & FORCED) !== 0;
     flags[destination] = flags[destination]! & ~(PENDING | FORCED);
     const isLocal = (table.state[destination]! & LOCAL) !== 0;
     const next = table.next[destination]!;
@@ -188,13 +234,23 @@ export class Announcements {
     const isRetraction = metric >= METRIC_INFINITY;
     const index = next < 0 ? table.newestIndex(destination) : table.chosenIndex(destination);
     const entry = this.entry;
+    const id = isRepeat && !isRetraction ? -1 : outgoing.idOf(destination);
     entry.flags = isRetraction ? ENTRY_RETRACTION : isLocal ? ENTRY_ORIGIN : 0;
+    if (id >= 0) {
+      entry.flags |= ENTRY_SHORT;
+      entry.id = id;
+      this.shortEntries += 1;
+    }
     entry.epoch = table.epoch[destination]!;
     entry.slot = Math.floor(index / 256);
     entry.repair = index % 256;
     entry.metric = metric;
-    this.dictionary.write(destination, this.nac);
+    if (id < 0) this.dictionary.write(destination, this.nac);
     encodeRouteEntry(out, entry);
+    this.entries += 1;
+    if (isRetraction) outgoing.end(destination);
+    else if (id < 0) outgoing.give(destination);
+    neighbour.announced.change(destination, told[destination]!, metric);
     told[destination] = metric;
     return true;
   }

@@ -1,5 +1,6 @@
 import type { Digest } from "../collections/digest.js";
 import { GapRegister } from "../collections/gap-register.js";
+import { RateLimit } from "../session/rate-limit.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import type { Writer } from "../wire/cursor.js";
 import { encodeRouteHead, ROUTE_HEAD_BYTES } from "../wire/route-head.js";
@@ -26,6 +27,9 @@ const HEAD_REPEAT_MAX_US = SECOND_US;
 const STATUS_REPEAT_MAX_US = 500 * MILLISECOND_US;
 /** A copy sent this recently may still be on its way; doubled round trips of a good link. */
 const RESEND_MIN_US = 20 * MILLISECOND_US;
+/** Messages sent again. Beyond: they wait; a neighbour that lists everything again and again costs no more than this. */
+const RESENDS_PER_SECOND = 1_000;
+const RESENDS_BURST = 256;
 const RANGES_MAX = WAITING_MAX / 2 + 1;
 
 /**
@@ -50,6 +54,7 @@ export class ControlStream {
   private readonly keptFirstUs = new Float64Array(UNPROCESSED_MAX);
   private readonly repeat = new Uint8Array(UNPROCESSED_MAX);
   private repeats = 0;
+  private readonly resends = new RateLimit(RESENDS_PER_SECOND, RESENDS_BURST);
   private headAtUs = NEVER;
   private headWaitUs = 0;
   private progressUs = 0;
@@ -69,11 +74,11 @@ export class ControlStream {
 
   /** True when repairs, a status or a head are to be written now. */
   isDue(nowUs: number): boolean {
-    return this.repeats > 0 || this.statusAtUs <= nowUs || this.headAtUs <= nowUs;
+    return this.nextTimeoutUs <= nowUs;
   }
 
   get nextTimeoutUs(): number {
-    return Math.min(this.statusAtUs, this.headAtUs);
+    return Math.min(this.statusAtUs, this.headAtUs, this.repeats > 0 ? this.resends.nextUs : NEVER);
   }
 
   isStalled(nowUs: number): boolean {
@@ -143,8 +148,9 @@ export class ControlStream {
   /**
    * A message arrived. "next": process `body` now, then ask `next()` for those that waited behind it.
    * "kept": an earlier one is missing. "old": seen before. "beyond": too far ahead, dropped.
+   * With `mustWait` also the next one is kept, until `next()` is asked for it: the neighbour talks too fast.
    */
-  receive(nowUs: number, number: number, body: Uint8Array): "next" | "kept" | "old" | "beyond" {
+  receive(nowUs: number, number: number, body: Uint8Array, mustWait = false): "next" | "kept" | "old" | "beyond" {
     if (number > this.promised) this.promised = number;
     if (number <= this.processed) {
       // A repeat of what we have: our status was lost. The neighbour's head or our hello tells it.
@@ -155,7 +161,7 @@ export class ControlStream {
       return "beyond";
     }
     if (this.register.insert(number, nowUs) !== "new") return "old";
-    if (number !== this.processed + 1) {
+    if (mustWait || number !== this.processed + 1) {
       this.waiting[number % WAITING_MAX] = body.slice();
       this.expectMissing(nowUs);
       return "kept";
@@ -164,6 +170,11 @@ export class ControlStream {
     this.statusWaitUs = 0;
     if (this.processed >= this.promised) this.statusAtUs = NEVER;
     return "next";
+  }
+
+  /** True when the next message in order is here and waits. */
+  get hasNext(): boolean {
+    return this.waiting[(this.processed + 1) % WAITING_MAX] !== undefined;
   }
 
   /** The body of the next message in order that had to wait, or undefined. */
@@ -191,7 +202,7 @@ export class ControlStream {
       const slot = slotOf(n);
       if (this.repeat[slot] === 0) continue;
       const frame = this.kept[slot]!;
-      if (frame.length > out.room) return;
+      if (frame.length > out.room || !this.resends.take(nowUs)) return;
       out.raw(frame);
       this.repeat[slot] = 0;
       this.repeats -= 1;
@@ -204,6 +215,7 @@ export class ControlStream {
     into.number(this.sent).number(this.acknowledged).number(this.processed).number(this.promised);
     into.number(this.repeats).number(this.headAtUs).number(this.statusAtUs);
     this.register.digest(into);
+    this.resends.digest(into);
   }
 
   private writeStatus(nowUs: number, out: Writer): void {

@@ -1,4 +1,5 @@
 import type { NacDictionary } from "../address/dictionary.js";
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { NumberQueue } from "../collections/number-queue.js";
 import { MILLISECOND_US, NEVER } from "../time/instant.js";
@@ -9,7 +10,7 @@ import { AGE_OLD, type Feasibility, METRIC_INFINITY, METRIC_NONE } from "./feasi
 import { LostSources } from "./lost-sources.js";
 import { FROM_ORIGIN, type Neighbour, Urgency } from "./neighbour.js";
 import { Requests } from "./requests.js";
-import { LOCAL, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
+import { KNOWN, LOCAL, LOST, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import { Selection } from "./selection.js";
 import { Wanted } from "./wanted.js";
 
@@ -32,14 +33,20 @@ export class Decision {
   readonly announcements: Announcements;
   readonly requests: Requests;
   readonly lost: LostSources;
-  readonly wanted = new Wanted();
+  readonly wanted: Wanted;
   /** Entries ignored because a bound was reached. */
   ignored = 0;
+  readonly caps: readonly Cap[];
+  private readonly taughtCap = new Cap("routesPerNeighbour", TAUGHT_MAX);
+  private readonly heldCap = new Cap("destinations", DESTINATIONS_MAX);
+  private readonly starvingCap = new Cap("starving", DESTINATIONS_MAX);
 
   private readonly table: RouteTable;
   private readonly selection: Selection;
   private readonly trace: TraceSink;
   private readonly random: () => number;
+  private readonly dictionary: NacDictionary;
+  private readonly onIgnored: () => void;
   private readonly starving = new NumberQueue();
   private backgroundAtUs = NEVER;
 
@@ -55,14 +62,20 @@ export class Decision {
     isFeasible: Feasibility,
     trace: TraceSink,
     random: () => number,
+    onIgnored: () => void,
   ) {
     this.table = table;
+    this.dictionary = dictionary;
+    this.onIgnored = onIgnored;
+    this.wanted = new Wanted(dictionary);
     this.selection = new Selection(table, isFeasible);
     this.announcements = new Announcements(table, dictionary);
     this.requests = new Requests(table);
     this.lost = new LostSources(table);
     this.trace = trace;
     this.random = random;
+    const { requests, lost, wanted } = this;
+    this.caps = [this.taughtCap, this.heldCap, this.starvingCap, requests.cap, lost.cap, wanted.cap];
   }
 
   get nextTimeoutUs(): number {
@@ -78,33 +91,56 @@ export class Decision {
   /** Whether the neighbour may still teach a destination; counts a refusal. */
   mayTeachMore(neighbour: Neighbour): boolean {
     if (neighbour.taught < TAUGHT_MAX) return true;
-    this.ignored += 1;
+    this.ignore();
     return false;
   }
 
-  /** One entry of a neighbour's ROUTES about a destination that is not ours. */
-  learn(nowUs: number, neighbour: Neighbour, destination: number, entry: RouteEntry): void {
+  /** A bound refused an entry. The digests find it once there is room. */
+  ignore(): void {
+    this.ignored += 1;
+    this.onIgnored();
+  }
+
+  /** True while a bound keeps us from learning all that the neighbour says: its digest cannot be ours then. */
+  isFull(neighbour: Neighbour): boolean {
+    return neighbour.taught >= TAUGHT_MAX || this.dictionary.held >= DESTINATIONS_MAX;
+  }
+
+  /** An entry about a destination of our own: kept for the digest, and used for nothing. */
+  overhear(neighbour: Neighbour, destination: number, entry: RouteEntry): boolean {
+    if ((entry.flags & ENTRY_RETRACTION) !== 0) {
+      this.unlearn(neighbour, destination);
+      return true;
+    }
+    if (!this.admit(neighbour, destination)) return false;
+    this.setMetric(neighbour, destination, entry.metric);
+    neighbour.columns.age[destination] = AGE_OLD;
+    return true;
+  }
+
+  /** One entry of a neighbour's ROUTES about a destination that is not ours. False when a bound refuses it. */
+  learn(nowUs: number, neighbour: Neighbour, destination: number, entry: RouteEntry): boolean {
     const table = this.table;
     const { columns } = neighbour;
     if ((entry.flags & ENTRY_RETRACTION) !== 0) {
-      if (!table.knows(destination) || columns.metric[destination] === METRIC_NONE) return;
+      if (!table.knows(destination) || columns.metric[destination] === METRIC_NONE) return true;
       this.note(destination);
       this.unlearn(neighbour, destination);
       this.decide(nowUs, destination);
-      return;
+      this.dropOrphan(nowUs, destination);
+      return true;
     }
-    if (!this.admit(neighbour, destination)) return;
+    if (!this.admit(neighbour, destination)) return false;
     this.note(destination);
     const index = entry.slot * 256 + entry.repair;
     table.hear(destination, entry.epoch, index);
-    if (columns.metric[destination] === METRIC_NONE) neighbour.taught += 1;
-    columns.metric[destination] = entry.metric;
+    this.setMetric(neighbour, destination, entry.metric);
     columns.age[destination] = table.ageOf(destination, entry.epoch, index);
     if ((entry.flags & ENTRY_ORIGIN) !== 0) columns.flags[destination]! |= FROM_ORIGIN;
     else columns.flags[destination]! &= ~FROM_ORIGIN;
     const isSameEpoch = table.epoch[destination] === this.beforeEpoch;
-    if (isSameEpoch && this.selection.keepsChoice(destination, neighbour)) return;
-    this.decide(nowUs, destination);
+    if (!isSameEpoch || !this.selection.keepsChoice(destination, neighbour)) this.decide(nowUs, destination);
+    return true;
   }
 
   /** The neighbour is detached already: everything that used it is chosen anew. */
@@ -113,9 +149,10 @@ export class Decision {
     const link = neighbour.link;
     for (let i = 0; i < listed; i += 1) {
       const destination = order[i]!;
-      if (next[destination] !== link && backup1[destination] !== link && backup2[destination] !== link) continue;
-      this.note(destination);
-      this.decide(nowUs, destination);
+      if (next[destination] === link || backup1[destination] === link || backup2[destination] === link) {
+        this.note(destination);
+        this.decide(nowUs, destination);
+      } else if (next[destination]! < 0) this.dropOrphan(nowUs, destination);
     }
   }
 
@@ -134,7 +171,7 @@ export class Decision {
   originate(nowUs: number, destination: number, epoch: number, slot: number): number {
     const table = this.table;
     table.admit(destination);
-    for (const neighbour of table.neighbours) this.unlearn(neighbour, destination);
+    for (const { columns } of table.neighbours) columns.age[destination] = AGE_OLD; // nobody leads us to ourselves
     if (table.next[destination]! >= 0) table.count -= 1;
     table.next[destination] = -1;
     table.backup1[destination] = -1;
@@ -176,6 +213,7 @@ export class Decision {
   digest(into: Digest): void {
     this.requests.digest(into);
     this.lost.digest(into);
+    this.wanted.digest(into);
     into.number(this.starving.length).number(this.backgroundAtUs);
   }
 
@@ -247,16 +285,36 @@ export class Decision {
   private unlearn(neighbour: Neighbour, destination: number): void {
     const { columns } = neighbour;
     if (columns.metric[destination] === METRIC_NONE) return;
-    columns.metric[destination] = METRIC_NONE;
+    this.setMetric(neighbour, destination, METRIC_NONE);
     columns.age[destination] = AGE_OLD;
     columns.flags[destination]! &= ~FROM_ORIGIN;
-    neighbour.taught -= 1;
+  }
+
+  /** The one place that changes what a neighbour taught, so that its digest and its count follow. */
+  private setMetric(neighbour: Neighbour, destination: number, metric: number): void {
+    const { metric: metrics } = neighbour.columns;
+    const before = metrics[destination]!;
+    neighbour.learned.change(destination, before, metric);
+    if (before === METRIC_NONE) neighbour.taught += 1;
+    if (metric === METRIC_NONE) neighbour.taught -= 1;
+    metrics[destination] = metric;
+    this.taughtCap.note(neighbour.taught);
+  }
+
+  /** Without a route, and nobody offers one: to be forgotten in time, though it never was in use. */
+  private dropOrphan(nowUs: number, destination: number): void {
+    const { state, next, neighbours } = this.table;
+    const isKept = (state[destination]! & KNOWN) === 0 || (state[destination]! & (LOCAL | LOST)) !== 0;
+    if (isKept || next[destination]! >= 0) return;
+    if (neighbours.some(({ columns }) => columns.metric[destination] !== METRIC_NONE)) return;
+    this.lost.add(nowUs, destination);
   }
 
   private admit(neighbour: Neighbour, destination: number): boolean {
     const isTaught = this.table.knows(destination) && neighbour.columns.metric[destination] !== METRIC_NONE;
     if (!isTaught && !this.mayTeachMore(neighbour)) return false;
     this.table.admit(destination);
+    this.heldCap.note(this.dictionary.held);
     return true;
   }
 
@@ -267,13 +325,14 @@ export class Decision {
     if ((state & STARVING) === 0) {
       this.table.state[destination] = state | STARVING;
       this.starving.push(destination);
+      this.starvingCap.note(this.starving.length);
       if (this.backgroundAtUs === NEVER) this.paceBackground(nowUs);
     }
     if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination);
   }
 
   private isStarving(destination: number): boolean {
-    if ((this.table.state[destination]! & LOCAL) !== 0) return false;
+    if ((this.table.state[destination]! & OURS) !== 0) return false; // nobody else knows more of it
     const { infeasibleMetric, hasOld } = this.selection;
     return infeasibleMetric < this.table.metric[destination]! || (this.table.next[destination]! < 0 && hasOld);
   }

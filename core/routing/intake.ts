@@ -4,8 +4,11 @@ import { Reader } from "../wire/cursor.js";
 import { decodeRouteHead } from "../wire/route-head.js";
 import { decodeRouteRequest } from "../wire/route-request.js";
 import { decodeRouteStatus } from "../wire/route-status.js";
-import { decodeRouteEntry, decodeRoutesHead, ENTRY_RETRACTION, emptyRouteEntry } from "../wire/routes.js";
+import { decodeRouteEntry, decodeRoutesHead, ENTRY_RETRACTION, ENTRY_SHORT, emptyRouteEntry } from "../wire/routes.js";
+import { decodeTableQuery } from "../wire/table-query.js";
+import { decodeTableSums } from "../wire/table-sums.js";
 import { DESTINATIONS_MAX, type Decision } from "./decision.js";
+import { AGE_OLD } from "./feasible.js";
 import type { Neighbour } from "./neighbour.js";
 import type { Origins } from "./origins.js";
 import type { RouteTable } from "./route-table.js";
@@ -18,6 +21,8 @@ export class Intake {
   private readonly dictionary: NacDictionary;
   private readonly entry = emptyRouteEntry();
   private readonly body = new Reader(new Uint8Array(0));
+  /** Entries with an id that stands for nothing: no honest neighbour writes one. */
+  senseless = 0;
 
   constructor(table: RouteTable, decision: Decision, origins: Origins, dictionary: NacDictionary) {
     this.table = table;
@@ -42,6 +47,16 @@ export class Intake {
       }
       case ControlFrame.routeRequest:
         return this.handleRequest(nowUs, neighbour, input);
+      case ControlFrame.tableQuery: {
+        const query = decodeTableQuery(input);
+        if (query !== undefined) neighbour?.answers.handleQuery(nowUs, query);
+        return query !== undefined;
+      }
+      case ControlFrame.tableSums: {
+        const sums = decodeTableSums(input);
+        if (sums !== undefined) neighbour?.search.handleSums(nowUs, sums);
+        return sums !== undefined;
+      }
       default:
         return false;
     }
@@ -54,12 +69,21 @@ export class Intake {
     for (let i = 0; i < head.count; i += 1) if (!decodeRouteEntry(input, this.entry)) return false;
     if (neighbour === undefined) return true;
     const body = input.bytes.subarray(start, input.offset);
-    if (neighbour.stream.receive(nowUs, head.number, body) !== "next") return true;
-    this.learnAll(nowUs, neighbour, body);
-    for (let next = neighbour.stream.next(); next !== undefined; next = neighbour.stream.next()) {
-      this.learnAll(nowUs, neighbour, next);
+    const mustWait = neighbour.messages.nextUs > nowUs;
+    const arrival = neighbour.stream.receive(nowUs, head.number, body, mustWait);
+    if (arrival === "next") {
+      neighbour.messages.take(nowUs);
+      this.learnAll(nowUs, neighbour, body);
     }
+    this.process(nowUs, neighbour);
     return true;
+  }
+
+  /** Messages that wait in order, as far as the neighbour's rate allows: the rest is processed later, and acknowledged then. */
+  process(nowUs: number, neighbour: Neighbour): void {
+    while (neighbour.stream.hasNext && neighbour.messages.take(nowUs)) {
+      this.learnAll(nowUs, neighbour, neighbour.stream.next()!);
+    }
   }
 
   private learnAll(nowUs: number, neighbour: Neighbour, body: Uint8Array): void {
@@ -69,26 +93,61 @@ export class Intake {
     input.end = body.length;
     input.ok = true;
     while (input.remaining > 0 && decodeRouteEntry(input, entry)) {
-      let destination = this.dictionary.find(entry.bytes, entry.nacAt);
-      if (destination < 0) {
-        // A stranger to all of us: interned only for a route, and not without bound.
-        if ((entry.flags & ENTRY_RETRACTION) !== 0) continue;
-        if (!this.decision.mayTeachMore(neighbour)) continue;
-        if (this.dictionary.size >= DESTINATIONS_MAX) {
-          this.decision.ignored += 1;
-          continue;
-        }
-        destination = this.dictionary.intern(entry.bytes, entry.nacAt);
-      }
-      if (this.table.isLocal(destination)) this.origins.handleHeard(nowUs, destination, entry.epoch);
-      else this.decision.learn(nowUs, neighbour, destination, entry);
+      if ((entry.flags & ENTRY_SHORT) !== 0) this.learnShort(nowUs, neighbour);
+      else this.learnFull(nowUs, neighbour);
     }
+  }
+
+  private learnShort(nowUs: number, neighbour: Neighbour): void {
+    const { entry, decision } = this;
+    const { incoming } = neighbour;
+    const isRetraction = (entry.flags & ENTRY_RETRACTION) !== 0;
+    const destination = incoming.destinationOf(entry.id);
+    if (destination >= 0) this.learn(nowUs, neighbour, destination);
+    else if (destination === -1) {
+      if (!isRetraction) decision.ignore();
+    } else {
+      this.senseless += 1;
+      return;
+    }
+    if (isRetraction) incoming.end(entry.id);
+  }
+
+  private learnFull(nowUs: number, neighbour: Neighbour): void {
+    const { entry, dictionary, decision } = this;
+    const known = dictionary.find(entry.bytes, entry.nacAt);
+    if ((entry.flags & ENTRY_RETRACTION) !== 0) {
+      if (known >= 0) this.learn(nowUs, neighbour, known);
+      return; // nobody is interned for a retraction
+    }
+    if (known < 0 && (!decision.mayTeachMore(neighbour) || !this.mayIntern())) return neighbour.incoming.give(-1);
+    const destination = known < 0 ? dictionary.intern(entry.bytes, entry.nacAt) : known;
+    const isTaken = this.learn(nowUs, neighbour, destination);
+    neighbour.incoming.give(isTaken ? destination : -1);
+    if (known < 0) dictionary.release(destination); // held by the table now, if it was taken
+  }
+
+  /** False when a bound refuses the entry. */
+  private learn(nowUs: number, neighbour: Neighbour, destination: number): boolean {
+    if (!this.table.isLocal(destination)) return this.decision.learn(nowUs, neighbour, destination, this.entry);
+    this.origins.handleHeard(nowUs, destination, this.entry.epoch);
+    return this.decision.overhear(neighbour, destination, this.entry);
+  }
+
+  private mayIntern(): boolean {
+    if (this.dictionary.held < DESTINATIONS_MAX) return true;
+    this.decision.ignore();
+    return false;
   }
 
   private handleRequest(nowUs: number, neighbour: Neighbour | undefined, input: Reader): boolean {
     const request = decodeRouteRequest(input);
     if (request === undefined) return false;
     if (neighbour === undefined) return true;
+    if (!neighbour.requested.take(nowUs)) {
+      this.decision.requests.refused += 1;
+      return true;
+    }
     const destination = this.dictionary.find(request.nac);
     if (destination < 0 || !this.table.knows(destination)) return true;
     const index = request.slot * 256 + request.repair;
@@ -101,7 +160,8 @@ export class Intake {
       if (table.next[destination] !== neighbour.link) decision.announcements.answer(nowUs, neighbour, destination);
     } else if (isLocal) {
       decision.requests.pass(nowUs, neighbour, destination, request.epoch, index, 1);
-      this.origins.wantRaise(nowUs, destination);
+      if (index - has > AGE_OLD) this.origins.handleAbsurd(nowUs, destination);
+      else this.origins.wantRaise(nowUs, destination);
     } else {
       decision.requests.pass(nowUs, neighbour, destination, request.epoch, index, request.hops);
     }

@@ -1,3 +1,4 @@
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { NumberQueue } from "../collections/number-queue.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
@@ -10,6 +11,8 @@ import { LOCAL, LOST, LOST_AGAIN, type RouteTable } from "./route-table.js";
 export const REMEMBER_US = 60 * SECOND_US;
 /** Then the retraction must have been processed; asked again this often. */
 const SETTLE_US = 5 * SECOND_US;
+/** As many as there are destinations: each waits here once at most. */
+const LOST_MAX = 262_144;
 /** Looked at in one go; the rest a moment later. */
 const BATCH_MAX = 1024;
 
@@ -20,6 +23,7 @@ const BATCH_MAX = 1024;
  */
 export class LostSources {
   private readonly table: RouteTable;
+  readonly cap = new Cap("lostSources", LOST_MAX);
   private readonly waiting = new NumberQueue();
   private readonly sinceS = new NumberQueue();
   /** Waited long enough; their retractions must have been sent before the second given here. */
@@ -46,6 +50,7 @@ export class LostSources {
     this.table.state[destination] = state | LOST;
     this.waiting.push(destination);
     this.sinceS.push(ceilSeconds(nowUs));
+    this.cap.note(this.waiting.length + this.settling.length);
   }
 
   /** Calls `forget` for each destination that may be forgotten. */

@@ -1,7 +1,15 @@
+import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
 import { NumberQueue } from "../collections/number-queue.js";
+import type { TableAllocator } from "../collections/table-allocator.js";
+import { RateLimit } from "../session/rate-limit.js";
 import { NEVER } from "../time/instant.js";
 import { ControlStream } from "./control-stream.js";
+import type { RouteTable } from "./route-table.js";
+import { IncomingIds, OutgoingIds } from "./short-ids.js";
+import { TableAnswers } from "./table-answers.js";
+import { TableDigest, TableHash } from "./table-digest.js";
+import { type TableCounts, TableSearch } from "./table-search.js";
 
 /** Something waits to be told about this destination. */
 export const PENDING = 0x01;
@@ -27,6 +35,15 @@ export interface OutgoingRequest {
 
 /** Requests waiting for one neighbour. Beyond: dropped; whoever asked asks again. */
 const REQUESTS_MAX = 128;
+/**
+ * ROUTES messages processed per neighbour. Beyond: they wait, 64 of them, and the neighbour is told of none, so that it
+ * sends nothing new once 256 are under way. A snapshot of 50,000 destinations takes two seconds.
+ */
+const MESSAGES_PER_SECOND = 1_000;
+const MESSAGES_BURST = 1_000;
+/** ROUTE_REQUESTs taken from one neighbour. Beyond: dropped; whoever asked asks again. */
+const REQUESTS_PER_SECOND = 100;
+const REQUESTS_BURST = 256;
 
 /**
  * One up neighbour: what it taught (`metric`, `age`), what it was told (`told`), and what waits to be told. A queue
@@ -48,8 +65,24 @@ export class Neighbour {
     /** The metric it was told last; METRIC_NONE when never, or retracted. */
     told: Uint8Array;
     flags: Uint8Array;
+    /** By destination: the short id we gave it, plus one; 0 for none. */
+    ids: Uint16Array;
+    /** By the neighbour's short id; see short-ids.ts. Grows with the ids it gives. */
+    named: Uint16Array | Uint32Array;
   };
   readonly stream = new ControlStream();
+  readonly messages = new RateLimit(MESSAGES_PER_SECOND, MESSAGES_BURST);
+  readonly requested = new RateLimit(REQUESTS_PER_SECOND, REQUESTS_BURST);
+  /** Key of both digests. */
+  readonly hash: TableHash;
+  /** Of `metric`. */
+  readonly learned: TableDigest;
+  /** Of `told`. */
+  readonly announced: TableDigest;
+  readonly outgoing: OutgoingIds;
+  readonly incoming: IncomingIds;
+  readonly search: TableSearch;
+  readonly answers: TableAnswers;
   /** Destinations it has a metric for. */
   taught = 0;
 
@@ -69,13 +102,33 @@ export class Neighbour {
   /** False once its link went down; it may still be named as a former next hop while the table is put right. */
   isUp = true;
 
-  constructor(link: number, isLower: boolean, routerId: Uint8Array, cost: number, columns: Neighbour["columns"]) {
+  constructor(args: {
+    link: number;
+    isLower: boolean;
+    routerId: Uint8Array;
+    cost: number;
+    /** The two words of our own router id. */
+    own: readonly [number, number];
+    columns: Neighbour["columns"];
+    table: RouteTable;
+    dictionary: NacDictionary;
+    allocate: TableAllocator;
+    counts: TableCounts;
+  }) {
+    const { link, isLower, routerId, cost, columns, table, dictionary, counts } = args;
     this.link = link;
     this.isLower = isLower;
     this.routerHigh = wordAt(routerId, 0);
     this.routerLow = wordAt(routerId, 4);
     this.cost = cost;
     this.columns = columns;
+    this.hash = new TableHash(dictionary, this.routerHigh ^ args.own[0], this.routerLow ^ args.own[1]);
+    this.learned = new TableDigest(this.hash);
+    this.announced = new TableDigest(this.hash);
+    this.outgoing = new OutgoingIds(columns);
+    this.incoming = new IncomingIds(columns, args.allocate);
+    this.search = new TableSearch({ table, dictionary, counts, neighbour: this });
+    this.answers = new TableAnswers({ table, dictionary, counts, neighbour: this });
   }
 
   /** Order of router ids; of two links to the same router, the lower link number comes first. */
@@ -119,10 +172,11 @@ export class Neighbour {
     into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
     into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.requests.length);
     for (const queue of this.queues) into.number(queue.length);
-    this.stream.digest(into);
+    for (const part of [this.stream, this.messages, this.requested, this.learned, this.announced]) part.digest(into);
+    for (const part of [this.outgoing, this.incoming, this.search, this.answers]) part.digest(into);
   }
 }
 
-function wordAt(bytes: Uint8Array, at: number): number {
+export function wordAt(bytes: Uint8Array, at: number): number {
   return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

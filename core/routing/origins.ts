@@ -54,7 +54,21 @@ export class Origins {
    */
   handleHeard(nowUs: number, destination: number, epoch: number): void {
     const origin = this.origins.get(destination);
-    if (origin === undefined || epoch <= this.table.epoch[destination]! || epoch >= EPOCH_MAX) return;
+    if (origin === undefined || epoch <= this.table.epoch[destination]!) return;
+    this.goBeyond(nowUs, destination, origin, epoch);
+  }
+
+  /**
+   * Somebody asks for an index of ours that is so far ahead of the newest that we cannot have given it out: others believe
+   * in one that we never said. A newer epoch undoes it.
+   */
+  handleAbsurd(nowUs: number, destination: number): void {
+    const origin = this.origins.get(destination);
+    if (origin !== undefined) this.goBeyond(nowUs, destination, origin, this.table.epoch[destination]!);
+  }
+
+  private goBeyond(nowUs: number, destination: number, origin: Origin, epoch: number): void {
+    if (epoch >= EPOCH_MAX) return; // there is none; see Decision.forget
     if (nowUs - origin.epochRaisedUs < EPOCH_SPACING_US) return;
     origin.epochRaisedUs = nowUs;
     const used = this.decision.originate(nowUs, destination, epoch + 1, this.slot);

@@ -1,3 +1,4 @@
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { METRIC_INFINITY } from "./feasible.js";
@@ -6,8 +7,10 @@ import { REQUESTED, type RouteTable } from "./route-table.js";
 
 export const HOPS_MAX = 32;
 
-/** Requests open at a time. Beyond: new ones are not opened; whoever asked asks again. */
+/** Requests open at a time. Beyond: those of neighbours are not opened; whoever asked asks again. */
 const OPEN_MAX = 1024;
+/** So many more for ourselves: neighbours must not keep us from asking. Beyond: not opened; asked again by and by. */
+const OPEN_OWN = 256;
 /** The same request is passed on again only after this, when somebody asks again. */
 const DEDUP_US = 2 * SECOND_US;
 /** Who asked is remembered this long after the last asking: round trips, repairs and the origin's spacing fit in. */
@@ -45,6 +48,7 @@ export class Requests {
   /** Not later than the earliest deadline. */
   nextTimeoutUs = NEVER;
   refused = 0;
+  readonly cap = new Cap("routeRequests", OPEN_MAX + OPEN_OWN);
 
   constructor(table: RouteTable) {
     this.table = table;
@@ -52,7 +56,7 @@ export class Requests {
 
   /** We want at least (epoch, index). True when a request goes out for it now. */
   want(nowUs: number, destination: number, epoch: number, index: number): boolean {
-    const request = this.obtain(nowUs, destination, epoch, index, HOPS_MAX);
+    const request = this.obtain(nowUs, destination, epoch, index, HOPS_MAX, OPEN_MAX + OPEN_OWN);
     if (request === undefined) return false;
     request.isOwn = true;
     request.hops = HOPS_MAX;
@@ -65,7 +69,7 @@ export class Requests {
 
   /** `asker` wants at least (epoch, index), which we do not have. `hops` are those left, ours included. */
   pass(nowUs: number, asker: Neighbour, destination: number, epoch: number, index: number, hops: number): void {
-    const request = this.obtain(nowUs, destination, epoch, index, hops);
+    const request = this.obtain(nowUs, destination, epoch, index, hops, OPEN_MAX);
     if (request === undefined) return;
     request.closeAtUs = nowUs + ANSWER_US;
     const isRepeat = nowUs - request.forwardedUs < DEDUP_US;
@@ -108,10 +112,11 @@ export class Requests {
     epoch: number,
     index: number,
     hops: number,
+    openMax: number,
   ): OpenRequest | undefined {
     const known = this.open.get(destination);
     if (known !== undefined && reaches(known.epoch, known.index, { epoch, index })) return known;
-    if (known === undefined && this.open.size >= OPEN_MAX) {
+    if (known === undefined && this.open.size >= openMax) {
       this.refused += 1;
       return undefined;
     }
@@ -128,6 +133,7 @@ export class Requests {
       closeAtUs: nowUs + ANSWER_US,
     };
     this.open.set(destination, request);
+    this.cap.note(this.open.size);
     this.table.state[destination]! |= REQUESTED;
     return request;
   }

@@ -2,7 +2,8 @@ import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import { AGE_OLD, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
-import { Neighbour } from "./neighbour.js";
+import { Neighbour, wordAt } from "./neighbour.js";
+import type { TableCounts } from "./table-search.js";
 
 /** We are the origin of this destination. */
 export const LOCAL = 0x01;
@@ -22,6 +23,8 @@ const PLACED = 0x40;
 export const OURS = 0x80;
 
 const REPAIRS = 256;
+/** Room for short ids of a new neighbour; it grows. */
+const NAMED_FIRST = 64;
 
 /**
  * What this node knows of each destination, as columns indexed by the destination's number in the dictionary, and the
@@ -56,13 +59,17 @@ export class RouteTable {
   order = new Uint32Array(64);
   listed = 0;
   capacity: number;
+  /** What the digests of all neighbours came to. */
+  readonly counts: TableCounts = { searches: 0, miscounts: 0, repeats: 0, refused: 0 };
 
+  private readonly own: readonly [number, number];
   private readonly dictionary: NacDictionary;
   private readonly allocate: TableAllocator;
   private readonly spares: Neighbour["columns"][] = [];
   private forgotten = 0;
 
-  constructor(dictionary: NacDictionary, allocate: TableAllocator) {
+  constructor(routerId: Uint8Array, dictionary: NacDictionary, allocate: TableAllocator) {
+    this.own = [wordAt(routerId, 0), wordAt(routerId, 4)];
     this.dictionary = dictionary;
     this.allocate = allocate;
     const capacity = Math.max(16, dictionary.size);
@@ -101,15 +108,18 @@ export class RouteTable {
     return link < 0 ? -1 : newest - this.byLink[link]!.columns.age[destination]!;
   }
 
-  /** Makes room for a destination and puts it on the list. */
+  /** Makes room for a destination, puts it on the list and holds its number. */
   admit(destination: number): void {
     if (destination >= this.capacity) this.grow(destination + 1);
     const state = this.state[destination]!;
     if ((state & KNOWN) !== 0) return;
+    this.dictionary.hold(destination);
     if ((state & PLACED) !== 0) {
-      this.state[destination] = state | KNOWN;
+      // Whose number it was then says nothing about this one: it goes to the end as any new one does.
+      const place = this.order.indexOf(destination);
+      this.order.copyWithin(place, place + 1, this.listed);
+      this.listed -= 1;
       this.forgotten -= 1;
-      return;
     }
     this.state[destination] = state | KNOWN | PLACED;
     if (this.listed === this.order.length) this.makeRoomInOrder();
@@ -141,7 +151,19 @@ export class RouteTable {
   addNeighbour(link: number, isLower: boolean, routerId: Uint8Array, cost: number): Neighbour {
     const columns = this.spares.pop() ?? this.newColumns(this.capacity);
     if (columns.metric.length < this.capacity) this.growColumns(columns);
-    const neighbour = new Neighbour(link, isLower, routerId, cost, columns);
+    const { own, dictionary, allocate, counts } = this;
+    const neighbour = new Neighbour({
+      link,
+      isLower,
+      routerId,
+      cost,
+      own,
+      columns,
+      table: this,
+      dictionary,
+      allocate,
+      counts,
+    });
     this.byLink[link] = neighbour;
     let place = this.neighbours.length;
     while (place > 0 && this.neighbours[place - 1]!.link > link) place -= 1;
@@ -158,21 +180,24 @@ export class RouteTable {
   /** Gives up the neighbour's columns; they serve the next one. */
   release(neighbour: Neighbour): void {
     this.byLink[neighbour.link] = undefined;
-    const { metric, age, told, flags } = neighbour.columns;
+    const { metric, age, told, flags, ids, named } = neighbour.columns;
     metric.fill(METRIC_NONE);
     age.fill(AGE_OLD);
     told.fill(METRIC_NONE);
     flags.fill(0);
+    ids.fill(0);
+    named.fill(0);
     this.spares.push(neighbour.columns);
   }
 
-  /** Nothing is known or remembered of it any more. It stays in `order` until that is tidied. */
+  /** Nothing is known or remembered of it any more; its number may serve another NAC. It stays in `order` until that is tidied. */
   forget(destination: number): void {
     this.epoch[destination] = 0;
     this.slot[destination] = 0;
     this.repair[destination] = 0;
     this.state[destination] = PLACED;
     this.forgotten += 1;
+    this.dictionary.release(destination);
   }
 
   digest(into: Digest): void {
@@ -198,6 +223,8 @@ export class RouteTable {
       age: this.allocate.u16(capacity).fill(AGE_OLD),
       told: this.allocate.u8(capacity).fill(METRIC_NONE),
       flags: this.allocate.u8(capacity),
+      ids: this.allocate.u16(capacity),
+      named: this.allocate.u16(NAMED_FIRST),
     };
   }
 
@@ -207,7 +234,8 @@ export class RouteTable {
     larger.age.set(columns.age);
     larger.told.set(columns.told);
     larger.flags.set(columns.flags);
-    Object.assign(columns, larger);
+    larger.ids.set(columns.ids);
+    Object.assign(columns, larger, { named: columns.named });
   }
 
   private grow(needed: number): void {

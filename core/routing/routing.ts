@@ -1,16 +1,18 @@
 import type { NacDictionary } from "../address/dictionary.js";
+import type { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
-import type { Reader, Writer } from "../wire/cursor.js";
-import { ROUTER_ID_BYTES } from "../wire/hello.js";
+import { type Reader, Writer } from "../wire/cursor.js";
+import { ROUTER_ID_BYTES, TABLE_DIGEST_BYTES } from "../wire/hello.js";
 import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
 import { Decision } from "./decision.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
 import { Intake } from "./intake.js";
-import { FROM_ORIGIN, type Neighbour } from "./neighbour.js";
+import { FROM_ORIGIN, type Neighbour, wordAt } from "./neighbour.js";
 import { type EpochRaised, Origins } from "./origins.js";
 import { RouteTable } from "./route-table.js";
+import type { TableCounts } from "./table-search.js";
 
 const COST_MAX = 4;
 
@@ -22,6 +24,8 @@ export interface RoutingPorts {
   readonly random: () => number;
   /** An own destination had to go on with a newer epoch than it was given; the shell stores it. */
   readonly epochRaised?: EpochRaised;
+  /** A bound made us ignore what a neighbour taught. */
+  readonly ignored?: () => void;
 }
 
 export interface RoutingConfig {
@@ -60,6 +64,7 @@ export class Routing {
   private readonly dictionary: NacDictionary;
   private readonly trace: TraceSink;
   private readonly routerId: Uint8Array;
+  private readonly helloDigest = new Uint8Array(TABLE_DIGEST_BYTES);
 
   constructor(ports: RoutingPorts, config: RoutingConfig) {
     if (config.routerId.length !== ROUTER_ID_BYTES) {
@@ -68,13 +73,14 @@ export class Routing {
     this.routerId = config.routerId.slice();
     this.dictionary = ports.dictionary;
     this.trace = ports.trace;
-    this.table = new RouteTable(ports.dictionary, ports.allocate);
+    this.table = new RouteTable(config.routerId, ports.dictionary, ports.allocate);
     this.decision = new Decision(
       this.table,
       ports.dictionary,
       config.isFeasible ?? isFeasible,
       ports.trace,
       ports.random,
+      ports.ignored ?? (() => undefined),
     );
     this.origins = new Origins(this.table, this.decision, ports.epochRaised);
     this.intake = new Intake(this.table, this.decision, this.origins, ports.dictionary);
@@ -146,6 +152,30 @@ export class Routing {
     return this.table.byLink[link]?.stream.processed ?? 0;
   }
 
+  /** The 8 bytes of a HELLO that say what we announced on the link, valid until the next call; zeros while it is down. */
+  tableDigest(link: number): Uint8Array {
+    const neighbour = this.table.byLink[link];
+    const out = new Writer(this.helloDigest);
+    if (neighbour === undefined) out.zeros(TABLE_DIGEST_BYTES);
+    else neighbour.announced.write(out);
+    return this.helloDigest;
+  }
+
+  /** What the digests of neighbours' tables came to. */
+  get tables(): TableCounts {
+    return this.table.counts;
+  }
+
+  /** ROUTES entries written, and how many of them named their NAC by a short id. */
+  get entries(): { readonly all: number; readonly short: number } {
+    const { entries, shortEntries } = this.decision.announcements;
+    return { all: entries, short: shortEntries };
+  }
+
+  get caps(): readonly Cap[] {
+    return this.decision.caps;
+  }
+
   /** The neighbour has processed nothing for ten seconds though something is outstanding: its session should end. */
   isStalled(nowUs: number, link: number): boolean {
     return this.table.byLink[link]?.stream.isStalled(nowUs) ?? false;
@@ -207,11 +237,14 @@ export class Routing {
   }
 
   /** A hello says how much the neighbour sent, and how much of ours it processed. False when that cannot be. */
-  handleHello(nowUs: number, link: number, peerSent: number, peerProcessed: number): boolean {
+  handleHello(nowUs: number, link: number, peerSent: number, peerProcessed: number, peerDigest: Uint8Array): boolean {
     const neighbour = this.table.byLink[link];
     if (neighbour === undefined) return true;
     neighbour.stream.handleHead(nowUs, peerSent, false);
     const isSound = neighbour.stream.acknowledge(nowUs, peerProcessed);
+    if (neighbour.stream.processed === peerSent && !this.decision.isFull(neighbour)) {
+      neighbour.search.compare(nowUs, wordAt(peerDigest, 0), wordAt(peerDigest, 4));
+    }
     this.wake(nowUs, neighbour);
     return this.judge(isSound);
   }
@@ -243,6 +276,8 @@ export class Routing {
     const start = out.offset;
     neighbour.stream.write(nowUs, out);
     this.writeRequests(neighbour, out);
+    neighbour.search.write(nowUs, out);
+    neighbour.answers.write(out);
     const entries = this.decision.announcements.write(nowUs, neighbour, out);
     if (entries > 0) this.trace(Trace.routesSent, link, entries, 0);
     neighbour.isReady = false;
@@ -252,8 +287,9 @@ export class Routing {
 
   get nextTimeoutUs(): number {
     let soonestUs = Math.min(this.decision.nextTimeoutUs, this.origins.nextTimeoutUs);
-    for (const { stream, batchAtUs, snapshotAtUs } of this.table.neighbours) {
-      soonestUs = Math.min(soonestUs, stream.nextTimeoutUs);
+    for (const { stream, search, messages, batchAtUs, snapshotAtUs } of this.table.neighbours) {
+      soonestUs = Math.min(soonestUs, stream.nextTimeoutUs, search.nextTimeoutUs);
+      if (stream.hasNext) soonestUs = Math.min(soonestUs, messages.nextUs);
       if (!stream.isFull) soonestUs = Math.min(soonestUs, batchAtUs, snapshotAtUs);
     }
     return soonestUs;
@@ -262,7 +298,10 @@ export class Routing {
   handleTimeout(nowUs: number): void {
     this.decision.handleTimeout(nowUs);
     this.origins.handleTimeout(nowUs);
-    for (const neighbour of this.table.neighbours) this.wake(nowUs, neighbour);
+    for (const neighbour of this.table.neighbours) {
+      this.intake.process(nowUs, neighbour);
+      this.wake(nowUs, neighbour);
+    }
   }
 
   digest(into: Digest): void {
@@ -288,6 +327,8 @@ export class Routing {
     const isDue =
       neighbour.stream.isDue(nowUs) ||
       neighbour.requests.length > 0 ||
+      neighbour.search.isDue(nowUs) ||
+      neighbour.answers.isDue ||
       this.decision.announcements.isDue(nowUs, neighbour);
     if (isDue) neighbour.isReady = true;
   }

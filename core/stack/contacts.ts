@@ -21,8 +21,6 @@ import type { StreamHandles } from "./stream-handles.js";
 /** NACs looked for or talked to at once, and what may wait for one of them; beyond, a stream is reset with "overload". */
 const CONTACTS_MAX = 4096;
 const WISHES_MAX = 1024;
-/** NACs that were wished for and of which nobody ever spoke, since start. Beyond, such a one is unreachable at once. */
-const UNHEARD_MAX = 65_536;
 
 /** Who owns an end-to-end session number. */
 export type EndOwner =
@@ -44,7 +42,6 @@ export class Contacts {
   private count = 0;
   /** Contacts that wait for a route. */
   private readonly seekers = new Set<Contact>();
-  private unheard = 0;
 
   constructor(args: {
     plane: Plane;
@@ -74,9 +71,7 @@ export class Contacts {
     if ((contact?.wishes.length ?? 0) >= WISHES_MAX) return this.deny(wish, "busy");
     if (contact === undefined) {
       if (this.count >= CONTACTS_MAX) return this.deny(wish, "busy");
-      if (known < 0 && this.unheard >= UNHEARD_MAX) return this.deny(wish, "noRoute");
-      if (known < 0) this.unheard += 1;
-      const destination = known < 0 ? dictionary.intern(nac) : known;
+      const destination = dictionary.intern(nac); // held until it is dismissed
       contact = new Contact(this.plane, destination, isolation, (now, self) => this.contactTimeout(now, self));
       this.add(contact);
     }
@@ -138,7 +133,6 @@ export class Contacts {
   }
 
   digest(into: Digest): void {
-    into.number(this.unheard);
     for (const contact of this.each()) {
       into.bytes(this.plane.ports.dictionary.bytesOf(contact.destination));
       contact.digest(into);
@@ -282,6 +276,7 @@ export class Contacts {
   private remove({ destination, isolation }: Contact): void {
     const tags = this.all.get(destination);
     if (tags?.delete(isolation) !== true) return;
+    this.plane.ports.dictionary.release(destination);
     this.count -= 1;
     if (tags.size === 0) this.all.delete(destination);
   }

@@ -17,6 +17,7 @@ export const DROP_REASONS = [
   "linkLimit", // too many links
   "sessionLimit", // too many end-to-end sessions
   "protocol", // a peer broke the rules of an established session
+  "routeLimit", // a neighbour taught more destinations than we keep
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

@@ -369,6 +369,7 @@ export class Ends implements LinkUser {
       onOver: (self) => this.forget(self),
     });
     const { localIndex } = end.session;
+    this.plane.ports.dictionary.hold(peer);
     this.ends.add(end);
     this.index.set(localIndex, { kind: "end", end });
     this.plane.handshakes.done += 1;
@@ -380,9 +381,10 @@ export class Ends implements LinkUser {
   private forget(end: EndSession): void {
     this.plane.release(end);
     this.flows.handleOver(end);
-    this.ends.delete(end);
+    const wasHeld = this.ends.delete(end);
     this.index.delete(end.session.localIndex);
     end.session.erase();
     this.contacts.handleOver(end);
+    if (wasHeld) this.plane.ports.dictionary.release(end.peer);
   }
 }

@@ -24,7 +24,7 @@ export class KeyDesk {
   private readonly links: () => Links;
   private readonly onKey: (nowUs: number, destination: number, key: KeyMaterial) => void;
   private readonly own: ReadonlyMap<number, KeyMaterial>;
-  private readonly relay = new KeyRelay();
+  private readonly relay: KeyRelay;
 
   /** @param onKey a key came that this node itself asked for */
   constructor(args: {
@@ -37,7 +37,8 @@ export class KeyDesk {
     this.addresses = args.addresses;
     this.links = args.links;
     this.onKey = args.onKey;
-    const { suite } = args.plane.ports;
+    const { suite, dictionary } = args.plane.ports;
+    this.relay = new KeyRelay(dictionary);
     this.own = new Map(
       args.addresses.called.map(({ number, identity: { kem, signature } }) => [
         number,

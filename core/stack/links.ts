@@ -244,7 +244,11 @@ export class Links implements HandshakeUser {
     // Before both directions work there is nobody to follow: whoever shakes hands does so on one path.
     if (link.path !== path && !link.isUp) return this.plane.drop("unknownSession");
     const opened = link.session.open(nowUs, bytes, at, length);
-    if (opened <= 0) return this.refuse(opened);
+    if (opened <= 0) {
+      // A copy was quicker than the original, but this is where the original came from.
+      if (opened === SessionFault.replay && path === link.path) this.stay(link);
+      return this.refuse(opened);
+    }
     if (link.dialer?.state.kind === "shaking") this.handshakes.confirm(nowUs, link.dialer, link.session);
     this.locate(nowUs, link, path, length);
     const body = at + RECORD_HEADER_BYTES;
@@ -267,22 +271,30 @@ export class Links implements HandshakeUser {
 
   /**
    * An authentic record came on `path`. The newest one tells where the neighbour is: if that is elsewhere, both places are
-   * asked, and the link stays where it is until the answers have shown that it moved.
+   * asked, and the link stays where it is until answer and silence have shown that it moved.
    */
   private locate(nowUs: number, link: Link, path: number, bytes: number): void {
     const number = link.session.openedCounter;
     const isNewest = number > link.newest;
     if (isNewest) link.newest = number;
     if (path === link.path) {
-      if (isNewest && link.check.state.kind === "checking") {
-        link.check.handleHere();
-        this.plane.watch(link);
-      }
+      if (isNewest) this.stay(link);
       return;
     }
     const { rttUs } = link.neighbour;
-    const newToken = () => this.plane.session.entropy(PATH_TOKEN_BYTES);
+    const newToken = () => this.newToken();
     if (link.check.handleElsewhere(nowUs, { path, bytes, isNewest, rttUs, newToken })) this.pollCheck(nowUs, link);
+  }
+
+  private newToken(): Uint8Array {
+    return this.plane.session.entropy(PATH_TOKEN_BYTES);
+  }
+
+  /** The neighbour is still where it was. */
+  private stay(link: Link): void {
+    if (link.check.state.kind === "settled") return;
+    link.check.handleHere();
+    this.plane.watch(link);
   }
 
   private pollCheck(nowUs: number, link: Link): void {
@@ -292,8 +304,9 @@ export class Links implements HandshakeUser {
     if (step !== undefined && state.kind === "checking") {
       if (step.kind === "moved") this.move(nowUs, link, state.path);
       else {
-        this.sendToken(link, link.path, ControlFrame.pathChallenge, state.oldToken);
-        if (step.isNewToo) this.sendToken(link, state.path, ControlFrame.pathChallenge, state.newToken);
+        // Whatever comes back on the old path counts, so its token is nobody's concern, but must not be the other's.
+        this.sendToken(link, link.path, ControlFrame.pathChallenge, this.newToken());
+        if (step.isNewToo) this.sendToken(link, state.path, ControlFrame.pathChallenge, state.token);
       }
     }
     this.plane.watch(link);
@@ -379,11 +392,13 @@ export class Links implements HandshakeUser {
         const said = decodePathChallenge(frames);
         if (said === undefined) return this.plane.drop("malformed");
         if (type === ControlFrame.pathResponse) {
-          link.check.handleResponse(path, link.path, said.token);
+          link.check.handleResponse(path, said.token);
           this.pollCheck(nowUs, link);
         } else if (!isAsked) {
           isAsked = true;
           this.sendToken(link, path, ControlFrame.pathResponse, said.token);
+          // The question for this path may have been copied to another one: whoever asked shall see that we are here too.
+          if (path !== link.path) this.sendToken(link, link.path, ControlFrame.pathResponse, said.token);
         }
       } else if (type === ControlFrame.merge) {
         const said = decodeMerge(frames);
@@ -408,7 +423,7 @@ export class Links implements HandshakeUser {
     else if (link.routed && neighbour.settleCost()) this.costChanged(nowUs, link);
     if (link.routed) {
       routing.linkRtt(link.id, neighbour.rttUs);
-      routing.handleHello(nowUs, link.id, hello.controlSent, hello.controlProcessed);
+      routing.handleHello(nowUs, link.id, hello.controlSent, hello.controlProcessed, hello.tableDigest);
     }
     if (answer || cameUp) this.sendHello(nowUs, link);
     if (cameUp) this.settleDoubles(nowUs, link);
@@ -591,6 +606,7 @@ export class Links implements HandshakeUser {
       networkTimeMs: this.plane.time.milliseconds(nowUs),
       controlSent: link.routed ? routing.controlSent(link.id) : 0,
       controlProcessed: link.routed ? routing.controlProcessed(link.id) : 0,
+      tableDigest: routing.tableDigest(link.id),
       queueDelayMs: Math.min(QUEUE_DELAY_MS_MAX, Math.ceil(this.load.queueDelayUs / 1000)),
       load: Math.min(LOAD_MAX, this.load.busy),
     });

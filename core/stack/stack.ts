@@ -55,7 +55,14 @@ export class Stack {
         limits: config.sessionLimits,
       },
       routing: new Routing(
-        { dictionary, trace, allocate, random: random32, epochRaised: (nac, epoch) => this.raiseEpoch(nac, epoch) },
+        {
+          dictionary,
+          trace,
+          allocate,
+          random: random32,
+          epochRaised: (nac, epoch) => this.raiseEpoch(nac, epoch),
+          ignored: () => this.plane.drop("routeLimit"),
+        },
         { routerId },
       ),
       time: new NetworkTime(nowUs, config.wallClockSeconds),
@@ -245,7 +252,7 @@ export class Stack {
       handshakes: { ...handshakes },
       replays,
       queues: { ...this.ends.queues },
-      caps: peaksOf([...this.links.caps, ...this.ends.caps]),
+      caps: peaksOf([...this.links.caps, ...this.ends.caps, ...routing.caps]),
     };
   }
 

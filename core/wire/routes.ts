@@ -11,21 +11,26 @@ import type { Reader, Writer } from "./cursor.js";
  *
  * A route entry:
  *
- *        0     1  flags    bit 0 the sender is the origin, bit 1 retraction; the others are reserved and zero
- *        1    16  NAC
+ *        0     1  flags    bit 0 the sender is the origin, bit 1 retraction, bit 2 short; the others are reserved and zero
+ *        1    16  NAC      or, when short, 2 bytes: its id on this link and direction
  *       17     4  epoch
  *       21     4  slot
  *       25     1  repair
  *       26     1  metric   not in a retraction; below 64
  *       27    16  element  not in a retraction; zero until hash chains are built
+ *
+ * A route with the NAC in full gives it an id; see routing/short-ids.ts.
  */
 export const ROUTES_HEAD_BYTES = 7;
 export const ROUTE_BYTES = 43;
 export const RETRACTION_BYTES = 26;
+/** So much a short entry saves. */
+export const SHORT_SAVES_BYTES = 14;
 
 export const ENTRY_ORIGIN = 0x01;
 export const ENTRY_RETRACTION = 0x02;
-const ENTRY_RESERVED = 0xfc;
+export const ENTRY_SHORT = 0x04;
+const ENTRY_RESERVED = 0xf8;
 
 const ELEMENT_BYTES = 16;
 const METRIC_LIMIT = 64;
@@ -33,7 +38,9 @@ const METRIC_LIMIT = 64;
 /** Reused by the caller from entry to entry: thousands arrive in a snapshot. */
 export interface RouteEntry {
   flags: number;
-  /** The NAC is `bytes[nacAt, nacAt + 16)`; valid while the buffer underneath is. */
+  /** Instead of the NAC, with ENTRY_SHORT; meaningless without. */
+  id: number;
+  /** Without ENTRY_SHORT: the NAC is `bytes[nacAt, nacAt + 16)`; valid while the buffer underneath is. */
   bytes: Uint8Array;
   nacAt: number;
   epoch: number;
@@ -44,7 +51,7 @@ export interface RouteEntry {
 }
 
 export function emptyRouteEntry(): RouteEntry {
-  return { flags: 0, bytes: new Uint8Array(16), nacAt: 0, epoch: 0, slot: 0, repair: 0, metric: 0 };
+  return { flags: 0, id: 0, bytes: new Uint8Array(16), nacAt: 0, epoch: 0, slot: 0, repair: 0, metric: 0 };
 }
 
 /** Writes type, number and a count of zero; `sealRoutes` fills in the count. Returns where the frame starts. */
@@ -61,8 +68,8 @@ export function sealRoutes(out: Writer, start: number, count: number): void {
 
 export function encodeRouteEntry(out: Writer, entry: RouteEntry): void {
   out.u8(entry.flags);
-  const at = entry.nacAt;
-  for (let i = 0; i < 16; i += 1) out.u8(entry.bytes[at + i]!);
+  if ((entry.flags & ENTRY_SHORT) !== 0) out.u16(entry.id);
+  else for (let i = 0; i < 16; i += 1) out.u8(entry.bytes[entry.nacAt + i]!);
   out.u32(entry.epoch).u32(entry.slot).u8(entry.repair);
   if ((entry.flags & ENTRY_RETRACTION) === 0) out.u8(entry.metric).zeros(ELEMENT_BYTES);
 }
@@ -83,7 +90,8 @@ export function decodeRouteEntry(input: Reader, into: RouteEntry): boolean {
   into.flags = input.u8();
   into.bytes = input.bytes;
   into.nacAt = input.offset;
-  input.skip(16);
+  if ((into.flags & ENTRY_SHORT) !== 0) into.id = input.u16();
+  else input.skip(16);
   into.epoch = input.u32();
   into.slot = input.u32();
   into.repair = input.u8();

@@ -25,7 +25,7 @@ function newTable(destinations: number) {
   const dictionary = new NacDictionary();
   const random = randomFrom("table");
   for (let i = 0; i < destinations; i += 1) dictionary.intern(random.bytes(16));
-  return new RouteTable(dictionary, heapAllocator);
+  return new RouteTable(routerId(1), dictionary, heapAllocator);
 }
 
 describe("ages", () => {
@@ -69,10 +69,14 @@ describe("ages", () => {
 
 describe("columns", () => {
   test("grow with the dictionary and keep what they hold", () => {
-    const table = newTable(3);
+    const dictionary = new NacDictionary();
+    const random = randomFrom("columns");
+    for (let i = 0; i < 3; i += 1) dictionary.intern(random.bytes(16));
+    const table = new RouteTable(routerId(1), dictionary, heapAllocator);
     const neighbour = table.addNeighbour(0, true, routerId(2), 1);
     table.admit(2);
     neighbour.columns.metric[2] = 9;
+    while (dictionary.size <= 1_000) dictionary.intern(random.bytes(16));
     table.admit(1_000);
     expect(table.capacity).toBeGreaterThan(1_000);
     expect(neighbour.columns.metric[2]).toBe(9);
@@ -83,7 +87,7 @@ describe("columns", () => {
   });
 
   test("of a neighbour that went serve the next one, empty", () => {
-    const table = newTable(3);
+    const table = newTable(600);
     const first = table.addNeighbour(0, true, routerId(2), 1);
     table.admit(2);
     first.columns.metric[2] = 9;
@@ -126,6 +130,7 @@ describe("a table that one neighbour teaches", () => {
       { routerId: routerId(id) },
     );
     const sent = new Map<number, number>();
+    const clock = { nowUs: 0 };
     const teach = (link: number, ...entries: Taught[]) => {
       const number = (sent.get(link) ?? 0) + 1;
       sent.set(link, number);
@@ -134,13 +139,29 @@ describe("a table that one neighbour teaches", () => {
       for (const { nac, metric, epoch = 1, index = 0 } of entries) {
         const flags = metric === undefined ? ENTRY_RETRACTION : 0;
         const slot = Math.floor(index / 256);
-        encodeRouteEntry(out, { flags, bytes: nac, nacAt: 0, epoch, slot, repair: index % 256, metric: metric ?? 0 });
+        encodeRouteEntry(out, {
+          flags,
+          id: 0,
+          bytes: nac,
+          nacAt: 0,
+          epoch,
+          slot,
+          repair: index % 256,
+          metric: metric ?? 0,
+        });
       }
       sealRoutes(out, start, entries.length);
-      return routing.handleFrame(0, link, ControlFrame.routes, new Reader(out.bytes, 1, out.offset));
+      return routing.handleFrame(clock.nowUs, link, ControlFrame.routes, new Reader(out.bytes, 1, out.offset));
     };
     const route = (nac: Uint8Array) => routing.route(dictionary.find(nac));
-    return { dictionary, routing, teach, route };
+    /** At the pace that is taken from one neighbour. */
+    const teachMany = (link: number, all: readonly Uint8Array[]) => {
+      for (let i = 0; i < all.length; i += 16) {
+        clock.nowUs += 1_000;
+        teach(link, ...all.slice(i, i + 16).map((each) => ({ nac: each, metric: 1 })));
+      }
+    };
+    return { dictionary, routing, teach, teachMany, route, clock };
   }
   const nac = (fill: number) => new Uint8Array(16).fill(fill);
 
@@ -245,11 +266,10 @@ describe("a table that one neighbour teaches", () => {
     );
 
   test("takes 65,536 destinations from one session, and no more", () => {
-    const { dictionary, routing, teach } = pupil();
+    const { dictionary, routing, teach, teachMany } = pupil();
     routing.linkUp(0, 0, routerId(10), 1);
     const all = numbered(65_536);
-    for (let i = 0; i < all.length; i += 16)
-      teach(0, ...all.slice(i, i + 16).map((each) => ({ nac: each, metric: 1 })));
+    teachMany(0, all);
     expect(routing.count).toBe(65_536);
     teach(0, { nac: nac(0xee), metric: 1 });
     expect([routing.count, routing.ignored, dictionary.size]).toEqual([65_536, 1, 65_536]);
@@ -258,13 +278,11 @@ describe("a table that one neighbour teaches", () => {
   });
 
   test("holds back a snapshot that is not processed, without spinning, and goes on when it is", () => {
-    const { routing, teach } = pupil();
+    const { routing, teachMany, clock } = pupil();
     routing.linkUp(0, 0, routerId(10), 1);
-    const all = numbered(8_000);
-    for (let i = 0; i < all.length; i += 16)
-      teach(0, ...all.slice(i, i + 16).map((each) => ({ nac: each, metric: 1 })));
-    routing.linkUp(0, 1, routerId(11), 1);
-    let nowUs = 0;
+    teachMany(0, numbered(8_000));
+    routing.linkUp(clock.nowUs, 1, routerId(11), 1);
+    let nowUs = clock.nowUs;
     const write = (untilUs: number) => {
       let inputs = 0;
       for (; nowUs <= untilUs; nowUs = Math.max(nowUs + 1, routing.nextTimeoutUs)) {
@@ -281,7 +299,7 @@ describe("a table that one neighbour teaches", () => {
     expect(routing.controlSent(1)).toBe(256);
     expect(write(12_000_000)).toBeLessThan(20);
     expect(routing.isStalled(12_000_000, 1)).toBe(true);
-    routing.handleHello(nowUs, 1, 0, 256);
+    routing.handleHello(nowUs, 1, 0, 256, new Uint8Array(8));
     write(14_000_000);
     expect(routing.controlSent(1)).toBe(Math.ceil(8_000 / 27));
   });

@@ -23,6 +23,7 @@ import { randomFrom } from "../support/random.js";
 const nac = Uint8Array.from({ length: 16 }, (_, i) => 0xa0 + i);
 const route: RouteEntry = {
   flags: ENTRY_ORIGIN,
+  id: 0,
   bytes: nac,
   nacAt: 0,
   epoch: 7,
@@ -66,7 +67,7 @@ describe("ROUTES", () => {
     expect(decodeRoutesHead(new Reader(new Uint8Array(6)))).toBeUndefined();
     const refused = (entry: RouteEntry) =>
       decodeRouteEntry(new Reader(written((out) => encodeRouteEntry(out, entry))), emptyRouteEntry());
-    expect(refused({ ...route, flags: 0x04 })).toBe(false);
+    expect(refused({ ...route, flags: 0x08 })).toBe(false);
     expect(refused({ ...route, flags: 0x10 })).toBe(false);
     expect(refused({ ...route, metric: 64 })).toBe(false);
     expect(refused({ ...route, metric: 63 })).toBe(true);

@@ -82,6 +82,10 @@ export class RoutingWorld {
   events = 0;
   /** ROUTES entries told, by all. */
   entriesTold = 0;
+  /** Bytes of control frames sent, by all, before padding. */
+  controlBytes = 0;
+  /** A table was made wrong on purpose: searches are no mistake then. */
+  isCorrupted = false;
 
   private readonly dictionary = new NacDictionary();
   private readonly nodes = new Map<string, Node>();
@@ -405,11 +409,12 @@ export class RoutingWorld {
     if (!end.isUp) return;
     const sent = end.owner.routing.controlSent(end.link);
     const processed = end.owner.routing.controlProcessed(end.link);
+    const digest = end.owner.routing.tableDigest(end.link).slice();
     const { other } = end;
     if (other.isUp && other.owner.routing.controlProcessed(other.link) < sent) this.note(); // still under repair
     this.transmit(end, () => {
       this.input(other.owner, (routing) => {
-        if (!routing.handleHello(this.nowUs, other.link, sent, processed))
+        if (!routing.handleHello(this.nowUs, other.link, sent, processed, digest))
           throw new Error(`${this.repeat()}: bad hello`);
       });
     });
@@ -446,6 +451,10 @@ export class RoutingWorld {
     if (!node.isAlive) return;
     this.events += 1;
     act(node.routing);
+    const { searches, miscounts } = node.routing.tables;
+    if (!this.isCorrupted && searches + miscounts > 0) {
+      throw new Error(`${this.repeat()}: ${node.name} doubts a table that nobody made wrong, at ${this.nowUs} us`);
+    }
     this.flush(node);
     this.watch();
   }
@@ -456,6 +465,7 @@ export class RoutingWorld {
       const out = new Writer(this.out);
       if (!routing.pollControl(this.nowUs, link, out)) continue;
       const record = this.out.slice(0, out.offset);
+      this.controlBytes += out.offset;
       this.transmit(node.ends[link]!, (other) => this.deliver(other, record));
     }
     const dueUs = routing.nextTimeoutUs;

@@ -1,0 +1,100 @@
+import type { NacDictionary } from "../address/dictionary.js";
+import type { Digest } from "../collections/digest.js";
+import { RateLimit } from "../session/rate-limit.js";
+import type { Writer } from "../wire/cursor.js";
+import { TABLE_DEPTH_MAX, TABLE_LEAF_MAX, type TableQuery } from "../wire/table-query.js";
+import { encodeTableSums, TABLE_SUMS_BYTES } from "../wire/table-sums.js";
+import { METRIC_INFINITY } from "./feasible.js";
+import type { Neighbour } from "./neighbour.js";
+import type { RouteTable } from "./route-table.js";
+import { isInside } from "./table-digest.js";
+import { sumsOf, type TableCounts } from "./table-search.js";
+
+/** Each question costs a walk over the table. Beyond: not answered; whoever asked asks again. */
+const QUESTIONS_PER_SECOND = 16;
+const QUESTIONS_BURST = 64;
+/** Sums that wait to be written, and entries that wait to be repeated. Beyond: dropped; the next search finds them. */
+const SUMS_MAX = 4;
+const REPEATS_MAX = 64;
+
+/** An announced destination to be said again, or a NAC that was never announced, to be retracted. */
+export type Repeat = { readonly destination: number } | { readonly nac: Uint8Array };
+
+/** Answers a neighbour that searches for what it learned wrongly from us. */
+export class TableAnswers {
+  readonly repeats: Repeat[] = [];
+  private readonly sums: { readonly depth: number; readonly prefix: number }[] = [];
+  private readonly questions = new RateLimit(QUESTIONS_PER_SECOND, QUESTIONS_BURST);
+  private readonly table: RouteTable;
+  private readonly dictionary: NacDictionary;
+  private readonly counts: TableCounts;
+  private readonly neighbour: Neighbour;
+
+  constructor(args: { table: RouteTable; dictionary: NacDictionary; counts: TableCounts; neighbour: Neighbour }) {
+    this.table = args.table;
+    this.dictionary = args.dictionary;
+    this.counts = args.counts;
+    this.neighbour = args.neighbour;
+  }
+
+  get isDue(): boolean {
+    return this.sums.length > 0;
+  }
+
+  handleQuery(nowUs: number, query: TableQuery): void {
+    if (!this.questions.take(nowUs)) {
+      this.counts.refused += 1;
+      return;
+    }
+    const { depth, prefix, nacs } = query;
+    const { order, listed } = this.table;
+    const { columns, announced } = this.neighbour;
+    if (depth === 0 && announced.recount(order, listed, columns.told)) this.counts.miscounts += 1;
+    const inside = this.toldInside(depth, prefix);
+    const isLeaf = nacs !== undefined && (inside.length <= TABLE_LEAF_MAX || depth === TABLE_DEPTH_MAX);
+    if (isLeaf) {
+      for (const nac of nacs) if (!this.isAnnounced(nac)) this.add({ nac: nac.slice() });
+      for (const destination of inside) this.add({ destination });
+    } else if (depth < TABLE_DEPTH_MAX && this.sums.length < SUMS_MAX) {
+      this.sums.push({ depth, prefix });
+    } else this.counts.refused += 1;
+  }
+
+  /** Sums are of the moment in which they are written. */
+  write(out: Writer): void {
+    while (this.sums.length > 0 && out.room >= TABLE_SUMS_BYTES) {
+      const { depth, prefix } = this.sums.shift()!;
+      const sums = sumsOf(this.table, this.neighbour, this.neighbour.columns.told, depth, prefix);
+      encodeTableSums(out, { depth, prefix, sent: this.neighbour.stream.sent, sums });
+    }
+  }
+
+  digest(into: Digest): void {
+    this.questions.digest(into);
+    into.number(this.sums.length).number(this.repeats.length);
+  }
+
+  private add(repeat: Repeat): void {
+    if (this.repeats.length < REPEATS_MAX) this.repeats.push(repeat);
+    else this.counts.refused += 1;
+  }
+
+  /** At most one more than a leaf has. */
+  private toldInside(depth: number, prefix: number): number[] {
+    const { order, listed } = this.table;
+    const { hash, columns } = this.neighbour;
+    const inside: number[] = [];
+    for (let i = 0; i < listed && inside.length <= TABLE_LEAF_MAX; i += 1) {
+      const destination = order[i]!;
+      if (columns.told[destination]! >= METRIC_INFINITY) continue;
+      if (isInside(hash.placeOf(destination), depth, prefix)) inside.push(destination);
+    }
+    return inside;
+  }
+
+  private isAnnounced(nac: Uint8Array): boolean {
+    const destination = this.dictionary.find(nac);
+    if (destination < 0 || !this.table.knows(destination)) return false;
+    return this.neighbour.columns.told[destination]! < METRIC_INFINITY;
+  }
+}
