@@ -8,7 +8,7 @@ import type { HostedPort, Target } from "./config/endpoint.js";
 import { systemCode } from "./failure.js";
 import type { Log } from "./log.js";
 import { StreamCode } from "./stream-error.js";
-import { breakStream, joinStreams } from "./tunnel.js";
+import { breakStream, joinStreams, OpenStreams } from "./tunnel.js";
 
 /** What hosting needs of an incoming OverlayStream. */
 export interface HostedStream extends Duplex {
@@ -28,12 +28,22 @@ export interface HostingCounts {
 const STREAMS_MAX = 1024;
 /** A target is near: one that has not answered by now is down. */
 const CONNECT_TIMEOUT_MS = 10_000;
+/** While the daemon drains: a stream on which the target spoke last, and so long ago, waits for a request that never comes. */
+const QUIET_MS = 2_000;
+const QUIET_CHECK_MS = 100;
+
+/** When a stream last carried anything, and whether that was towards the target. */
+interface Movement {
+  atMs: number;
+  isAsking: boolean;
+}
 
 export class Hosting {
   readonly counts: HostingCounts = { open: 0, accepted: 0, refusedNoPort: 0, refusedTargetDown: 0, refusedOverload: 0 };
   private readonly log: Log;
   private readonly streamsMax: number;
-  private readonly streams = new Set<HostedStream>();
+  private readonly streams = new OpenStreams<HostedStream>();
+  private readonly movements = new Map<HostedStream, Movement>();
   private current: readonly HostedPort[];
 
   constructor(args: { hosts: readonly HostedPort[]; log: Log; streamsMax?: number }) {
@@ -74,9 +84,20 @@ export class Hosting {
     this.dial(stream, target);
   }
 
-  /** Breaks every stream that is open. */
-  close(): void {
-    for (const stream of this.streams) stream.destroy();
+  /** Lets the streams that are open end for at most `drainMs`, then breaks them. New ones are refused. */
+  async close(drainMs = 0): Promise<void> {
+    this.current = [];
+    const timer = setInterval(() => this.endQuietStreams(), QUIET_CHECK_MS);
+    await this.streams.close(drainMs);
+    clearInterval(timer);
+  }
+
+  /** Visitors keep streams for their next request. An end in order costs them nothing, and us no wait. */
+  private endQuietStreams(): void {
+    const nowMs = performance.now();
+    for (const [stream, { atMs, isAsking }] of this.movements) {
+      if (!isAsking && nowMs - atMs > QUIET_MS && !stream.writableEnded) stream.end();
+    }
   }
 
   private dial(stream: HostedStream, hosted: HostedPort): void {
@@ -111,11 +132,17 @@ export class Hosting {
   private join(stream: HostedStream, socket: Socket): void {
     this.counts.accepted += 1;
     stream.accept();
+    const movement: Movement = { atMs: performance.now(), isAsking: false };
+    this.movements.set(stream, movement);
+    const move = (isAsking: boolean): void => void Object.assign(movement, { atMs: performance.now(), isAsking });
+    stream.on("data", () => move(true));
+    socket.on("data", () => move(false));
     joinStreams(stream, socket, () => this.forget(stream));
   }
 
   private forget(stream: HostedStream): void {
     this.streams.delete(stream);
+    this.movements.delete(stream);
     this.counts.open = this.streams.size;
   }
 }

@@ -115,7 +115,7 @@ describe("a request is refused", () => {
     ["an address of unknown type", request([2, 0]), "addressType", SocksReply.addressTypeUnknown],
     ["another version", [4, 1, 0, ...named(NAME), 0, 80], "malformed", SocksReply.failed],
     ["a reserved byte that is not zero", [5, 1, 1, ...named(NAME), 0, 80], "malformed", SocksReply.failed],
-  ])("for %s", (_name, bytes, fault, code) => {
+  ])("when it asks for %s", (_name, bytes, fault, code) => {
     const { said, last } = talk(GREETING, bytes);
     expect(last).toMatchObject({ kind: "refuse", fault });
     expect(said).toEqual([5, 0, ...reply(code)]);
