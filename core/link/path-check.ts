@@ -14,15 +14,15 @@ const CHECK_SPACING_US = SECOND_US;
 
 /**
  *   settled   the neighbour is where it was
- *   checking  its newest record came from `path`: both paths are asked, each with a token of its own
+ *   checking  its newest record came from `path`: both paths are asked, that one with a token that must come back on it
  */
 export type PathCheckState =
   | { readonly kind: "settled" }
   | {
       readonly kind: "checking";
       readonly path: number;
-      readonly newToken: Uint8Array;
-      readonly oldToken: Uint8Array;
+      /** Asked on `path`, and nowhere else. */
+      readonly token: Uint8Array;
       /** Without an answer on the new path the check is over then. */
       readonly endUs: number;
       /** The old path must be silent until then. */
@@ -44,10 +44,10 @@ export type PathCheckStep = { readonly kind: "ask"; readonly isNewToo: boolean }
  *      ^                                           |
  *      +--(the old path lives, or no answer)-------+
  *
- * Whoever copies records and is quicker than the original also shows up "elsewhere", and may pass our question on to the
- * neighbour and his answer back to us. But then the old path answers too, and the link stays where it is (RFC 9000
- * section 9.3.3 has the attack). One check at a time, a few datagrams each, never more bytes to the new path than came
- * from it.
+ * Whoever copies records and is quicker than the originals also shows up "elsewhere", and may pass our question on to the
+ * neighbour and his answer back to us. But the originals still arrive on the old path, if only as replays, and for as long
+ * as anything does the link stays where it is (RFC 9000 section 9.3.3 has the attack). One check at a time, a few
+ * datagrams each, never more bytes to the new path than came from it.
  */
 export class PathCheck {
   state: PathCheckState = { kind: "settled" };
@@ -75,8 +75,7 @@ export class PathCheck {
     this.state = {
       kind: "checking",
       path: args.path,
-      newToken: args.newToken(),
-      oldToken: args.newToken(),
+      token: args.newToken(),
       endUs: nowUs + ANSWER_US + 2 * args.rttUs,
       silentUntilUs: nowUs + SILENCE_US + 2 * args.rttUs,
       creditBytes: args.bytes,
@@ -87,17 +86,15 @@ export class PathCheck {
     return true;
   }
 
-  /** The neighbour's newest record came on the link's own path: it is still there. */
+  /** The neighbour's newest record, or one that was copied on the way, came on the link's own path: it is still there. */
   handleHere(): void {
     this.state = { kind: "settled" };
   }
 
-  /** A PATH_RESPONSE came on `path`; `here` is the link's. */
-  handleResponse(path: number, here: number, token: Uint8Array): void {
+  /** A PATH_RESPONSE came on `path`. */
+  handleResponse(path: number, token: Uint8Array): void {
     const { state } = this;
-    if (state.kind === "settled") return;
-    if (path === here && sameBytes(token, state.oldToken)) this.handleHere();
-    else if (path === state.path && sameBytes(token, state.newToken)) state.isAnswered = true;
+    if (state.kind === "checking" && path === state.path && sameBytes(token, state.token)) state.isAnswered = true;
   }
 
   /** `challengeBytes` is what one question costs on the wire. */

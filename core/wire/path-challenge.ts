@@ -1,7 +1,8 @@
 import type { Reader, Writer } from "./cursor.js";
 
 /**
- * PATH_CHALLENGE: "are you on this path?" PATH_RESPONSE returns the token, on the path on which the challenge came.
+ * PATH_CHALLENGE: "are you on this path?" PATH_RESPONSE returns the token, on the path on which the challenge came, and
+ * also on the link's own path if that is another one.
  *
  *   offset  size  field
  *        0     8  token  random, another one for each path that is asked
