@@ -60,6 +60,9 @@ import { Hosting } from "./hosting.js";
 import { Journal } from "./journal/journal.js";
 import { createStderrLog, type Log } from "./log.js";
 import { HttpProxy } from "./proxy/http-server.js";
+import type { ProxyListen } from "./proxy/listening.js";
+import { SocksProxy } from "./proxy/socks-server.js";
+import type { Connect } from "./proxy/stream-agent.js";
 import { type UdpListen, UdpPort } from "./udp.js";
 
 /** How long a node may take to get its first link before "starting" becomes "degraded". */
@@ -104,6 +107,7 @@ export class Daemon {
   private readonly journal: Journal | undefined;
   private readonly hosting: Hosting;
   private readonly proxy: HttpProxy;
+  private readonly socks: SocksProxy;
   private readonly control: ControlServer;
   private readonly peersWanted: number;
   private readonly startedMs = performance.now();
@@ -166,7 +170,9 @@ export class Daemon {
     this.hosting = new Hosting({ hosts: [], log });
     this.applyHosts();
     udp.isPathInUse = (path) => this.isPathInUse(path);
-    this.proxy = new HttpProxy({ connect: (...target) => this.driver.connect(...target), log });
+    const connect: Connect = (...target) => this.driver.connect(...target);
+    this.proxy = new HttpProxy({ connect, log });
+    this.socks = new SocksProxy({ connect, log });
     this.driver.onStream = (stream, port) => this.hosting.handle(stream, port);
     this.peersWanted = config.peers.length + options.peers.length;
   }
@@ -239,7 +245,7 @@ export class Daemon {
       formerNac: this.formerNac,
       udp: this.udp.endpoints.map(printEndpoint),
       http: this.proxy.endpoints.map(printEndpoint),
-      socks: [],
+      socks: this.socks.endpoints.map(printEndpoint),
       peersUnusable: [...this.peersUnusable].map(([peer, reason]) => ({ peer, reason })),
       neighbours: stack.neighbours,
       routes: stack.routes,
@@ -251,7 +257,7 @@ export class Daemon {
       queues: stack.queues,
       loopLagMs: { p99: this.loopLagMs() },
       caps: stack.caps,
-      refusals: { ...this.proxy.counts.refused },
+      refusals: sumOf(this.proxy.refusals, this.socks.counts.refused),
       anonymity: "none",
       pid: process.pid,
       directory: this.directory.path,
@@ -336,7 +342,7 @@ export class Daemon {
   private async open(options: DaemonOptions): Promise<void> {
     this.loopDelay.enable();
     this.driver.start();
-    await this.openProxy(options.http);
+    await this.openProxies(options);
     this.proxyListens = true;
     for (const text of this.config.peers) this.addPeer(parsePeer(text)!);
     for (const peer of options.peers) this.addPeer(peer);
@@ -346,15 +352,13 @@ export class Daemon {
     this.watchVerdict();
   }
 
-  private async openProxy(flag: DaemonOptions["http"]): Promise<void> {
-    const chosen = flag ?? this.config.http;
-    if (chosen === "off") return;
-    const listen = chosen.map((entry) => (typeof entry === "string" ? parseListen(entry)! : entry));
-    // A machine without IPv6 still has a proxy on IPv4.
-    await this.proxy.listen(
-      listen.map((entry) => ({ ...entry, optional: listen.length > 1 && isIP(entry.host) === 6 })),
-    );
-    this.log.info("port.bound", { http: this.proxy.endpoints.map(printEndpoint) });
+  private async openProxies({ http, socks }: DaemonOptions): Promise<void> {
+    const httpListen = listenOf(http ?? this.config.http);
+    await this.proxy.listen(httpListen);
+    if (httpListen.length > 0) this.log.info("port.bound", { http: this.proxy.endpoints.map(printEndpoint) });
+    const socksListen = listenOf(socks ?? this.config.socks);
+    await this.socks.listen(socksListen);
+    if (socksListen.length > 0) this.log.info("port.bound", { socks: this.socks.endpoints.map(printEndpoint) });
   }
 
   /** A name is resolved first, and again with growing pauses while that fails: the network may come later than we do. */
@@ -528,8 +532,8 @@ export class Daemon {
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
     this.loopDelay.disable();
-    await this.proxy.close(DRAIN_MS);
-    this.hosting.close();
+    this.driver.setPorts([]); // what is open may end; nobody new is let in
+    await Promise.all([this.proxy.close(DRAIN_MS), this.socks.close(DRAIN_MS), this.hosting.close(DRAIN_MS)]);
     await this.driver.close();
     await this.journal?.close();
     await this.udp.close();
@@ -567,6 +571,21 @@ function startingAnswer(request: ControlRequest, directory: Directory): StatusRe
     directory: directory.path,
     upSeconds: 0,
   };
+}
+
+/** A machine without IPv6 still has a proxy on IPv4. */
+function listenOf(chosen: "off" | readonly (string | Endpoint)[]): ProxyListen[] {
+  if (chosen === "off") return [];
+  const listen = chosen.map((entry) => (typeof entry === "string" ? parseListen(entry)! : entry));
+  return listen.map((entry) => ({ ...entry, optional: listen.length > 1 && isIP(entry.host) === 6 }));
+}
+
+function sumOf(...all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const counts of all) {
+    for (const [reason, count] of Object.entries(counts)) sums[reason] = (sums[reason] ?? 0) + count;
+  }
+  return sums;
 }
 
 /** Port 0 stands for the kept port; while none is kept, for a free one. */

@@ -14,6 +14,25 @@ export const ExitCode = {
   differs: 11,
 } as const;
 
+/** 128 + SIGINT, what a shell expects of a program that a signal ended before its work was done. */
+export const EXIT_INTERRUPTED = 130;
+
+/** What each code means, everywhere. The manual has the same table. */
+export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
+  0: "ok",
+  1: "unexpected: the system refused (a full disk), a daemon gave no answer, or a fault of ours",
+  2: "usage: the command line cannot be read",
+  3: "configuration, keys, a file or a path is invalid",
+  4: "no daemon is running in that directory",
+  5: "the target is unreachable",
+  7: "permission",
+  8: "a port or the directory is in use",
+  9: "a check failed: not ready in time, or a hosted port that wants mending",
+  11: "a replay differs from its journal",
+  69: "set-up only (`npm start`, `npm test`): this Node is too old",
+  130: "ended by a signal before its work was done",
+};
+
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 export type FailureCode =

@@ -3,16 +3,20 @@
  * more than the site's owner wants: where the machine stands, what it runs, whom it talks to.
  */
 import { type IncomingMessage, request } from "node:http";
+import type { Directory } from "../config/directory.js";
 import { parseTarget, type Target } from "../config/endpoint.js";
 import type { HostReport } from "../control/protocol.js";
+import { ExitCode, Failure } from "../failure.js";
 import { whereOf } from "../hosting.js";
-import { probe } from "./host.js";
+import { hostList, portIn, probe } from "./host.js";
+import { findId } from "./id.js";
 
 const ANSWER_TIMEOUT_MS = 5_000;
 /** What of a page is looked at. */
 const BODY_BYTES_MAX = 512 * 1024;
 const REDIRECTS_MAX = 3;
 const NAMED_MAX = 5;
+const NAME_OF_NOBODY = "00000000-0000-8000-8000-000000000000.mariana";
 
 export interface Finding {
   readonly code:
@@ -42,6 +46,33 @@ const STATUS_PAGES: readonly (readonly [path: string, looksLike: RegExp])[] = [
   ["/nginx_status", /Active connections:\s*\d/i],
   ["/stub_status", /Active connections:\s*\d/i],
 ];
+
+/** Checks the port that is asked for, or all. Throws a Failure, exit 3, when that one is not hosted. */
+export async function runHostCheck(directory: Directory, port: string | undefined): Promise<HostCheck[]> {
+  const all = await hostList(directory);
+  const wanted = port === undefined ? undefined : portIn(port);
+  const hosts = all.filter((host) => wanted === undefined || host.port === wanted);
+  if (wanted !== undefined && hosts.length === 0) {
+    const fix = `mariana host ls  shows what is hosted; mariana host add ${wanted} TARGET  adds it`;
+    throw new Failure("host.unknown", ExitCode.config, `overlay port ${wanted} is not hosted`, fix);
+  }
+  const names = await namesOf(directory);
+  const ports = all.map((host) => host.port);
+  const checks: HostCheck[] = [];
+  for (const host of hosts) checks.push(await checkHost(host, names, ports));
+  return checks;
+}
+
+/** Of a node that has no keys yet, a name that nobody has: servers only see that it is not theirs. */
+async function namesOf(directory: Directory): Promise<string[]> {
+  try {
+    const { name, longName } = await findId(directory);
+    return [name, longName];
+  } catch (error) {
+    if (error instanceof Failure && error.code === "key.invalid") return [NAME_OF_NOBODY];
+    throw error;
+  }
+}
 
 /** @param names  those of this node: the short one first */
 export async function checkHost(

@@ -88,7 +88,8 @@ async function keep(
   for (;;) {
     const live = await askIfRunning<HostReport>(directory, request);
     if (live !== undefined) return { ...live, running: true };
-    if (request.command === "hostAdd" || existsSync(directory.path)) openDirectory(directory);
+    if (request.command === "hostAdd") openDirectory(directory);
+    else if (!existsSync(directory.path)) return { ...action(), running: false }; // says that nothing is hosted
     let kept: HostReport | undefined;
     const isAlone = await ControlServer.whileNobodyListens(directory.socket, () => {
       kept = action();

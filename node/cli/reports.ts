@@ -1,10 +1,24 @@
 /** The answers of a daemon as text for people. `--json` prints the same reports as they are. */
-import type { IdReport, PeerReport, RouteReport, StatusReport, Verdict } from "../control/protocol.js";
-import { formatDuration, formatFields, formatMs, formatTable, paint } from "./output.js";
+import type {
+  HostReport,
+  IdReport,
+  PeerReport,
+  RouteReport,
+  StatusReport,
+  StreamReport,
+  Verdict,
+} from "../control/protocol.js";
+import type { HostChange } from "./host.js";
+import type { HostCheck } from "./host-check.js";
+import { formatBytes, formatDuration, formatFields, formatMs, formatTable, paint } from "./output.js";
 
 /** Said wherever a person might take the network for more than it is. */
 export const ANONYMITY_NOTE = "none: relays can see which nodes talk to each other, until circuits exist";
 
+const NONE = "none";
+/** A bound that was filled to nine tenths once is worth a look. */
+const CAP_NOTEWORTHY = 0.9;
+const LAG_NOTEWORTHY_MS = 50;
 const VERDICT_COLOURS = { starting: "yellow", ready: "green", degraded: "red" } as const;
 
 export function formatId(id: IdReport): string {
@@ -19,21 +33,44 @@ export function formatId(id: IdReport): string {
 }
 
 export function formatStatus(status: StatusReport): string {
-  const drops = Object.entries(status.drops).filter(([, count]) => count > 0);
   const first = `${formatVerdict(status.verdict)}: ${status.reason}`;
   const fields = formatFields([
     ["NAC", status.nac ?? "not known yet"],
     ...(status.formerNac === null ? [] : [["former NAC", status.formerNac] as const]),
     ["UDP", status.udp.join(", ") || "not bound yet"],
     ["HTTP proxy", status.http.join(", ") || "off"],
+    ["SOCKS proxy", status.socks.join(", ") || "off"],
     ["neighbours", String(status.neighbours)],
+    ...status.peersUnusable.map(({ peer, reason }) => ["no peer", `${peer}: ${reason}`] as const),
     ["routes", String(status.routes)],
     ["suite", status.epoch === null ? status.suite : `${status.suite}, epoch ${status.epoch}`],
-    ["drops", drops.map(([reason, count]) => `${reason} ${count}`).join(", ") || "none"],
+    ["drops", counted(status.drops)],
+    ...interesting(status),
     ["anonymity", ANONYMITY_NOTE],
     ["process", `pid ${status.pid}, up ${formatDuration(status.upSeconds)}, ${status.directory}`],
   ]);
   return [first, ...(status.fix === null ? [] : [`  fix: ${status.fix}`]), fields].join("\n");
+}
+
+/** Only what is out of the ordinary: all of it is in --json. */
+function interesting(status: StatusReport): (readonly [string, string])[] {
+  const { started: _started, done: _done, ...troubles } = status.handshakes;
+  const full = Object.entries(status.caps).filter(([, { limit, peak }]) => peak >= limit * CAP_NOTEWORTHY);
+  const fields = [
+    ["handshakes", counted(troubles)],
+    ["refusals", counted(status.refusals)],
+    ["queues", counted(status.queues)],
+    ["near a bound", full.map(([name, { limit, peak }]) => `${name} ${peak} of ${limit}`).join(", ") || NONE],
+    ["replays", status.replays > 0 ? String(status.replays) : NONE],
+    ["loop lag", status.loopLagMs.p99 >= LAG_NOTEWORTHY_MS ? `p99 ${formatMs(status.loopLagMs.p99)}` : NONE],
+  ] as const;
+  return fields.filter(([, text]) => text !== NONE).map(([name, text]) => [name, text]);
+}
+
+/** `reason count` of those that are not zero. */
+function counted(counts: Readonly<Record<string, number>>): string {
+  const some = Object.entries(counts).filter(([, count]) => count > 0);
+  return some.map(([reason, count]) => `${reason} ${count}`).join(", ") || NONE;
 }
 
 export function formatPeers(peers: readonly PeerReport[]): string {
@@ -53,6 +90,50 @@ export function formatPeers(peers: readonly PeerReport[]): string {
     ]),
   );
 }
+
+export function formatStreams(streams: readonly StreamReport[]): string {
+  if (streams.length === 0) return "no stream is open";
+  return formatTable(
+    ["id", "with", "port", "direction", "in", "out", "age"],
+    streams.map((stream) => [
+      String(stream.id),
+      stream.nac ?? "-",
+      String(stream.port),
+      stream.direction,
+      formatBytes(stream.bytesIn),
+      formatBytes(stream.bytesOut),
+      formatDuration(stream.ageSeconds),
+    ]),
+  );
+}
+
+export function formatHosts(hosts: readonly HostReport[]): string {
+  if (hosts.length === 0) return "no port is hosted";
+  return formatTable(
+    ["port", "target", "from", "live"],
+    hosts.map(({ port, target, from, live }) => [String(port), target, from, live ? "yes" : "no"]),
+  );
+}
+
+export function formatChange({ port, target, live, running, targetDown }: HostChange): string {
+  const isAdded = targetDown !== undefined;
+  const what = `overlay port ${port}: ${target} ${isAdded ? "is kept" : "is forgotten"}`;
+  if (!running) return `${what}; no daemon runs, so it counts from the next start`;
+  if (isAdded && !live) return `${what}, but a --host of this run answers there until the daemon ends`;
+  return `${what}, and the daemon goes by it from now on`;
+}
+
+export function formatChecks(checks: readonly HostCheck[]): string {
+  if (checks.length === 0) return "no port is hosted";
+  return checks
+    .flatMap(({ port, target, protocol, findings }) => [
+      `${port}  ${target}  ${findings.length === 0 ? VERDICT_OF[protocol ?? "none"] : `${findings.length} to mend`}`,
+      ...findings.flatMap(({ message, fix }) => [`  ${message}`, `    fix: ${fix}`]),
+    ])
+    .join("\n");
+}
+
+const VERDICT_OF = { http: "good", tcp: "answers, but not as HTTP: nothing else was looked at", none: "" } as const;
 
 export function formatRoutes(routes: readonly RouteReport[]): string {
   if (routes.length === 0) return "no route is known";
@@ -79,6 +160,7 @@ export function formatStarted(id: IdReport, status: StatusReport): string {
       ["link key", id.linkKeyHash ?? "-"],
       ["UDP", status.udp.join(", ")],
       ["HTTP proxy", status.http.join(", ") || "off"],
+      ["SOCKS proxy", status.socks.join(", ") || "off"],
       ["config", id.configFile],
       ["key", id.keyFile],
       ["anonymity", ANONYMITY_NOTE],

@@ -39,5 +39,10 @@ function notReady(outcome: StatusReport | Failure, seconds: number): Failure {
     return new Failure("check.failed", ExitCode.checkFailed, message, fix);
   }
   if (outcome.code === "daemon.notRunning") return outcome;
-  return new Failure("check.failed", ExitCode.checkFailed, `not ready after ${seconds} s: ${outcome.message}`, outcome.fix);
+  return new Failure(
+    "check.failed",
+    ExitCode.checkFailed,
+    `not ready after ${seconds} s: ${outcome.message}`,
+    outcome.fix,
+  );
 }

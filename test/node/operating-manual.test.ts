@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { type Config, defaultConfig } from "../../node/config/config-file.js";
-import { ExitCode } from "../../node/failure.js";
+import { EXIT_MEANINGS, ExitCode } from "../../node/failure.js";
 
 const NODE = fileURLToPath(new URL("../../node", import.meta.url));
 const MANUAL = readFileSync(join(NODE, "OPERATING.md"), "utf8");
@@ -41,9 +41,10 @@ test("every key of config.json is explained, and no other", () => {
   expect(firstCells(section("## config.json")).sort()).toEqual([...keysOf(defaultConfig()), "nac"].sort());
 });
 
-test("every exit code is listed", () => {
-  const listed = [...section("## Exit codes").matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
-  expect(listed).toEqual(expect.arrayContaining(Object.values(ExitCode)));
+test("the exit codes of the manual are those of the code, and each means one thing", () => {
+  const rows = [...section("## Exit codes").matchAll(/^\| (\d+) \| (.+) \|$/gm)];
+  expect(Object.fromEntries(rows.map(([, code, meaning]) => [code, meaning]))).toEqual(EXIT_MEANINGS);
+  expect(Object.keys(EXIT_MEANINGS).map(Number)).toEqual(expect.arrayContaining(Object.values(ExitCode)));
 });
 
 test("the log events of the manual are those of the code", () => {
@@ -61,6 +62,9 @@ describe("reports", () => {
     StatusReport: "### status",
     PeerReport: "### peers",
     RouteReport: "### routes",
+    StreamReport: "### streams",
+    HostReport: "### host",
+    PeerTrouble: "### status",
   };
   test.each(Object.entries(reports))("every field of %s is named in its section", (report, heading) => {
     const body = new RegExp(`export interface ${report} \\{([^}]+)\\}`).exec(protocol)![1]!;
