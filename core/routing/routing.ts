@@ -152,12 +152,16 @@ export class Routing {
     return this.table.byLink[link]?.stream.processed ?? 0;
   }
 
-  /** The 8 bytes of a HELLO that say what we announced on the link, valid until the next call; zeros while it is down. */
+  /** For each HELLO: the 8 bytes that say what we announced on the link, valid until the next call; zeros while it is down. */
   tableDigest(link: number): Uint8Array {
     const neighbour = this.table.byLink[link];
     const out = new Writer(this.helloDigest);
     if (neighbour === undefined) out.zeros(TABLE_DIGEST_BYTES);
-    else neighbour.announced.write(out);
+    else {
+      const { order, listed, counts } = this.table;
+      if (neighbour.announced.audit(order, listed, neighbour.columns.told)) counts.miscounts += 1;
+      neighbour.announced.write(out);
+    }
     return this.helloDigest;
   }
 

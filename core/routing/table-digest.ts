@@ -51,11 +51,15 @@ export class TableHash {
   }
 }
 
+/** Entries that a hello pays to have counted anew: a small table at each hello, one of 5,000 in ten minutes. */
+const AUDIT_ENTRIES = 16;
+
 /** The digest of one direction of a link. */
 export class TableDigest {
   high = 0;
   low = 0;
   private readonly hash: TableHash;
+  private paidFor = 0;
 
   constructor(hash: TableHash) {
     this.hash = hash;
@@ -77,6 +81,14 @@ export class TableDigest {
     }
   }
 
+  /** At each hello: now and then counts all anew, so that a table that changed by itself is found. True as for `recount`. */
+  audit(destinations: Uint32Array, count: number, metrics: Uint8Array): boolean {
+    this.paidFor += AUDIT_ENTRIES;
+    if (this.paidFor < count) return false;
+    this.paidFor = 0;
+    return this.recount(destinations, count, metrics);
+  }
+
   /** Counts all anew. True when the sum kept in passing was wrong. */
   recount(destinations: Uint32Array, count: number, metrics: Uint8Array): boolean {
     const { high, low } = this;
@@ -96,7 +108,7 @@ export class TableDigest {
   }
 
   digest(into: Digest): void {
-    into.number(this.high).number(this.low);
+    into.number(this.high).number(this.low).number(this.paidFor);
   }
 }
 

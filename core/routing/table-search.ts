@@ -35,7 +35,7 @@ interface Bucket {
 export interface TableCounts {
   /** Searches begun because two hellos in a row disagreed with what was learned. */
   searches: number;
-  /** Sums kept in passing that were wrong though the table was right. */
+  /** Sums kept in passing that did not fit the table any more. */
   miscounts: number;
   /** Entries repeated or taken back because a neighbour asked for a bucket. */
   repeats: number;
@@ -77,7 +77,9 @@ export class TableSearch {
 
   /** A hello came whose digest is of the state that we have processed. */
   compare(nowUs: number, high: number, low: number): void {
-    const { learned } = this.neighbour;
+    const { learned, columns } = this.neighbour;
+    const { order, listed } = this.table;
+    if (learned.audit(order, listed, columns.metric)) this.counts.miscounts += 1;
     if (learned.isEqual(high, low)) {
       this.mismatches = 0;
       this.spacingUs = SEARCH_SPACING_US;
@@ -85,8 +87,7 @@ export class TableSearch {
     }
     this.mismatches += 1;
     if (this.mismatches < MISMATCHES_MIN || this.open.length > 0 || nowUs < this.notBeforeUs) return;
-    const { order, listed } = this.table;
-    if (learned.recount(order, listed, this.neighbour.columns.metric)) {
+    if (learned.recount(order, listed, columns.metric)) {
       this.counts.miscounts += 1;
       if (learned.isEqual(high, low)) return;
     }

@@ -1,12 +1,18 @@
 import { NacDictionary } from "../../core/address/dictionary.js";
 import { Digest } from "../../core/collections/digest.js";
 import { heapAllocator } from "../../core/collections/table-allocator.js";
+import type { Decision } from "../../core/routing/decision.js";
 import type { Feasibility } from "../../core/routing/feasible.js";
 import { METRIC_INFINITY } from "../../core/routing/feasible.js";
+import type { Neighbour } from "../../core/routing/neighbour.js";
+import type { RouteTable } from "../../core/routing/route-table.js";
 import { Routing } from "../../core/routing/routing.js";
+import type { TableCounts } from "../../core/routing/table-search.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import { Trace } from "../../core/trace/trace.js";
+import { paddedControlBytes } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
+import { RECORD_OVERHEAD_BYTES } from "../../core/wire/record.js";
 import { type Random, randomFrom } from "./random.js";
 
 /**
@@ -38,6 +44,16 @@ export interface WorldOptions {
   /** How long a dead link goes unnoticed, milliseconds, least and most. */
   detectMs?: readonly [number, number];
   isFeasible?: Feasibility;
+}
+
+/** What a test that plays a bug reaches into. */
+export interface RoutingInside {
+  readonly table: RouteTable;
+  readonly decision: Decision;
+}
+
+export function insideOf(routing: Routing): RoutingInside {
+  return routing as unknown as RoutingInside;
 }
 
 interface Edge {
@@ -82,7 +98,7 @@ export class RoutingWorld {
   events = 0;
   /** ROUTES entries told, by all. */
   entriesTold = 0;
-  /** Bytes of control frames sent, by all, before padding. */
+  /** UDP payload of control records sent, by all; hellos, which are the world's, are not in it. */
   controlBytes = 0;
   /** A table was made wrong on purpose: searches are no mistake then. */
   isCorrupted = false;
@@ -226,6 +242,55 @@ export class RoutingWorld {
     const node = this.node(from);
     const links = node.routing.route(this.node(to).destination)?.backups ?? [];
     return links.map((link) => node.ends[link]!.peer.name);
+  }
+
+  /** Reaches into what `name` learned from its neighbour `from`. Searches are no mistake from then on. */
+  corrupt(name: string, from: string, act: (inside: RoutingInside, neighbour: Neighbour) => void): this {
+    this.isCorrupted = true;
+    const node = this.node(name);
+    const { link } = node.ends.find(({ peer, isUp }) => peer.name === from && isUp)!;
+    this.input(node, () => act(insideOf(node.routing), insideOf(node.routing).table.byLink[link]!));
+    return this;
+  }
+
+  /** Who sits at the other end of a link. */
+  peer(name: string, link: number): string {
+    return this.node(name).ends[link]!.peer.name;
+  }
+
+  /** The node becomes the origin of `count` more destinations. Answers their numbers. */
+  originate(name: string, count: number): number[] {
+    const node = this.node(name);
+    return Array.from({ length: count }, () => {
+      const destination = this.dictionary.intern(this.random.bytes(16));
+      this.input(node, (routing) => routing.originate(this.nowUs, destination, 1_000));
+      return destination;
+    });
+  }
+
+  /** What all living nodes' digests came to, added up. */
+  tables(): TableCounts {
+    const sum: TableCounts = { searches: 0, miscounts: 0, repeats: 0, refused: 0 };
+    for (const { isAlive, routing } of this.nodes.values()) {
+      if (!isAlive) continue;
+      sum.searches += routing.tables.searches;
+      sum.miscounts += routing.tables.miscounts;
+      sum.repeats += routing.tables.repeats;
+      sum.refused += routing.tables.refused;
+    }
+    return sum;
+  }
+
+  /** ROUTES entries that all living nodes wrote since they started. */
+  entries(): { all: number; short: number } {
+    const living = [...this.nodes.values()].filter(({ isAlive }) => isAlive).map(({ routing }) => routing.entries);
+    const sumOf = (key: "all" | "short") => living.reduce((sum, entries) => sum + entries[key], 0);
+    return { all: sumOf("all"), short: sumOf("short") };
+  }
+
+  /** Every NAC that any node of this world holds, and some that none does. */
+  get nacs(): NacDictionary {
+    return this.dictionary;
   }
 
   routing(name: string): Routing {
@@ -465,7 +530,7 @@ export class RoutingWorld {
       const out = new Writer(this.out);
       if (!routing.pollControl(this.nowUs, link, out)) continue;
       const record = this.out.slice(0, out.offset);
-      this.controlBytes += out.offset;
+      this.controlBytes += paddedControlBytes(out.offset + 1 + RECORD_OVERHEAD_BYTES);
       this.transmit(node.ends[link]!, (other) => this.deliver(other, record));
     }
     const dueUs = routing.nextTimeoutUs;

@@ -1,0 +1,150 @@
+import { describe, expect, test } from "vitest";
+import { METRIC_INFINITY, METRIC_NONE } from "../../core/routing/feasible.js";
+import type { Neighbour } from "../../core/routing/neighbour.js";
+import { ENTRY_RETRACTION, emptyRouteEntry, type RouteEntry } from "../../core/wire/routes.js";
+import { grid, insideOf, RoutingWorld, randomGraph } from "../support/routing-world.js";
+
+/** Three hellos, and what a search takes over links of some tens of milliseconds. */
+const LIMIT_SECONDS = 3 * 2 + 0.5;
+
+interface Lesson {
+  readonly name: string;
+  readonly from: string;
+  readonly destination: number;
+  /** As it was said. */
+  readonly entry: RouteEntry;
+}
+
+/** What some node learned, and uses for no route: its damage tells nobody else anything, so that all bytes are the search's. */
+function quietLesson(world: RoutingWorld, destinations: readonly number[]): Lesson {
+  for (const name of world.names()) {
+    const { table } = insideOf(world.routing(name));
+    for (const { link, columns, cost } of table.neighbours) {
+      for (const destination of destinations) {
+        const metric = columns.metric[destination]!;
+        if (table.next[destination] === link || metric + cost <= table.metric[destination]! + 1) continue;
+        if (metric >= METRIC_INFINITY - 10) continue;
+        const index = table.newestIndex(destination) - columns.age[destination]!;
+        const place = { epoch: table.epoch[destination]!, slot: Math.floor(index / 256), repair: index % 256 };
+        return { name, from: world.peer(name, link), destination, entry: { ...emptyRouteEntry(), ...place, metric } };
+      }
+    }
+  }
+  throw new Error(`${world.repeat()}: every lesson is in use`);
+}
+
+function neighbourOf(world: RoutingWorld, name: string, from: string): Neighbour {
+  return insideOf(world.routing(name)).table.neighbours.find(({ link }) => world.peer(name, link) === from)!;
+}
+
+/** NACs of which `name` holds something else than `from` announced. */
+function differences(world: RoutingWorld, { name, from }: Lesson): number {
+  const learned = neighbourOf(world, name, from).columns.metric;
+  const told = neighbourOf(world, from, name).columns.told;
+  let count = 0;
+  for (let number = 0; number < world.nacs.size; number += 1) {
+    if ((learned[number] ?? METRIC_NONE) !== (told[number] ?? METRIC_NONE)) count += 1;
+  }
+  return count;
+}
+
+/** The seconds until both ends hold the same. */
+function repairSeconds(world: RoutingWorld, lesson: Lesson, limitSeconds: number): number {
+  const startUs = world.nowUs;
+  while (differences(world, lesson) > 0) {
+    world.run({ within: "50ms" });
+    if (world.nowUs - startUs > limitSeconds * 1e6) throw new Error(`${world.repeat()}: not repaired`);
+  }
+  return (world.nowUs - startUs) / 1e6;
+}
+
+type Damage = (world: RoutingWorld, lesson: Lesson) => void;
+
+/** As if a message had been processed wrongly. */
+const teach = (world: RoutingWorld, { name, from, destination }: Lesson, entry: RouteEntry) =>
+  world.corrupt(name, from, ({ decision }, neighbour) => {
+    decision.learn(world.nowUs, neighbour, destination, entry);
+  });
+
+const damages: Record<string, Damage> = {
+  "a metric that is too high": (world, lesson) => {
+    teach(world, lesson, { ...lesson.entry, metric: lesson.entry.metric + 7 });
+  },
+  "a metric that changed by itself": (world, { name, from, destination }) => {
+    world.corrupt(name, from, (_inside, { columns }) => {
+      columns.metric[destination]! += 3;
+    });
+  },
+  "an entry that is missing": (world, lesson) => {
+    teach(world, lesson, { ...lesson.entry, flags: ENTRY_RETRACTION });
+  },
+  "a ghost that nobody announced": (world, lesson) => {
+    const destination = world.nacs.intern(new Uint8Array(16).fill(0x77));
+    teach(world, { ...lesson, destination }, { ...emptyRouteEntry(), epoch: 9, metric: 63 });
+  },
+};
+
+describe("a lesson that was noted wrongly is repaired within three hellos and a search of less than a kilobyte", () => {
+  test.each(Object.entries(damages))("%s", (what, damage) => {
+    for (const seed of ["oak", "elm", "fir"]) {
+      const world = randomGraph(`${seed}/${what}`, 16, 16).run({ untilSettled: true, within: "120s" });
+      const lesson = quietLesson(
+        world,
+        world.names().map((name) => world.destination(name)),
+      );
+      damage(world, lesson);
+      expect(differences(world, lesson), world.repeat()).toBe(1);
+      const before = world.controlBytes;
+      repairSeconds(world, lesson, LIMIT_SECONDS);
+      world.run({ within: "30s" });
+      expect(world.controlBytes - before, world.repeat()).toBeLessThan(1_024);
+      expect(world.tables().searches, world.repeat()).toBe(1);
+      expect(world.wrongRoutes(), world.repeat()).toEqual([]);
+    }
+  });
+
+  test("in a table of thousands", () => {
+    const world = grid(2, 2).run({ untilSettled: true, within: "60s" });
+    const many = world.originate("0,0", 3_000);
+    world.run({ untilSettled: true, within: "120s" });
+    const lesson = quietLesson(world, many);
+    damages["an entry that is missing"]!(world, lesson);
+    const before = world.controlBytes;
+    repairSeconds(world, lesson, LIMIT_SECONDS);
+    world.run({ within: "10s" });
+    expect(world.controlBytes - before).toBeLessThan(1_280); // one question more than in a small one
+    expect(world.tables().repeats).toBeLessThanOrEqual(8);
+  });
+});
+
+test("several wrong lessons over links that lose a fifth of all records are repaired all the same", () => {
+  for (const seed of ["ash", "yew", "box"]) {
+    const link = { loss: 0.2, reorder: 0.2, duplicate: 0.1 };
+    const world = randomGraph(`wet/${seed}`, 16, 16, { link }).run({ untilSettled: true, within: "120s" });
+    const destinations = world.names().map((name) => world.destination(name));
+    const lesson = quietLesson(world, destinations);
+    for (const damage of Object.values(damages)) damage(world, lesson);
+    expect(differences(world, lesson), world.repeat()).toBeGreaterThan(1);
+    repairSeconds(world, lesson, 120);
+    world.run({ untilSettled: true, within: "120s" });
+    expect(world.wrongRoutes(), world.repeat()).toEqual([]);
+  }
+});
+
+test("what a node hears of itself is compared too, and starts no search, nor when it withdraws and returns", () => {
+  const world = new RoutingWorld("mirror").add("ada", "bob", "cyd");
+  world
+    .wire("ada", "bob", { cost: 4 })
+    .wire("ada", "cyd")
+    .wire("cyd", "bob")
+    .run({ untilSettled: true, within: "60s" });
+  const ada = world.destination("ada");
+  expect(neighbourOf(world, "ada", "bob").columns.metric[ada]).toBe(2); // bob goes by cyd, and says so
+  world.routing("ada").withdraw(world.nowUs, ada);
+  world.run({ within: "20s" }); // the world throws at the first search that nothing caused
+  expect(world.knowing("ada")).toEqual([]);
+  world.routing("ada").originate(world.nowUs, ada, 1_001);
+  world.run({ within: "20s" });
+  expect(world.knowing("ada")).toEqual(["bob", "cyd"]);
+  expect(world.tables()).toEqual({ searches: 0, miscounts: 0, repeats: 0, refused: 0 });
+});
