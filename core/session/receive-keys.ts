@@ -4,6 +4,13 @@ import { type KeyChain, type PacketKeys, roundOf, updateOf } from "./key-chain.j
 
 /** Records that were overtaken by the first one under newer keys still open for so long. */
 export const KEEP_OLD_US = 3 * SECOND_US;
+/** Old keys kept at once: with more changes than this in three seconds, the oldest go early. */
+export const OLD_KEYS_MAX = 4;
+
+interface OldKeys {
+  readonly keys: PacketKeys;
+  readonly untilUs: number;
+}
 
 /**
  * The keys that may open the next record: those in use, those before them for a while, and newer ones as soon as a record
@@ -14,8 +21,8 @@ export class ReceiveKeys {
   private chain: KeyChain;
   /** Of the round that was agreed on and of which nothing came yet. */
   private next: KeyChain | undefined;
-  private old: PacketKeys | undefined;
-  private oldUntilUs: number = NEVER;
+  /** Oldest first. */
+  private readonly old: OldKeys[] = [];
 
   constructor(chain: KeyChain) {
     this.chain = chain;
@@ -29,11 +36,11 @@ export class ReceiveKeys {
 
   /** When the old keys must be gone. */
   get nextTimeoutUs(): number {
-    return this.oldUntilUs;
+    return this.old[0]?.untilUs ?? NEVER;
   }
 
   handleTimeout(nowUs: number): void {
-    if (nowUs >= this.oldUntilUs) this.eraseOld();
+    while (nowUs >= this.nextTimeoutUs) this.eraseOldest();
   }
 
   /** From now on records of `chain`, of the next round, may come. */
@@ -43,9 +50,9 @@ export class ReceiveKeys {
 
   /** The keys of a record that names them by `id`; undefined when they are erased or cannot be known yet. */
   find(nowUs: number, id: number): PacketKeys | undefined {
-    const { current, old } = this;
+    const { current } = this;
     if (id === current.id) return current;
-    if (old !== undefined && id === old.id) return nowUs < this.oldUntilUs ? old : undefined;
+    for (const { keys, untilUs } of this.old) if (id === keys.id) return nowUs < untilUs ? keys : undefined;
     const round = roundOf(id);
     const update = updateOf(id);
     if (round === this.chain.round) return id > current.id ? this.chain.keysOf(update) : undefined;
@@ -54,10 +61,9 @@ export class ReceiveKeys {
 
   /** A record opened under `keys`, as `find` gave them. True when it is the first of the next round. */
   adopt(nowUs: number, keys: PacketKeys): boolean {
-    if (keys === this.current || keys === this.old) return false;
-    this.eraseOld();
-    this.old = this.current;
-    this.oldUntilUs = nowUs + KEEP_OLD_US;
+    if (keys.id <= this.current.id) return false; // an old one, late
+    if (this.old.length === OLD_KEYS_MAX) this.eraseOldest();
+    this.old.push({ keys: this.current, untilUs: nowUs + KEEP_OLD_US });
     this.current = keys;
     const isNextRound = roundOf(keys.id) !== this.chain.round;
     if (isNextRound) {
@@ -70,7 +76,7 @@ export class ReceiveKeys {
   }
 
   erase(): void {
-    this.eraseOld();
+    while (this.old.length > 0) this.eraseOldest();
     this.current.iv.fill(0);
     this.chain.erase();
     this.next?.erase();
@@ -78,17 +84,12 @@ export class ReceiveKeys {
   }
 
   digest(into: Digest): void {
-    into
-      .number(this.current.id)
-      .number(this.old === undefined ? -1 : this.old.id)
-      .number(this.oldUntilUs);
+    into.number(this.current.id).number(this.old.length).number(this.nextTimeoutUs);
     this.chain.digest(into);
     this.next?.digest(into);
   }
 
-  private eraseOld(): void {
-    this.old?.iv.fill(0);
-    this.old = undefined;
-    this.oldUntilUs = NEVER;
+  private eraseOldest(): void {
+    this.old.shift()?.keys.iv.fill(0);
   }
 }
