@@ -34,6 +34,10 @@ export interface DaemonPlan {
   readonly hosts: readonly string[];
   /** `HOST:PORT`; a free port on 127.0.0.1 when left out. */
   readonly udp?: string;
+  /** A command that runs it, such as `ip netns exec NAME`: it must become the daemon, as exec does. */
+  readonly within?: readonly string[];
+  /** `up --journal` into this file. */
+  readonly journal?: string;
 }
 
 export class DaemonProcess {
@@ -55,8 +59,8 @@ export class DaemonProcess {
     prepareDirectory(plan);
     const log = openSync(this.logFile, "a");
     // A process group of its own: Ctrl-C in the terminal is then one signal, ours, and not two.
-    const args = [COMMAND, ...upArguments(plan)];
-    this.#child = spawn(process.execPath, args, { stdio: ["ignore", log, log], detached: true });
+    const [program, ...args] = [...(plan.within ?? []), process.execPath, COMMAND, ...upArguments(plan)] as [string];
+    this.#child = spawn(program, args, { stdio: ["ignore", log, log], detached: true });
     closeSync(log);
     this.exited = new Promise((resolve) => {
       this.#child.once("error", () => resolve(null));
@@ -133,14 +137,25 @@ export class DaemonProcess {
   }
 }
 
-/** Starts it and waits until it is ready; a daemon that does not get there is ended before the error is thrown. */
-export async function startDaemon(plan: DaemonPlan): Promise<{ daemon: DaemonProcess; status: StatusReport }> {
+/**
+ * Starts it and waits until it is ready; a daemon that does not get there, or is not wanted any more by then, is ended
+ * before the error is thrown.
+ */
+export async function startDaemon(
+  plan: DaemonPlan,
+  signal?: AbortSignal,
+): Promise<{ daemon: DaemonProcess; status: StatusReport }> {
+  signal?.throwIfAborted();
   const daemon = new DaemonProcess(plan);
+  const giveUp = (): void => void daemon.kill(); // it serves nobody yet
+  signal?.addEventListener("abort", giveUp, { once: true });
   try {
     return { daemon, status: await daemon.ready() };
   } catch (error) {
     await daemon.stop();
     throw error;
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
   }
 }
 
@@ -182,6 +197,7 @@ function prepareDirectory(plan: DaemonPlan): void {
 function upArguments(plan: DaemonPlan): string[] {
   const args = ["up", "--dir", folderOf(plan), "--udp", plan.udp ?? "127.0.0.1:0", "--http", plan.http];
   args.push("--socks", plan.socks ?? "off");
+  if (plan.journal !== undefined) args.push("--journal", plan.journal);
   for (const peer of plan.peers) args.push("--peer", peer);
   for (const host of plan.hosts) args.push("--host", host);
   return args;

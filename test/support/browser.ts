@@ -12,15 +12,31 @@ const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  "--disable-features=MediaRouter,WebRtcHideLocalIpsWithMdns", // both announce themselves by multicast
+  "--webrtc-ip-handling-policy=disable_non_proxied_udp", // WebRTC goes beside every proxy otherwise
 ];
 
+export interface BrowserOptions {
+  /** Another program than the Chromium of this machine, for one in a network namespace. */
+  readonly program?: string;
+  /** As Chromium comes: what is on this machine is asked directly, not through the proxy. */
+  readonly isLoopbackDirect?: boolean;
+}
+
 /** `profile` is an empty folder. Loopback goes through the proxy too, so that nothing can reach a server directly. */
-export function openBrowser(profile: string, proxy: { host: string; port: number }): Promise<BrowserContext> {
+export function openBrowser(
+  profile: string,
+  proxy: { host: string; port: number },
+  options: BrowserOptions = {},
+): Promise<BrowserContext> {
   return chromium.launchPersistentContext(profile, {
-    executablePath: pathOf("chromium"),
+    executablePath: options.program ?? pathOf("chromium"),
     headless: true,
     args: FLAGS,
-    proxy: { server: `http://${proxy.host}:${proxy.port}`, bypass: "<-loopback>" },
+    proxy: {
+      server: `http://${proxy.host}:${proxy.port}`,
+      ...(options.isLoopbackDirect ? {} : { bypass: "<-loopback>" }),
+    },
     viewport: { width: 400, height: 300 },
   });
 }

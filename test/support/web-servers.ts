@@ -24,7 +24,15 @@ export interface WebServer {
 
 /** nginx with GET, ranges and validators as always, PUT into `/upload/`, and its own counts at `/status`. */
 export async function startNginx(folder: string): Promise<WebServer> {
-  const { root, port } = await prepare(folder);
+  const port = await freePort();
+  const { root, args } = writeNginxConfig(folder, `127.0.0.1:${port}`);
+  return serve(pathOf("nginx"), args, { root, port });
+}
+
+/** For a caller who starts it himself: where to put the pages, and nginx's arguments. */
+export function writeNginxConfig(folder: string, address: string): { root: string; args: string[] } {
+  const root = join(folder, "www");
+  mkdirSync(root, { recursive: true });
   const temporary = ["body", "proxy", "fastcgi", "uwsgi", "scgi"];
   for (const name of temporary) mkdirSync(join(folder, name), { recursive: true });
   mkdirSync(join(root, "upload"));
@@ -47,7 +55,7 @@ http {
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
   server {
-    listen 127.0.0.1:${port};
+    listen ${address};
     root ${root};
     location = /status { stub_status; }
     location /upload/ { dav_methods PUT; client_max_body_size 200m; }
@@ -55,8 +63,7 @@ http {
 }
 `,
   );
-  const args = ["-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")];
-  return serve(pathOf("nginx"), args, { root, port });
+  return { root, args: ["-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")] };
 }
 
 /** Apache httpd with its event module and static files. */
