@@ -25,6 +25,7 @@ export class JournalFile {
   onFault: (reason: string) => void = () => undefined;
 
   private readonly fd: number;
+  private readonly reserveBytes: number;
   private readonly queue: Pending[] = [];
   private readonly spares: Buffer[] = [];
   private pendingBytes = 0;
@@ -36,17 +37,21 @@ export class JournalFile {
   private isOpen = true;
   private whenIdle: (() => void) | undefined;
 
-  private constructor(path: string, fd: number) {
+  private constructor(path: string, fd: number, reserveBytes: number) {
     this.path = path;
     this.fd = fd;
+    this.reserveBytes = reserveBytes;
   }
 
-  /** Makes the file, mode 0600. Throws a Failure when anything is there already, or it cannot be made. */
-  static create(path: string): JournalFile {
+  /**
+   * Makes the file, mode 0600; `reserveBytes` of the disk stay free. Throws a Failure when anything is there already, or it cannot be
+   * made.
+   */
+  static create(path: string, reserveBytes = RESERVE_BYTES): JournalFile {
     try {
       const fd = openSync(path, "wx", 0o600);
       writeSync(fd, fileHeader());
-      return new JournalFile(path, fd);
+      return new JournalFile(path, fd, reserveBytes);
     } catch (error) {
       if (systemCode(error) !== "EEXIST") throw fileFailure("written", path, error);
       const fix = `name another file, or remove this one:  rm ${quote(path)}`;
@@ -76,7 +81,7 @@ export class JournalFile {
     this.spaceCheckedAt = this.endAt;
     statfs(this.path, (error, stats) => {
       if (error !== null) return; // no reason to stop: a full disk will say so itself
-      if (stats.bavail * stats.bsize < RESERVE_BYTES) this.fail("less than 64 MiB of the disk are free");
+      if (stats.bavail * stats.bsize < this.reserveBytes) this.fail("the disk is almost full");
     });
   }
 

@@ -48,6 +48,11 @@ export class JournalReader implements ValueSource {
     closeSync(this.fd);
   }
 
+  /** Where in the file the next byte stands. */
+  get at(): number {
+    return this.bodyAt + this.used;
+  }
+
   /** The kind of the next record, not yet taken; undefined at the end. */
   peek(): number | undefined {
     while (this.used === this.body.length) {
@@ -85,7 +90,7 @@ export class JournalReader implements ValueSource {
   }
 
   fault(what: string): Failure {
-    return this.damaged(this.bodyAt + this.used, what);
+    return this.damaged(this.at, what);
   }
 
   private take(count: number): number {

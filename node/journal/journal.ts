@@ -60,8 +60,8 @@ export class Journal {
   }
 
   /** Makes the file. Throws a Failure when it cannot, or when something stands there already. */
-  static create(path: string, log: Log): Journal {
-    return new Journal(JournalFile.create(path), log);
+  static create(path: string, log: Log, reserveBytes?: number): Journal {
+    return new Journal(JournalFile.create(path, reserveBytes), log);
   }
 
   /** Makes a stack, to be called once; every input goes through what it answers. */

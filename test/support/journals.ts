@@ -1,0 +1,127 @@
+/** Journals for tests: worlds in which some nodes are recorded, and a look into what was written. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { Stack } from "../../core/stack/stack.js";
+import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
+import { BLOCK_HEADER_BYTES, FILE_HEADER_BYTES, RecordKind, sealBlock } from "../../node/journal/format.js";
+import { type InputName, inputNamed } from "../../node/journal/inputs.js";
+import type { Journal } from "../../node/journal/journal.js";
+import { JournalReader } from "../../node/journal/journal-reader.js";
+import { decodeValue } from "../../node/journal/value.js";
+import { StackWorld, type WorldNode } from "./stack-world.js";
+
+/**
+ * ada asks cyd through bob, over cables that lose: pings, a stream each way, a goodbye. The same for one seed, whoever is
+ * recorded.
+ */
+export function tellStory(
+  seed: string,
+  journals: Readonly<Record<string, Journal>>,
+  questionBytes = 60_000,
+): StackWorld {
+  const world = new StackWorld({
+    seed,
+    makeStack: (name, nowUs, config, ports) =>
+      journals[name]?.record(nowUs, config, ports) ?? new Stack(nowUs, config, ports),
+  });
+  world.isRecording = true;
+  const cable = { delayUs: 5 * MILLISECOND_US, jitterUs: 3 * MILLISECOND_US, loss: 0.03 };
+  world.wire("ada", "bob", cable).wire("bob", "cyd", cable);
+  const isJoined = () => [...world.nodes.values()].every((node) => node.stack.status().routes >= 2);
+  if (!world.run(20 * SECOND_US, isJoined)) throw new Error("the world never joined");
+  const [ada, cyd] = [world.node("ada"), world.node("cyd")];
+  ada.stack.ping(world.nowUs, cyd.nac, 1);
+  echo(world, cyd);
+  const stream = ask(world, ada, cyd, world.random.bytes(questionBytes));
+  const isAnswered = () => ada.events.some((event) => event.kind === "streamFinished" && event.stream === stream);
+  if (!world.run(60 * SECOND_US, isAnswered)) throw new Error("the question was never answered");
+  world.run(3 * SECOND_US);
+  for (const node of world.nodes.values()) node.stack.shutdown(world.nowUs);
+  return world;
+}
+
+function echo(world: StackWorld, host: WorldNode): void {
+  const todo = new Map<number, Uint8Array>();
+  host.onEvent = (event) => {
+    if (event.kind === "streamOpened") host.stack.acceptStream(world.nowUs, event.stream);
+    if (event.kind === "streamFinished") todo.set(event.stream, host.bytesReceived(event.stream));
+    if (event.kind !== "streamFinished" && event.kind !== "streamWritable") return;
+    const rest = todo.get(event.stream);
+    if (rest === undefined) return;
+    const taken = host.stack.write(world.nowUs, event.stream, rest);
+    todo.set(event.stream, rest.subarray(taken));
+    if (taken === rest.length) host.stack.finish(world.nowUs, event.stream);
+  };
+}
+
+function ask(world: StackWorld, client: WorldNode, host: WorldNode, question: Uint8Array): number {
+  const stream = client.stack.openStream(world.nowUs, host.nac, 80);
+  let sent = 0;
+  client.onEvent = (event) => {
+    if (event.kind !== "streamWritable" || event.stream !== stream) return;
+    sent += client.stack.write(world.nowUs, stream, question.subarray(sent));
+    if (sent === question.length) client.stack.finish(world.nowUs, stream);
+  };
+  return stream;
+}
+
+/** Bytes of the file that one thing of a record takes. */
+export interface Place {
+  /** The input that it belongs to. */
+  readonly input: number;
+  readonly at: number;
+  readonly end: number;
+}
+
+export interface Recorded {
+  readonly inputs: readonly { readonly input: number; readonly name: InputName; readonly places: readonly Place[] }[];
+  readonly entropy: readonly Place[];
+  readonly random: readonly Place[];
+}
+
+/** Where everything stands in a journal. Each place is that of the bytes alone, without kind and length. */
+export function readPlaces(path: string): Recorded {
+  const reader = JournalReader.open(path);
+  const inputs: { input: number; name: InputName; places: Place[] }[] = [];
+  const entropy: Place[] = [];
+  const random: Place[] = [];
+  let input = 0;
+  for (let kind = reader.peek(); kind !== undefined; kind = reader.peek()) {
+    reader.u8();
+    if (kind === RecordKind.begin) decodeValue(reader);
+    else if (kind === RecordKind.input) {
+      input += 1;
+      const name = inputNamed(reader.u8())!;
+      const places: Place[] = [];
+      for (let count = reader.u8(); count > 0; count -= 1) {
+        const at = reader.at;
+        const value = decodeValue(reader);
+        const length = value instanceof Uint8Array ? value.length : reader.at - at - 1;
+        places.push({ input, at: reader.at - length, end: reader.at });
+      }
+      inputs.push({ input, name, places });
+    } else if (kind === RecordKind.entropy) {
+      const length = reader.u32();
+      entropy.push({ input, at: reader.at, end: reader.at + length });
+      reader.bytes(length);
+    } else if (kind === RecordKind.random) {
+      random.push({ input, at: reader.at, end: reader.at + 4 });
+      reader.u32();
+    } else if (kind === RecordKind.result) reader.bytes(8);
+    else if (kind === RecordKind.checkpoint) reader.bytes(48);
+    else if (kind === RecordKind.refused) reader.text();
+  }
+  reader.close();
+  return { inputs, entropy, random };
+}
+
+/** A copy of `from` in which the byte at `at` is another, and all checksums are right. */
+export function forge(from: string, to: string, at: number, mask = 1): void {
+  const file = readFileSync(from);
+  file[at] = file[at]! ^ mask;
+  for (let block = FILE_HEADER_BYTES, number = 0; block < file.length; number += 1) {
+    const length = BLOCK_HEADER_BYTES + file.readUInt32LE(block);
+    sealBlock(file.subarray(block, block + length), number);
+    block += length;
+  }
+  writeFileSync(to, file);
+}
