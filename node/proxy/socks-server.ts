@@ -60,6 +60,11 @@ export class SocksProxy {
     return this.bound;
   }
 
+  /** What was refused, by reason. */
+  get refusals(): Readonly<Record<string, number>> {
+    return { ...this.counts.refused };
+  }
+
   /** Takes no new connections, lets tunnels end for at most `drainMs`, then breaks what is left. */
   async close(drainMs = 1_000): Promise<void> {
     const closed = this.servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
