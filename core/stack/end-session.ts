@@ -117,7 +117,7 @@ export class EndSession implements Timed {
     this.usedUs = args.nowUs;
     this.askedUs = args.nowUs;
     this.peerEpoch = args.plane.routing.epochOf(args.peer);
-    const { sink, trace } = args.plane.ports;
+    const { sink, trace, random32 } = args.plane.ports;
     const session = args.session.localIndex;
     this.streams = new Streams(
       {
@@ -144,12 +144,16 @@ export class EndSession implements Timed {
       },
     );
     const { rttUs } = args;
-    this.transport = new Transport({ session, trace, ...(rttUs === undefined ? {} : { rttUs }) }, this.streams, {
-      pong: (id, rttUs) => {
-        if (this.pings.delete(id)) sink.event({ kind: "pong", id, rttUs });
+    this.transport = new Transport(
+      { session, trace, random32, ...(rttUs === undefined ? {} : { rttUs }) },
+      this.streams,
+      {
+        pong: (id, rttUs) => {
+          if (this.pings.delete(id)) sink.event({ kind: "pong", id, rttUs });
+        },
+        handleUnreliableFrame: (now, type, input) => this.handleUnreliableFrame(now, type, input),
       },
-      handleUnreliableFrame: (now, type, input) => this.handleUnreliableFrame(now, type, input),
-    });
+    );
   }
 
   get wantsSuccessor(): boolean {
@@ -205,6 +209,7 @@ export class EndSession implements Timed {
     while (cells < PUMP_CELLS_MAX && this.transport.pollCell(nowUs, this.session.sealed, out, CELL_OFFSET)) {
       if (this.session.seal(out, PACKET_OFFSET, CELL_BYTES) === 0) return this.lose(nowUs);
       this.send(nowUs, out);
+      if (this.transport.takeSkip()) this.session.skip();
       cells += 1;
     }
     const isBacklogged = cells === PUMP_CELLS_MAX;

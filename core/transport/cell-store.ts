@@ -4,6 +4,8 @@ import { CELL_FRAMES_BYTES } from "../wire/cell.js";
 const CAPACITY_MIN = 64;
 export const STORE_CELLS_MAX = 8_192;
 const SLAB_BYTES = 1_024;
+/** Times that a peer may ask for one cell: half of all packets lost would take it so far once in 10^75 cells. */
+const ASKED_MAX = 250;
 
 /**
  * Reliable cells that the peer has not reported yet, by seq: a ring of 1,024-byte slabs that grows by doubling from 64
@@ -18,9 +20,11 @@ export class CellStore {
   repairs = 0;
   private slabs = new Uint8Array(CAPACITY_MIN * SLAB_BYTES);
   private packets = new Float64Array(CAPACITY_MIN);
+  private firsts = new Float64Array(CAPACITY_MIN);
   private times = new Float64Array(CAPACITY_MIN);
   private repairing = new Uint8Array(CAPACITY_MIN);
   private repaired = new Uint8Array(CAPACITY_MIN);
+  private asked = new Uint8Array(CAPACITY_MIN);
   private mask = CAPACITY_MIN - 1;
 
   get isFull(): boolean {
@@ -42,6 +46,7 @@ export class CellStore {
     const slot = seq & this.mask;
     this.slabs.set(frames, slot * SLAB_BYTES);
     this.repaired[slot] = 0;
+    this.asked[slot] = 0;
     this.next = seq + 1;
     return seq;
   }
@@ -52,7 +57,12 @@ export class CellStore {
     return this.slabs.subarray(at, at + CELL_FRAMES_BYTES);
   }
 
-  handleSent(seq: number, packet: number, nowUs: number): void {
+  handleSentNew(seq: number, packet: number, nowUs: number): void {
+    this.firsts[seq & this.mask] = packet;
+    this.handleSent(seq, packet, nowUs);
+  }
+
+  private handleSent(seq: number, packet: number, nowUs: number): void {
     const slot = seq & this.mask;
     this.packets[slot] = packet;
     this.times[slot] = nowUs;
@@ -76,15 +86,24 @@ export class CellStore {
     return this.packets[seq & this.mask]!;
   }
 
+  /** The packet that first carried cell `seq`. Later cells have later ones. */
+  firstPacketOf(seq: number): number {
+    return this.firsts[seq & this.mask]!;
+  }
+
   sentUsOf(seq: number): number {
     return this.times[seq & this.mask]!;
   }
 
-  markRepair(seq: number): void {
+  /** The peer asks for this cell. False when it has asked for it too often to be believed. */
+  markRepair(seq: number): boolean {
     const slot = seq & this.mask;
-    if (this.repairing[slot] === 1) return;
+    if (this.repairing[slot] === 1) return true;
+    if (this.asked[slot] === ASKED_MAX) return false;
+    this.asked[slot]! += 1;
     this.repairing[slot] = 1;
     this.repairs += 1;
+    return true;
   }
 
   /** The oldest cell waiting to be sent again. Only when `repairs` > 0. */
@@ -111,22 +130,26 @@ export class CellStore {
   }
 
   private grow(): void {
-    const { slabs, packets, times, repairing, repaired, mask } = this;
+    const { slabs, packets, firsts, times, repairing, repaired, asked, mask } = this;
     const size = (mask + 1) * 2;
     this.slabs = new Uint8Array(size * SLAB_BYTES);
     this.packets = new Float64Array(size);
+    this.firsts = new Float64Array(size);
     this.times = new Float64Array(size);
     this.repairing = new Uint8Array(size);
     this.repaired = new Uint8Array(size);
+    this.asked = new Uint8Array(size);
     this.mask = size - 1;
     for (let seq = this.floor; seq < this.next; seq += 1) {
       const old = seq & mask;
       const slot = seq & this.mask;
       this.slabs.set(slabs.subarray(old * SLAB_BYTES, old * SLAB_BYTES + CELL_FRAMES_BYTES), slot * SLAB_BYTES);
       this.packets[slot] = packets[old]!;
+      this.firsts[slot] = firsts[old]!;
       this.times[slot] = times[old]!;
       this.repairing[slot] = repairing[old]!;
       this.repaired[slot] = repaired[old]!;
+      this.asked[slot] = asked[old]!;
     }
   }
 }

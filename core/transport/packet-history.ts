@@ -10,6 +10,8 @@ const CAPACITY_MAX = 16_384;
 export class PacketHistory {
   /** Largest packet number sent; -1 before the first. */
   newest = -1;
+  /** Of the numbers from here on it is known which were used. */
+  private oldest = 0;
   private packets = new Float64Array(CAPACITY_MIN).fill(-1);
   private times = new Float64Array(CAPACITY_MIN);
   private paced = new Float64Array(CAPACITY_MIN);
@@ -23,11 +25,18 @@ export class PacketHistory {
   record(packet: number, nowUs: number, pacedSent: number, allSent: number, unreported: number): void {
     if (packet - unreported > this.mask && this.mask + 1 < CAPACITY_MAX) this.grow();
     const slot = packet & this.mask;
+    const replaced = this.packets[slot]!;
+    if (replaced >= this.oldest) this.oldest = replaced + 1;
     this.packets[slot] = packet;
     this.times[slot] = nowUs;
     this.paced[slot] = pacedSent;
     this.all[slot] = allSent;
     this.newest = packet;
+  }
+
+  /** True when no packet of this number can have been received: it is too high, or was left out. */
+  isUnsent(packet: number): boolean {
+    return packet > this.newest || (packet >= this.oldest && this.find(packet) < 0);
   }
 
   /** The slot of a packet for the getters below, or -1 when it is not known (any more). */
@@ -51,7 +60,7 @@ export class PacketHistory {
   }
 
   digest(into: Digest): void {
-    into.number(this.newest + 1);
+    into.number(this.newest + 1).number(this.oldest);
   }
 
   private grow(): void {

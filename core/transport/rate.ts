@@ -47,6 +47,8 @@ export class RateControl {
   private highSamples = 0;
   private lossSent = 0;
   private lossReceived = 0;
+  /** In eighths of a per mille. */
+  private lossMean = 0;
   private intervalStartUs = 0;
   private readonly delivered = new Float64Array(DELIVERED_ROUNDS);
   private deliveredAt = 0;
@@ -72,6 +74,11 @@ export class RateControl {
   cellsPerSecond(nowUs: number): number {
     const gain = this.isDoubling ? 2 : 1;
     return Math.floor((this.windowCells(nowUs) * gain * SECOND_US) / this.rtt.smoothedUs) + 1;
+  }
+
+  /** Share of the cells that the last rounds lost, per mille. */
+  get lossPerMille(): number {
+    return this.lossMean >>> 3;
   }
 
   /** The round-trip time that is held. */
@@ -126,6 +133,12 @@ export class RateControl {
     this.setWindow(Math.floor(this.window / 2));
   }
 
+  /** Persistent congestion: several probes in a row were not answered. Nothing is known of the path any more. */
+  handlePersistent(): void {
+    if (!this.isDoubling) this.threshold = Math.max(WINDOW_CELLS_MIN * UNIT, Math.floor((this.window * 3) / 4));
+    this.setWindow(WINDOW_CELLS_MIN * UNIT);
+  }
+
   get silenceStepUs(): number {
     // Before the first sample the round-trip time is a guess.
     return this.rtt.samples === 0 ? SECOND_US : Math.max(2 * this.rtt.smoothedUs, SILENCE_MIN_US);
@@ -133,7 +146,12 @@ export class RateControl {
 
   digest(into: Digest): void {
     into.number(this.window).number(this.threshold).number(this.roundEndPacket).number(this.roundSumUs);
-    into.number(this.lossSent).number(this.lossReceived).number(this.drainUntilUs).number(this.deliveredAt);
+    into
+      .number(this.lossMean)
+      .number(this.lossSent)
+      .number(this.lossReceived)
+      .number(this.drainUntilUs)
+      .number(this.deliveredAt);
   }
 
   private get excessUs(): number {
@@ -176,6 +194,7 @@ export class RateControl {
     const received = Math.min(sent, Math.max(0, receivedCells - this.lossReceived));
     const elapsedUs = Math.max(1, nowUs - this.intervalStartUs);
     const lost = Math.floor(((sent - received) * 1_000) / sent);
+    this.lossMean += lost - (this.lossMean >>> 3);
     this.lossSent = sentCells;
     this.lossReceived = receivedCells;
     this.intervalStartUs = nowUs;

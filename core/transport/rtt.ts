@@ -48,6 +48,13 @@ export class Rtt {
     this.minimumUs = Math.min(this.minimumUs, rttUs);
   }
 
+  /** Nothing was heard for so long that the path may be another: the next sample begins anew. */
+  forget(): void {
+    this.samples = 0;
+    this.minimumUs = RTT_MAX_US;
+    this.previousMinimumUs = RTT_MAX_US;
+  }
+
   digest(into: Digest): void {
     into.number(this.smoothedUs).number(this.variationUs).number(this.minUs).number(this.samples);
   }

@@ -1,7 +1,7 @@
 import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { SEQ_MAX } from "../wire/cell.js";
-import type { Feedback } from "../wire/feedback-frame.js";
+import { Feedback } from "../wire/feedback-frame.js";
 import { CellStore } from "./cell-store.js";
 import { Pacer } from "./pacer.js";
 import { PacketHistory } from "./packet-history.js";
@@ -15,6 +15,15 @@ const PROBE_DOUBLINGS_MAX = 10;
 const DEAD_US = 30 * SECOND_US;
 /** A repaired cell is lost again when this many later packets arrived and it did not. */
 const LATER_PACKETS = 3;
+/** So many probes in a row without an answer are persistent congestion (RFC 9002 section 7.6). */
+const PERSISTENT_PROBES = 3;
+/** Lists of missing cells are looked through at least so far apart, or an eighth of the round trip if that is less. */
+const LIST_SPACING_US = 5 * MILLISECOND_US;
+/** A report may be so much later than its interval explains: timers are coarse, and the peer's round trip is another. */
+const ECHO_SLACK_US = 25 * MILLISECOND_US;
+/** From this loss on, per mille, the last cell of a burst is sent twice. */
+const TAIL_LOSS = 10;
+const TAIL_MIN_US = 2 * MILLISECOND_US;
 /** Below this window a report is asked for whenever the window is used up, so that it never waits for a timer. */
 const PUSH_WINDOW_CELLS = 64;
 
@@ -44,7 +53,20 @@ export class Sender {
   private waitingSinceUs = 0;
   private silenceDueUs = NEVER;
   private probes = 0;
-  private probeWaits = false;
+  /** Cells to be sent again by themselves, whether or not the window allows it; 0 when none. */
+  private probeNewest = 0;
+  private probeOldest = 0;
+  /** When the last cell of a burst is sent a second time. */
+  private tailDueUs: number = NEVER;
+  /** Total that the newest report told. */
+  private reportedTotal = 0;
+  private listUs = 0;
+  /** A list that came too soon after another: it is looked through when it is time. */
+  private readonly kept = new Feedback();
+  private isKept = false;
+  private isAbused = false;
+  /** Lists that were never looked through, because newer ones came too soon. */
+  listsIgnored = 0;
 
   constructor(rtt: Rtt) {
     this.rtt = rtt;
@@ -84,7 +106,7 @@ export class Sender {
 
   /** The cell to send whether or not the window allows it; 0 when none. */
   get probe(): number {
-    return this.probeWaits && !this.store.isEmpty ? this.store.next - 1 : 0;
+    return this.probeOldest !== 0 ? this.probeOldest : this.probeNewest;
   }
 
   /** The oldest cell to send again; 0 when none. */
@@ -92,19 +114,30 @@ export class Sender {
     return this.store.repairs > 0 ? this.store.nextRepair() : 0;
   }
 
-  handleSentNew(nowUs: number, packet: number, seq: number): void {
+  /** @param isLast nothing more waits to be sent */
+  handleSentNew(nowUs: number, packet: number, seq: number, isLast: boolean): void {
     if (seq === this.store.floor) this.waitingSinceUs = nowUs;
     this.handlePaced(nowUs, packet);
     this.pacer.handleSent();
-    this.store.handleSent(seq, packet, nowUs);
+    this.store.handleSentNew(seq, packet, nowUs);
+    this.watchTail(nowUs, isLast);
   }
 
-  handleSentAgain(nowUs: number, packet: number, seq: number): void {
+  handleSentProbe(nowUs: number, packet: number, seq: number): void {
+    if (seq === this.probeOldest) this.probeOldest = 0;
+    else this.probeNewest = 0;
     this.handlePaced(nowUs, packet);
-    if (this.probeWaits) this.probeWaits = false;
-    else this.pacer.handleSent();
     this.repaired += 1;
     this.store.handleSentAgain(seq, packet, nowUs);
+  }
+
+  /** @param isLast nothing more waits to be sent */
+  handleRepaired(nowUs: number, packet: number, seq: number, isLast: boolean): void {
+    this.handlePaced(nowUs, packet);
+    this.pacer.handleSent();
+    this.repaired += 1;
+    this.store.handleSentAgain(seq, packet, nowUs);
+    this.watchTail(nowUs, isLast);
   }
 
   handleSentDatagrams(nowUs: number, packet: number): void {
@@ -118,23 +151,25 @@ export class Sender {
     this.history.record(packet, nowUs, this.pacedSent, this.allSent, this.newestReported);
   }
 
-  /** Returns the number of cells marked for repair, or -1: the report claims what cannot be. */
-  handleFeedback(nowUs: number, feedback: Feedback): number {
+  /** False when the report claims what cannot be: its peer lies, or is broken. */
+  handleFeedback(nowUs: number, feedback: Feedback): boolean {
+    if (this.isAbused || !this.isCredible(feedback)) return false;
     const { store } = this;
-    if (feedback.newestPacket > this.history.newest || feedback.floor > store.next) return -1;
-    const last = feedback.rangeCount - 1;
-    if (last >= 0 && feedback.ranges[last * 2]! + feedback.ranges[last * 2 + 1]! > store.next) return -1;
     this.lastHeardUs = nowUs;
     this.waitingSinceUs = nowUs;
     this.probes = 0;
-    this.probeWaits = false;
+    this.probeNewest = 0;
+    this.probeOldest = 0;
     if (feedback.floor > store.floor) store.release(feedback.floor);
-    if (feedback.newestPacket > this.newestReported) this.handleNewest(nowUs, feedback);
-    const marked = feedback.newestPacket === this.newestReported ? this.markRepairs(nowUs, feedback) : 0;
+    const isFresh = feedback.newestPacket > this.newestReported && this.handleNewest(nowUs, feedback);
+    if (store.isEmpty || store.packetOf(store.next - 1) <= this.newestReported) this.tailDueUs = NEVER;
+    if (feedback.newestPacket === this.newestReported) this.handleList(nowUs, feedback);
     if (this.isIdle) this.writeOff();
-    else this.silenceDueUs = this.inFlight > 0 ? nowUs + this.rate.silenceStepUs : NEVER;
+    else if (this.inFlight === 0) this.silenceDueUs = NEVER;
+    // Who tells nothing of the round trip is silent, as far as the rate goes.
+    else if (isFresh || this.silenceDueUs === NEVER) this.silenceDueUs = nowUs + this.rate.silenceStepUs;
     this.pacer.setRate(nowUs, this.rate.cellsPerSecond(nowUs));
-    return marked;
+    return !this.isAbused;
   }
 
   /** False when the peer is gone. */
@@ -146,10 +181,20 @@ export class Sender {
       this.silenceDueUs = nowUs + this.rate.silenceStepUs;
       this.pacer.setRate(nowUs, this.rate.cellsPerSecond(nowUs));
     }
-    if (!this.probeWaits && nowUs >= this.probeDueUs) {
+    if (this.isKept && nowUs >= this.listUs) this.markRepairs(nowUs, this.kept);
+    if (nowUs >= this.tailDueUs) {
+      this.tailDueUs = NEVER;
+      this.askProbes();
+    }
+    if (this.probeNewest === 0 && nowUs >= this.probeDueUs) {
       this.probes += 1;
+      if (this.probes === PERSISTENT_PROBES) {
+        this.rate.handlePersistent();
+        this.rtt.forget();
+        this.pacer.setRate(nowUs, this.rate.cellsPerSecond(nowUs));
+      }
       if (this.store.isEmpty) this.writeOff();
-      else this.probeWaits = true;
+      else this.askProbes();
     }
     return true;
   }
@@ -161,9 +206,10 @@ export class Sender {
       if (this.inFlight < this.rate.windowCells(nowUs)) nextUs = this.pacer.nextUs;
     }
     if (this.isIdle) return nextUs;
-    if (this.probeWaits) return 0;
+    if (this.probeNewest !== 0) return 0;
     const deadUs = this.store.isEmpty ? NEVER : this.waitingSinceUs + DEAD_US;
-    return Math.min(nextUs, this.silenceDueUs, this.probeDueUs, deadUs);
+    const listUs = this.isKept ? this.listUs : NEVER;
+    return Math.min(nextUs, this.silenceDueUs, this.probeDueUs, this.tailDueUs, listUs, deadUs);
   }
 
   digest(into: Digest): void {
@@ -178,9 +224,23 @@ export class Sender {
       .number(this.repaired);
     into.number(this.lastSentUs).number(this.lastHeardUs).number(this.waitingSinceUs).number(this.silenceDueUs);
     into
-      .number(this.datagramSent)
-      .number(this.probes)
-      .number(this.probeWaits ? 1 : 0);
+      .number(this.tailDueUs)
+      .number(this.reportedTotal)
+      .number(this.listUs)
+      .number(this.isKept ? 1 : 0);
+    into.number(this.datagramSent).number(this.probes).number(this.probeNewest).number(this.probeOldest);
+  }
+
+  /** The end of a burst has nothing after it that would show its loss: where cells get lost, it is sent twice. */
+  private watchTail(nowUs: number, isLast: boolean): void {
+    const isRisky = isLast && this.rate.lossPerMille >= TAIL_LOSS;
+    this.tailDueUs = isRisky ? nowUs + Math.max(this.rtt.smoothedUs >>> 2, TAIL_MIN_US) : NEVER;
+  }
+
+  /** The newest cell shows the peer where the end is, the oldest is the one that it has missed longest. */
+  private askProbes(): void {
+    this.probeNewest = this.store.next - 1;
+    this.probeOldest = this.store.floor < this.probeNewest ? this.store.floor : 0;
   }
 
   private get probeDueUs(): number {
@@ -204,16 +264,39 @@ export class Sender {
     this.silenceDueUs = NEVER;
   }
 
-  private handleNewest(nowUs: number, feedback: Feedback): void {
+  /**
+   * What an honest receiver can say at all. A cell that it has, or that a later one of it shows to be missing, came in a
+   * packet up to the newest one that it received; of the numbers up to that one some were never used.
+   */
+  private isCredible(feedback: Feedback): boolean {
+    const { store, history } = this;
+    const { newestPacket, floor, receivedTotal, rangeCount, ranges } = feedback;
+    if (history.isUnsent(newestPacket) || floor > store.next) return false;
+    if (floor > store.floor && store.firstPacketOf(floor - 1) > newestPacket) return false;
+    if (rangeCount > 0) {
+      const end = ranges[rangeCount * 2 - 2]! + ranges[rangeCount * 2 - 1]!;
+      if (end >= store.next || (end >= store.floor && store.firstPacketOf(end) > newestPacket)) return false;
+    }
+    const slot = history.find(newestPacket);
+    if (slot >= 0 && receivedTotal > history.allSent(slot)) return false;
+    // A later report never takes back what an earlier one said.
+    return newestPacket <= this.newestReported || (floor >= store.floor && receivedTotal >= this.reportedTotal);
+  }
+
+  /** True when the report told the round trip. */
+  private handleNewest(nowUs: number, feedback: Feedback): boolean {
     this.newestReported = feedback.newestPacket;
+    this.reportedTotal = feedback.receivedTotal;
     const slot = this.history.find(feedback.newestPacket);
-    if (slot < 0) return;
+    if (slot < 0) return false;
     const elapsedUs = nowUs - this.history.sentUs(slot);
-    const rttUs = Math.max(1, elapsedUs - Math.min(elapsedUs, feedback.echoDelayUs));
     const paced = this.history.pacedSent(slot);
     const all = this.history.allSent(slot);
     const passed = Math.max(0, paced - this.reportedPaced);
     this.reportedPaced += passed;
+    // The longer the delay it claims, the shorter the round trip seems: no more than its rules explain is believed.
+    if (feedback.echoDelayUs > feedbackIntervalUs(this.rtt.smoothedUs) + ECHO_SLACK_US) return false;
+    const rttUs = Math.max(1, elapsedUs - Math.min(elapsedUs, feedback.echoDelayUs));
     this.rtt.handleSample(nowUs, rttUs);
     this.rate.handleReport(
       nowUs,
@@ -224,19 +307,33 @@ export class Sender {
       all,
       feedback.receivedTotal,
     );
+    return true;
   }
 
-  private markRepairs(nowUs: number, feedback: Feedback): number {
+  /** Looks through the list now, or a little later if the last one was looked through just before. The newest counts. */
+  private handleList(nowUs: number, feedback: Feedback): void {
+    if (this.isKept) this.listsIgnored += 1;
+    this.isKept = false;
+    if (feedback.rangeCount === 0) return;
+    if (nowUs >= this.listUs) this.markRepairs(nowUs, feedback);
+    else {
+      this.kept.copy(feedback);
+      this.isKept = true;
+    }
+  }
+
+  private markRepairs(nowUs: number, feedback: Feedback): void {
     const { store, rtt } = this;
-    const before = store.repairs;
+    this.isKept = false;
+    this.listUs = nowUs + Math.min(rtt.smoothedUs >>> 3, LIST_SPACING_US);
     for (let i = 0; i < feedback.rangeCount; i += 1) {
       const start = feedback.ranges[i * 2]!;
       const end = start + feedback.ranges[i * 2 + 1]!;
       for (let seq = Math.max(start, store.floor); seq < end; seq += 1) {
-        if (this.isLost(nowUs, seq, feedback.newestPacket, rtt.smoothedUs)) store.markRepair(seq);
+        if (!this.isLost(nowUs, seq, feedback.newestPacket, rtt.smoothedUs)) continue;
+        if (!store.markRepair(seq)) this.isAbused = true;
       }
     }
-    return store.repairs - before;
   }
 
   /** The peer misses `seq`: is the copy sent last lost, or may it still be on its way? */

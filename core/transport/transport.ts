@@ -32,6 +32,8 @@ export interface TransportConfig {
   /** Names the session in traces. */
   readonly session: number;
   readonly trace: TraceSink;
+  /** Which packet numbers are left out: the peer must not guess it. */
+  readonly random32: () => number;
   /** Round-trip time as the handshake measured it, microseconds. */
   readonly rttUs?: number;
 }
@@ -48,6 +50,8 @@ export type TransportFault = "header" | "frame" | "frameKind" | "feedback" | "us
 
 /** Frames that wait for an unreliable cell; one more is not taken. */
 const FRAMES_MAX = 64;
+/** One in so many packet numbers is left out on average, so that a peer that reports what it has not received is found. */
+const SKIP_MEAN = 64;
 const PINGS_MAX = 32;
 const PING_LIFE_US = 10 * SECOND_US;
 const RTT_FRESH_US = SECOND_US;
@@ -88,6 +92,7 @@ export class Transport {
   private readonly pongs: number[] = [];
   private pings: Ping[] = [];
   private nextPing = 1;
+  private untilSkip: number;
   private measuredUs = 0;
   private nowUs = 0;
 
@@ -95,6 +100,7 @@ export class Transport {
     this.config = config;
     this.user = user;
     this.events = events;
+    this.untilSkip = 1 + (config.random32() % (2 * SKIP_MEAN));
     this.rtt = new Rtt(config.rttUs);
     this.sender = new Sender(this.rtt);
     this.receiver = new Receiver(this.rtt);
@@ -182,6 +188,14 @@ export class Transport {
     }
   }
 
+  /** After each cell sent: is the next packet number to be left out? */
+  takeSkip(): boolean {
+    this.untilSkip -= 1;
+    if (this.untilSkip > 0) return false;
+    this.untilSkip = 1 + (this.config.random32() % (2 * SKIP_MEAN));
+    return true;
+  }
+
   /** When `handleTimeout` and `pollCell` are to be called next; in the past when at once. */
   get nextTimeoutUs(): number {
     if (this.state.kind === "closed") return NEVER;
@@ -247,7 +261,8 @@ export class Transport {
       .number(this.queued.length)
       .number(this.pongs.length)
       .number(this.pings.length)
-      .number(this.nextPing);
+      .number(this.nextPing)
+      .number(this.untilSkip);
     into.number(this.state.kind === "open" ? 0 : this.state.kind === "closing" ? 1 : 2);
   }
 
@@ -260,7 +275,7 @@ export class Transport {
           return undefined;
         case FrameType.feedback: {
           if (!decodeFeedback(input, this.feedback)) return this.fail("feedback");
-          if (this.sender.handleFeedback(nowUs, this.feedback) < 0) return this.fail("feedback");
+          if (!this.sender.handleFeedback(nowUs, this.feedback)) return this.fail("feedback");
           this.measuredUs = nowUs;
           break;
         }
@@ -348,7 +363,8 @@ export class Transport {
     const { sender, user } = this;
     const probe = sender.probe;
     if (probe !== 0) {
-      this.writeAgain(nowUs, packet, out, at, probe, true);
+      this.writeAgain(out, at, probe, true);
+      sender.handleSentProbe(nowUs, packet, probe);
       return true;
     }
     const repair = sender.repair;
@@ -356,7 +372,8 @@ export class Transport {
     if ((repair === 0 && !hasNew) || !sender.mayFly(nowUs)) return false;
     if (repair !== 0) {
       const isLast = sender.store.repairs === 1 && !user.isReady;
-      this.writeAgain(nowUs, packet, out, at, repair, sender.needsPush(nowUs, isLast));
+      this.writeAgain(out, at, repair, sender.needsPush(nowUs, isLast));
+      sender.handleRepaired(nowUs, packet, repair, isLast);
       return true;
     }
     this.frames.offset = 0;
@@ -366,14 +383,13 @@ export class Transport {
     this.frames.bytes.fill(0, this.frames.offset);
     const seq = sender.store.push(this.frames.bytes);
     this.writeCell(out, at, true, isPush, seq);
-    sender.handleSentNew(nowUs, packet, seq);
+    sender.handleSentNew(nowUs, packet, seq, !user.isReady);
     return true;
   }
 
-  private writeAgain(nowUs: number, packet: number, out: Uint8Array, at: number, seq: number, isPush: boolean): void {
+  private writeAgain(out: Uint8Array, at: number, seq: number, isPush: boolean): void {
     this.writeHeader(out, at, true, isPush, seq);
     out.set(this.sender.store.frames(seq), at + CELL_HEADER_BYTES);
-    this.sender.handleSentAgain(nowUs, packet, seq);
     this.config.trace(Trace.cellRepaired, this.config.session, seq, 0);
   }
 

@@ -21,6 +21,15 @@ export class Feedback {
   rangeCount = 0;
   /** Pairs (start, length); the first 2 * rangeCount are valid. */
   readonly ranges = new Uint32Array(2 * FEEDBACK_RANGES_MAX);
+
+  copy(from: Feedback): void {
+    this.floor = from.floor;
+    this.newestPacket = from.newestPacket;
+    this.echoDelayUs = from.echoDelayUs;
+    this.receivedTotal = from.receivedTotal;
+    this.rangeCount = from.rangeCount;
+    this.ranges.set(from.ranges.subarray(0, 2 * from.rangeCount));
+  }
 }
 
 export const FEEDBACK_RANGES_MAX = 150;

@@ -70,12 +70,15 @@ export class End implements StreamEvents {
   onWritable: (id: number) => void = () => undefined;
   onFinished: (id: number) => void = () => undefined;
   packet = 0;
+  /** Numbers that were left out, and those that opened here: as the session does it, each opens once. */
+  readonly skipped: number[] = [];
+  readonly openedPackets = new Set<number>();
   timerUs = NEVER;
   timerOrder = 0;
   bufferedMax = 0;
   reportsSent = 0;
 
-  constructor(initiator: boolean, creditBytes: number, streamsMax: number) {
+  constructor(initiator: boolean, creditBytes: number, streamsMax: number, random32: () => number) {
     const session = initiator ? 1 : 2;
     this.streams = new Streams(
       {
@@ -88,7 +91,7 @@ export class End implements StreamEvents {
       },
       this,
     );
-    this.transport = new Transport({ session, trace: traceNothing }, this.streams, {
+    this.transport = new Transport({ session, trace: traceNothing, random32 }, this.streams, {
       pong: (id, rttUs) => this.pongs.push({ id, rttUs }),
       handleUnreliableFrame: (_nowUs, type, input) => this.onFrame(type, input),
     });
@@ -182,8 +185,10 @@ export class TransportPair {
     this.back = options.back ?? this.path;
     this.grainUs = options.timerGrainUs ?? 1;
     const credit = options.sessionCreditBytes ?? 4 << 20;
-    this.client = new End(true, credit, options.streamsMax ?? 256);
-    this.server = new End(false, credit, options.streamsMax ?? 256);
+    const numbers = seedrandom.alea(`${options.seed} numbers`);
+    const random32 = (): number => numbers.int32() >>> 0;
+    this.client = new End(true, credit, options.streamsMax ?? 256, random32);
+    this.server = new End(false, credit, options.streamsMax ?? 256, random32);
   }
 
   /** Lets an application act at this end now, and sends what that gives. */
@@ -244,6 +249,10 @@ export class TransportPair {
     while (transport.pollCell(this.nowUs, end.packet, this.out, 0)) {
       this.transmit(end, end.packet, this.out);
       end.packet += 1;
+      if (transport.takeSkip()) {
+        end.skipped.push(end.packet);
+        end.packet += 1;
+      }
     }
     end.bufferedMax = Math.max(end.bufferedMax, end.streams.bufferedBytes);
     const dueUs = transport.nextTimeoutUs;
@@ -292,6 +301,8 @@ export class TransportPair {
 
   private arrive(to: End, way: number, packet: number, cell: Uint8Array): void {
     this.carried[way]! += 1;
+    if (to.openedPackets.has(packet)) return;
+    to.openedPackets.add(packet);
     const fault = to.transport.handleCell(this.nowUs, packet, cell, 0, cell.length);
     if (fault !== undefined) to.faults.push(fault);
     this.drain(to);
