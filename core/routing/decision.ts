@@ -19,6 +19,10 @@ export const TAUGHT_MAX = 65_536;
 /** Destinations in the dictionary. Beyond: new ones are ignored and counted. */
 export const DESTINATIONS_MAX = 262_144;
 
+/** The last that fit the wire: only a liar names them, and going beyond must not begin at zero. */
+const EPOCH_MAX = 0xffff_ffff;
+const INDEX_MAX = EPOCH_MAX * 256 + 255;
+
 /** Destinations without traffic ask for newer indexes one at a time, this far apart. */
 const BACKGROUND_US = 500 * MILLISECOND_US;
 const BACKGROUND_JITTER_MASK = 0x1_ffff; // up to 131 ms
@@ -139,7 +143,10 @@ export class Decision {
     if ((entry.flags & ENTRY_ORIGIN) !== 0) columns.flags[destination]! |= FROM_ORIGIN;
     else columns.flags[destination]! &= ~FROM_ORIGIN;
     const isSameEpoch = table.epoch[destination] === this.beforeEpoch;
-    if (!isSameEpoch || !this.selection.keepsChoice(destination, neighbour)) this.decide(nowUs, destination);
+    // A route in use that grew old has no index any more that we could announce: it must go.
+    const hasGrownOld = table.byLink[table.next[destination]!]?.columns.age[destination] === AGE_OLD;
+    const isKept = isSameEpoch && !hasGrownOld && this.selection.keepsChoice(destination, neighbour);
+    if (!isKept) this.decide(nowUs, destination);
     return true;
   }
 
@@ -179,8 +186,10 @@ export class Decision {
     table.state[destination]! |= LOCAL | OURS;
     table.metric[destination] = 0;
     const known = table.epoch[destination]!;
-    const raised = epoch < known ? known + 1 : epoch;
-    const index = raised === known ? Math.max(slot * 256, table.newestIndex(destination) + 1) : slot * 256;
+    const newest = table.newestIndex(destination);
+    const isSpent = epoch < known || (epoch === known && newest >= INDEX_MAX);
+    const raised = isSpent ? Math.min(EPOCH_MAX, known + 1) : epoch;
+    const index = raised === known ? Math.min(INDEX_MAX, Math.max(slot * 256, newest + 1)) : slot * 256;
     this.renew(destination, raised, index);
     this.announcements.tellAll(nowUs, destination, Urgency.urgent, true);
     return raised;
@@ -197,7 +206,7 @@ export class Decision {
   /** The origin's answer to requests: a newer index, told to those who asked. */
   raiseIndex(nowUs: number, destination: number): void {
     const table = this.table;
-    this.renew(destination, table.epoch[destination]!, table.newestIndex(destination) + 1);
+    this.renew(destination, table.epoch[destination]!, Math.min(INDEX_MAX, table.newestIndex(destination) + 1));
     this.announcements.tellAskers(nowUs, destination);
     this.requests.handleIndex(destination, table.epoch[destination]!, table.newestIndex(destination));
   }
@@ -265,8 +274,10 @@ export class Decision {
     const table = this.table;
     table.distanceAge[destination] = AGE_OLD;
     table.distanceMetric[destination] = METRIC_NONE;
-    const isOffered = table.neighbours.some(({ columns }) => columns.metric[destination] !== METRIC_NONE);
-    if (isOffered) {
+    const offers = table.neighbours.filter(({ columns }) => columns.metric[destination] !== METRIC_NONE);
+    if (offers.length > 0) {
+      // All offers are older than the newest index ever heard of, and nobody tells of that any more: it may have been a lie.
+      if (offers.every(({ columns }) => columns.age[destination] === AGE_OLD)) table.forgetIndex(destination);
       this.note(destination);
       this.decide(nowUs, destination);
     } else if ((table.state[destination]! & (STARVING | REQUESTED)) === 0) {

@@ -190,11 +190,16 @@ export class RouteTable {
     this.spares.push(neighbour.columns);
   }
 
-  /** Nothing is known or remembered of it any more; its number may serve another NAC. It stays in `order` until that is tidied. */
-  forget(destination: number): void {
+  /** The newest index heard of counts no longer: the next that is heard of is the newest. All offers stay old until then. */
+  forgetIndex(destination: number): void {
     this.epoch[destination] = 0;
     this.slot[destination] = 0;
     this.repair[destination] = 0;
+  }
+
+  /** Nothing is known or remembered of it any more; its number may serve another NAC. It stays in `order` until that is tidied. */
+  forget(destination: number): void {
+    this.forgetIndex(destination);
     this.state[destination] = PLACED;
     this.forgotten += 1;
     this.dictionary.release(destination);

@@ -100,16 +100,6 @@ export class TableSearch {
     this.askAtUs = nowUs;
   }
 
-  /** What the neighbour announced of this destination is not known any more: it shall say it again. */
-  askAgain(nowUs: number, destination: number): void {
-    if (this.open.length >= QUERIES_MAX) return; // the digests find the rest
-    if (this.open.length === 0) this.queriesLeft = QUERIES_MAX;
-    const prefix = this.neighbour.hash.placeOf(destination);
-    this.open.push({ depth: TABLE_DEPTH_MAX, prefix });
-    this.tries = 0;
-    this.askAtUs = nowUs;
-  }
-
   isDue(nowUs: number): boolean {
     return this.askAtUs <= nowUs;
   }

@@ -253,6 +253,12 @@ export class RoutingWorld {
     return this;
   }
 
+  /** Any input to a node, and what comes of it. */
+  command(name: string, act: (routing: Routing) => void): this {
+    this.input(this.node(name), act);
+    return this;
+  }
+
   /** Who sits at the other end of a link. */
   peer(name: string, link: number): string {
     return this.node(name).ends[link]!.peer.name;

@@ -140,10 +140,10 @@ test("what a node hears of itself is compared too, and starts no search, nor whe
     .run({ untilSettled: true, within: "60s" });
   const ada = world.destination("ada");
   expect(neighbourOf(world, "ada", "bob").columns.metric[ada]).toBe(2); // bob goes by cyd, and says so
-  world.routing("ada").withdraw(world.nowUs, ada);
+  world.command("ada", (routing) => routing.withdraw(world.nowUs, ada));
   world.run({ within: "20s" }); // the world throws at the first search that nothing caused
   expect(world.knowing("ada")).toEqual([]);
-  world.routing("ada").originate(world.nowUs, ada, 1_001);
+  world.command("ada", (routing) => routing.originate(world.nowUs, ada, 1_001));
   world.run({ within: "20s" });
   expect(world.knowing("ada")).toEqual(["bob", "cyd"]);
   expect(world.tables()).toEqual({ searches: 0, miscounts: 0, repeats: 0, refused: 0 });
