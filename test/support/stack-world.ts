@@ -218,14 +218,15 @@ export class StackWorld {
   constructor(
     options: {
       seed?: string;
-      suite?: "noble" | "native";
+      suite?: "noble" | "native" | CryptoSuite;
       makeStack?: StackWorld["makeStack"];
       sessionLimits?: Partial<SessionLimits>;
       onSeal?: (node: string, plaintext: Uint8Array) => void;
     } = {},
   ) {
     this.random = randomFrom(options.seed ?? "world");
-    this.suite = options.suite === "noble" ? nobleSuite : createNativeSuite();
+    const { suite = "native" } = options;
+    this.suite = suite === "noble" ? nobleSuite : suite === "native" ? createNativeSuite() : suite;
     this.sessionLimits = options.sessionLimits;
     this.onSeal = options.onSeal;
     this.makeStack = options.makeStack ?? ((_name, nowUs, config, ports) => new Stack(nowUs, config, ports));
