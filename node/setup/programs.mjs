@@ -19,6 +19,7 @@ const PROGRAMS = {
   sshd: { packageName: "openssh-server", paths: ["/usr/sbin/sshd"] },
   wrk: { packageName: "wrk", paths: ["/usr/bin/wrk"] },
   git: { packageName: "git", paths: ["/usr/bin/git"] },
+  faketime: { packageName: "faketime", paths: ["/usr/bin/faketime"] },
   ip: { packageName: "iproute2", paths: ["/usr/sbin/ip", "/sbin/ip"] },
   tcpdump: { packageName: "tcpdump", paths: ["/usr/bin/tcpdump", "/usr/sbin/tcpdump"] },
 };

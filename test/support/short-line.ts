@@ -23,9 +23,15 @@ export class ShortLine {
   private readonly server: Server;
   private proxyPort = 0;
 
-  /** @param body  what the page is made of */
-  constructor(body: Buffer) {
+  private readonly within: (role: Role) => readonly string[];
+
+  /**
+   * @param body    what the page is made of
+   * @param within  a command that runs the daemon of that role, such as `env NAME=VALUE`
+   */
+  constructor(body: Buffer, within: (role: Role) => readonly string[] = () => []) {
     this.body = body;
+    this.within = within;
     this.server = createServer((_request, response) => response.end(body));
   }
 
@@ -82,7 +88,7 @@ export class ShortLine {
     writeFileSync(join(directory, "config.json"), JSON.stringify(config), { mode: 0o600 });
     const udp = `127.0.0.1:${await freeUdpPort()}`;
     const common = { name: role, base: this.base, network: NETWORK, udp, http: "off", peers: [], hosts: [] };
-    const { daemon } = await startDaemon({ ...common, ...more });
+    const { daemon } = await startDaemon({ ...common, within: this.within(role), ...more });
     this.daemons.set(role, daemon);
     return daemon;
   }
