@@ -68,6 +68,10 @@ export function refuseHeaders(text: string): Refusal {
   return refuse(400, "badHeaders", "The request is malformed", text);
 }
 
+export function refuseMalformed(text: string): Refusal {
+  return refuse(400, "malformed", "The request is malformed", text);
+}
+
 export function refuseFraming(text: string): Refusal {
   return refuse(
     400,

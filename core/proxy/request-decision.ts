@@ -15,6 +15,7 @@ import {
   refuseExpectation,
   refuseFraming,
   refuseHeaders,
+  refuseMalformed,
   refuseNotMariana,
   shown,
 } from "./refusal.js";
@@ -69,6 +70,7 @@ interface Target {
 }
 
 const HTTP_PORT = 80;
+const VERSIONS = ["1.0", "1.1"];
 const ABSOLUTE_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/s;
 const PATH_PATTERN = /^[\x21\x22\x24-\x7e]*$/; // visible ASCII without "#": a fragment never travels
 const LENGTH_PATTERN = /^[0-9]{1,15}$/;
@@ -81,6 +83,7 @@ const NOT_UPGRADED = "h2c";
 const NEVER_HOP_BY_HOP = ["host", "content-length", "transfer-encoding"];
 
 export function decideRequest(head: RequestHead): Forward | Refusal {
+  if (!VERSIONS.includes(head.version)) return refuseMalformed(`"HTTP/${shown(head.version)}" is not spoken here.`);
   const absolute = ABSOLUTE_FORM.exec(head.url);
   if (absolute === null) return refuseOriginForm(head);
   const authority = parseAuthority(absolute[2]!, HTTP_PORT);

@@ -2,7 +2,7 @@
  * Requests that the shell's HTTP parser gave up on, told apart by the code of its error, so that a person learns what is
  * wrong with what their program sends. None of them was sent on.
  */
-import { type Refusal, refuse, refuseFraming, refuseHeaders } from "./refusal.js";
+import { type Refusal, refuse, refuseFraming, refuseHeaders, refuseMalformed } from "./refusal.js";
 
 /** `code` is that of node's error: HPE_* of its parser, or of its own limits. */
 export function refuseUnparsed(code: string | undefined): Refusal {
@@ -42,14 +42,18 @@ export function refuseUnparsed(code: string | undefined): Refusal {
     case "HPE_CR_EXPECTED":
     case "HPE_LF_EXPECTED":
       return refuseHeaders(
-        "A line of its head is not one that HTTP allows: a bare line end, a space before the colon, a folded line or a control character.",
+        "One of its lines is not one that HTTP allows: a bare line end, a space before the colon, a folded line or a control character.",
       );
-    default:
+    case "HPE_INVALID_URL":
       return refuse(
         400,
-        "malformed",
-        "The request is malformed",
-        "It is not HTTP as this proxy understands it, so nothing was sent on.",
+        "badTarget",
+        "The address cannot be read",
+        "It holds characters that may not stand in an address. It takes http://NAC.mariana/path, or CONNECT NAC.mariana:PORT.",
       );
+    case "HPE_PAUSED_H2_UPGRADE":
+      return refuseMalformed("This is HTTP/2, which goes through a CONNECT tunnel and not to the proxy itself.");
+    default:
+      return refuseMalformed("It is not HTTP as this proxy understands it, so nothing was sent on.");
   }
 }

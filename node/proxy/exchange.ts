@@ -78,7 +78,9 @@ export class Exchange {
   /** The client is gone, or what it sends is no request: the server must not take the part for the whole. */
   abandon(): void {
     clearTimeout(this.timer);
-    this.upstream?.destroy();
+    const { upstream } = this;
+    this.upstream = undefined; // what it still says is of no interest
+    upstream?.destroy();
   }
 
   private send(agent: StreamAgent): void {
@@ -101,7 +103,7 @@ export class Exchange {
     });
     upstream.on("information", (info) => this.handleInterim(info.statusCode, info.headers.link));
     upstream.on("upgrade", (answer, stream: Duplex, early: Buffer) => this.handleSwitch(answer, stream, early));
-    upstream.on("response", (answer) => this.handleAnswer(answer));
+    upstream.on("response", (answer) => this.handleAnswer(upstream, answer));
     upstream.on("finish", () => this.limitAnswer());
     this.limitAnswer();
     if (target.body === "none") upstream.end();
@@ -171,9 +173,9 @@ export class Exchange {
     this.context.onSwitch(headOf(101, "Switching Protocols", fields), stream, early);
   }
 
-  private handleAnswer(answer: IncomingMessage): void {
+  private handleAnswer(upstream: ClientRequest, answer: IncomingMessage): void {
     const { req, res, target } = this;
-    if (this.isAnswered) {
+    if (this.isAnswered || upstream !== this.upstream) {
       answer.destroy();
       return;
     }
@@ -252,7 +254,7 @@ function faultOf(error: Error | undefined): AnswerFault {
   if (typeof code !== "string" || !code.startsWith("HPE_") || code === "HPE_INVALID_EOF_STATE") return "answerEmpty";
   if (code === "HPE_HEADER_OVERFLOW") return "answerTooLarge";
   if (/CONTENT_LENGTH|TRANSFER_ENCODING|CHUNK/.test(code)) return "answerFraming";
-  return /HEADER/.test(code) ? "answerHeaders" : "answerMalformed";
+  return /HEADER|CR_EXPECTED|LF_EXPECTED/.test(code) ? "answerHeaders" : "answerMalformed";
 }
 
 /** TE and Upgrade are for one hop each, so Connection names them (RFC 9110 sections 10.1.4 and 7.8). */
