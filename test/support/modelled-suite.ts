@@ -4,9 +4,9 @@ import { createNativeSuite } from "../../node/crypto/native-suite.js";
 const text = (value: string) => new Uint8Array(Buffer.from(value));
 
 /**
- * The native suite with a key encapsulation that behaves as ML-KEM-512 does and costs a hundredth: the same sizes, another
- * secret for any other ciphertext or key, never a failure. Whoever knows the public key can open it, so it is for tests
- * that ask what the protocol does, thousands of times, and not what its mathematics is worth.
+ * The native suite with a key encapsulation and a key agreement that behave as ML-KEM-512 and X25519 do and cost a
+ * hundredth: the same sizes, another secret for any other ciphertext or key. Whoever knows the public keys can open them, so
+ * it is for tests that ask what the protocol does, thousands of times, and not what its mathematics is worth.
  */
 export function createModelledSuite(): CryptoSuite {
   const native = createNativeSuite();
@@ -25,5 +25,10 @@ export function createModelledSuite(): CryptoSuite {
       return { ciphertext, secret: secretOf(publicKey, ciphertext) };
     },
     kemDecapsulate: (ciphertext, secretKey) => secretOf(secretKey, ciphertext),
+    x25519Public: (secret) => hash(text("modelled point"), secret),
+    x25519Shared(secret, peerPublic) {
+      const points = [hash(text("modelled point"), secret), peerPublic].sort(Buffer.compare);
+      return hash(...points);
+    },
   };
 }
