@@ -13,11 +13,17 @@ export function askStatus(directory: Directory): Promise<StatusReport> {
 
 /**
  * Waits until the daemon is ready, also for one that does not run yet or does not answer just now. Throws a Failure after
- * `timeoutSeconds`: exit 4 when no daemon runs, 9 when one runs and is not ready, or gives no answer.
+ * `timeoutSeconds`: exit 4 when no daemon runs, 9 when one runs and is not ready, or gives no answer. Throws the signal's reason when nobody
+ * waits any more.
  */
-export async function waitReady(directory: Directory, timeoutSeconds: number): Promise<StatusReport> {
+export async function waitReady(
+  directory: Directory,
+  timeoutSeconds: number,
+  signal?: AbortSignal,
+): Promise<StatusReport> {
   const endMs = performance.now() + timeoutSeconds * 1000;
   for (;;) {
+    signal?.throwIfAborted();
     const leftMs = Math.max(endMs - performance.now(), LAST_LOOK_MS);
     const outcome = await askDaemon<StatusReport>(directory.socket, { command: "status" }, leftMs).catch(failureIn);
     if (!(outcome instanceof Failure) && outcome.verdict === "ready") return outcome;

@@ -87,11 +87,14 @@ export class DaemonProcess {
   async ready(timeoutSeconds = 30): Promise<StatusReport> {
     const ended = this.exited.then((code) => Promise.reject(new Error(`it ended with ${code} while it started`)));
     ended.catch(() => {}); // it also ends one day when all went well
+    const given = new AbortController();
     try {
-      return await Promise.race([waitReady(this.#files, timeoutSeconds), ended]);
+      return await Promise.race([waitReady(this.#files, timeoutSeconds, given.signal), ended]);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`daemon ${this.name}: ${why}\n${this.logTail()}`);
+    } finally {
+      given.abort(); // nobody asks on while the process ends
     }
   }
 

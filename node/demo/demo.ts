@@ -10,7 +10,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, styleText } from "node:util";
-import { ExitCode } from "../failure.js";
+import { fileFailure } from "../config/file-failure.js";
+import { EXIT_INTERRUPTED, ExitCode, Failure } from "../failure.js";
 import type { DaemonProcess } from "./daemon-process.js";
 import { type Line, startLine, waitForRoute } from "./line.js";
 import { fetchThrough, type ProxyAnswer } from "./proxy-request.js";
@@ -35,8 +36,15 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     return ExitCode.ok;
   }
 
+  const base = temporaryFolder();
+  if (base instanceof Failure) {
+    process.stderr.write(`${base.message}\n  fix: ${base.fix}\n`);
+    return base.exit;
+  }
   const interrupted = nextInterrupt();
-  const base = mkdtempSync(join(tmpdir(), "mariana-demo-"));
+  const { aborted } = interrupted;
+  // A reader that goes away (`npm start | head`) wants no more of it; a self-check is carried to its end all the same.
+  process.stdout.on("error", () => options.once || interrupted.interrupt());
   let site: { server: Server; port: number } | undefined;
   let line: Line | undefined;
   try {
@@ -44,12 +52,11 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     site = await startSite();
     const port = await freePort(PROXY_PORT);
     const http = `${PROXY_HOST}:${port}`;
-    line = await startLine({ base, network: "demo", http, hosts: [`80=127.0.0.1:${site.port}`] });
-    if (interrupted.happened) return ExitCode.ok;
-    const path = await waitForRoute(line.client, line.nac, line.daemons);
+    line = await startLine({ base, network: "demo", http, hosts: [`80=127.0.0.1:${site.port}`], signal: aborted });
+    const path = await waitForRoute(line.client, line.nac, line.daemons, 30, aborted);
     const url = `http://${line.name}/`;
-    const cold = await fetchThrough(line.proxy, url);
-    const warm = await fetchThrough(line.proxy, url);
+    const cold = await interrupted.unless(fetchThrough(line.proxy, url));
+    const warm = await interrupted.unless(fetchThrough(line.proxy, url));
     const isGood = isOurPage(cold) && isOurPage(warm);
 
     await showDaemons(line, performance.now() - startedAt);
@@ -69,7 +76,7 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     say(paint(`\nThe daemon ${ended.name} ended by itself:\n${ended.logTail()}`, "red"));
     return ExitCode.unexpected;
   } catch (error) {
-    if (interrupted.happened) return ExitCode.ok;
+    if (interrupted.happened) return options.once ? EXIT_INTERRUPTED : ExitCode.ok; // --once promised a self-check
     say(paint(`The demo broke off: ${error instanceof Error ? error.message : String(error)}`, "red"));
     return ExitCode.checkFailed;
   } finally {
@@ -93,9 +100,26 @@ function parseOptions(args: readonly string[]): { once: boolean; help: boolean }
   }
 }
 
+/** A folder of our own, or what is wrong with the place for it. */
+function temporaryFolder(): string | Failure {
+  try {
+    return mkdtempSync(join(tmpdir(), "mariana-demo-"));
+  } catch (error) {
+    const fix = "name another folder for temporary files:  TMPDIR=/some/where npm start";
+    const failure = fileFailure("used", tmpdir(), error, fix);
+    if (failure instanceof Failure) return failure;
+    throw failure;
+  }
+}
+
 interface Interrupt {
   readonly signal: Promise<void>;
   readonly happened: boolean;
+  readonly aborted: AbortSignal;
+  /** As a signal does. */
+  interrupt(): void;
+  /** What `work` comes to, unless we are interrupted first: then it throws. */
+  unless<T>(work: Promise<T>): Promise<T>;
   /** Called by each signal after the first. */
   again: () => void;
   forget(): void;
@@ -104,21 +128,25 @@ interface Interrupt {
 /** Takes over the signals that would end us, so that the children and the files can go first. */
 function nextInterrupt(): Interrupt {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  let happened = false;
-  let arrived = () => {};
-  const signal = new Promise<void>((resolve) => {
-    arrived = resolve;
-  });
+  const controller = new AbortController();
+  const { signal: aborted } = controller;
+  const signal = new Promise<void>((resolve) => aborted.addEventListener("abort", () => resolve(), { once: true }));
   const handle = () => {
-    if (happened) interrupt.again();
-    happened = true;
-    arrived();
+    if (aborted.aborted) interrupt.again();
+    controller.abort();
   };
   for (const name of signals) process.on(name, handle);
   const interrupt: Interrupt = {
     signal,
+    aborted,
     get happened() {
-      return happened;
+      return aborted.aborted;
+    },
+    interrupt: () => controller.abort(),
+    unless: async (work) => {
+      const outcome = await Promise.race([work.then((value) => ({ value })), signal]);
+      if (outcome === undefined) throw aborted.reason;
+      return outcome.value;
     },
     again: () => {},
     forget: () => {

@@ -14,6 +14,8 @@ export interface LinePlan {
   /** What the host serves, `PORT=HOST:PORT`. */
   readonly hosts: readonly string[];
   readonly relays?: number;
+  /** Aborted when the line is not wanted any more. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Line {
@@ -38,7 +40,7 @@ export async function startLine(plan: LinePlan): Promise<Line> {
     more: { http?: string; socks?: string; hosts?: readonly string[] } = {},
   ) => {
     const { http = "off", socks = "off", hosts = [] } = more;
-    const { daemon, status } = await startDaemon({ ...common, name, peers, http, socks, hosts });
+    const { daemon, status } = await startDaemon({ ...common, name, peers, http, socks, hosts }, plan.signal);
     started.push(daemon);
     return { daemon, status };
   };
@@ -98,9 +100,11 @@ export async function waitForRoute(
   nac: string,
   daemons: readonly DaemonProcess[],
   timeoutSeconds = 30,
+  signal?: AbortSignal,
 ): Promise<DaemonProcess[]> {
   const deadline = performance.now() + timeoutSeconds * 1000;
   while (performance.now() < deadline) {
+    signal?.throwIfAborted();
     const path = await followRoute(from, nac, daemons);
     if (path !== undefined) return path;
   }
