@@ -147,7 +147,7 @@ export class WorldNode {
         sessionLimits: world.sessionLimits,
       },
       {
-        suite: world.onSeal === undefined ? world.suite : watched(world.suite, this.name, world.onSeal),
+        suite: watched(world.suite, this.name, world),
         entropy: (length) => random.bytes(length),
         random32: () => random.u32(),
         sink: {
@@ -179,15 +179,17 @@ export class WorldNode {
   }
 }
 
-/** The same suite; `onSeal` sees the plaintext of each record: what is sealed with a RECORD header beside it. */
-function watched(suite: CryptoSuite, node: string, onSeal: (node: string, plaintext: Uint8Array) => void): CryptoSuite {
+/** The same suite, which tells of what it seals: of records by `onSeal`, of everything by `onPlaintext`. */
+function watched(suite: CryptoSuite, node: string, { onSeal, onPlaintext }: StackWorld): CryptoSuite {
+  if (onSeal === undefined && onPlaintext === undefined) return suite;
   return {
     ...suite,
     aead: (key) => {
       const aead = suite.aead(key);
       return {
         seal: (nonce, associated, data, at, length) => {
-          if (associated.length === RECORD_HEADER_BYTES) onSeal(node, data.slice(at, at + length));
+          if (associated.length === RECORD_HEADER_BYTES) onSeal?.(node, data.slice(at, at + length));
+          onPlaintext?.(node, data.subarray(at, at + length), associated.length);
           aead.seal(nonce, associated, data, at, length);
         },
         open: (nonce, associated, data, at, length) => aead.open(nonce, associated, data, at, length),
@@ -214,6 +216,8 @@ export class StackWorld {
   readonly sessionLimits: Partial<SessionLimits> | undefined;
   /** Told of every plaintext that a node seals under traffic keys: what its neighbour or its peer will read. */
   readonly onSeal: ((node: string, plaintext: Uint8Array) => void) | undefined;
+  /** Told of everything that a node is about to seal, and may change it: `plaintext` is not a copy. */
+  readonly onPlaintext: ((node: string, plaintext: Uint8Array, associatedBytes: number) => void) | undefined;
 
   constructor(
     options: {
@@ -222,6 +226,7 @@ export class StackWorld {
       makeStack?: StackWorld["makeStack"];
       sessionLimits?: Partial<SessionLimits>;
       onSeal?: (node: string, plaintext: Uint8Array) => void;
+      onPlaintext?: (node: string, plaintext: Uint8Array, associatedBytes: number) => void;
     } = {},
   ) {
     this.random = randomFrom(options.seed ?? "world");
@@ -229,6 +234,7 @@ export class StackWorld {
     this.suite = suite === "noble" ? nobleSuite : suite === "native" ? createNativeSuite() : suite;
     this.sessionLimits = options.sessionLimits;
     this.onSeal = options.onSeal;
+    this.onPlaintext = options.onPlaintext;
     this.makeStack = options.makeStack ?? ((_name, nowUs, config, ports) => new Stack(nowUs, config, ports));
   }
 
