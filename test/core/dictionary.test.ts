@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { NacDictionary } from "../../core/address/dictionary.js";
+import { KeyedHash } from "../../core/address/keyed-hash.js";
 import { printHex } from "../../core/address/text.js";
 
 /** Few enough NACs that they repeat, and some that differ in one word only, so that probing meets neighbours. */
@@ -38,6 +39,71 @@ test("a dictionary behaves as a Map from NAC to the order of first mention", () 
       },
     ),
   );
+});
+
+test("a number serves as long as anybody holds it, and then another NAC", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom("intern", "hold", "release"), nacs), { maxLength: 300 }),
+      fc.tuple(fc.nat(), fc.nat()),
+      (steps, seed) => {
+        const dictionary = new NacDictionary(1, seed);
+        const holds = new Map<string, number>();
+        let most = 0;
+        for (const [step, nac] of steps) {
+          const key = printHex(nac);
+          const count = holds.get(key) ?? 0;
+          const number = dictionary.find(nac);
+          expect(number >= 0).toBe(count > 0);
+          if (step === "intern") holds.set(key, count + 1);
+          if (step === "intern") dictionary.intern(nac);
+          if (number >= 0 && step === "hold") {
+            dictionary.hold(number);
+            holds.set(key, count + 1);
+          }
+          if (number >= 0 && step === "release") {
+            dictionary.release(number);
+            if (count === 1) holds.delete(key);
+            else holds.set(key, count - 1);
+          }
+          most = Math.max(most, holds.size);
+          expect([dictionary.held, dictionary.size]).toEqual([holds.size, most]);
+        }
+        const numbers = [...holds.keys()].map((key) => dictionary.find(Uint8Array.from(Buffer.from(key, "hex"))));
+        expect(new Set(numbers).size).toBe(holds.size);
+        for (const number of numbers) expect(number).toBeGreaterThanOrEqual(0);
+      },
+    ),
+  );
+});
+
+test("to hold or release what nobody holds is our own mistake", () => {
+  const dictionary = new NacDictionary();
+  const number = dictionary.intern(new Uint8Array(16));
+  dictionary.release(number);
+  expect(() => dictionary.release(number)).toThrow("nobody holds the number 0");
+  expect(() => dictionary.hold(number)).toThrow(RangeError);
+  expect(() => dictionary.hold(7)).toThrow(RangeError);
+});
+
+test("NACs aimed at one place under one key spread under another", () => {
+  const words = (i: number) => [i, i * 7, 5, 9] as const;
+  const placesUnder = (key: readonly [number, number], chosen: readonly number[]) => {
+    const hash = new KeyedHash(key);
+    return new Set(chosen.map((i) => hash.of(...words(i)) & 1023));
+  };
+  const hash = new KeyedHash([1, 2]);
+  const aimed = Array.from({ length: 100_000 }, (_, i) => i).filter((i) => (hash.of(...words(i)) & 1023) === 0);
+  expect(aimed.length).toBeGreaterThan(60); // about one in 1,024, as of any good hash
+  expect(aimed.length).toBeLessThan(140);
+  expect(placesUnder([1, 2], aimed).size).toBe(1);
+  for (const key of [
+    [1, 3],
+    [2, 2],
+    [0x8000_0001, 2],
+  ] as const) {
+    expect(placesUnder(key, aimed).size).toBeGreaterThan(aimed.length * 0.85);
+  }
 });
 
 test("numbers stay dense and stable while the dictionary grows a thousandfold", () => {

@@ -9,6 +9,7 @@ import {
   decodeRoutesHead,
   ENTRY_ORIGIN,
   ENTRY_RETRACTION,
+  ENTRY_SHORT,
   emptyRouteEntry,
   encodeRouteEntry,
   openRoutes,
@@ -16,8 +17,11 @@ import {
   ROUTE_BYTES,
   ROUTES_HEAD_BYTES,
   type RouteEntry,
+  SHORT_SAVES_BYTES,
   sealRoutes,
 } from "../../core/wire/routes.js";
+import { decodeTableQuery, encodeTableQuery, TABLE_QUERY_BYTES, type TableQuery } from "../../core/wire/table-query.js";
+import { decodeTableSums, encodeTableSums, TABLE_SUMS_BYTES } from "../../core/wire/table-sums.js";
 import { randomFrom } from "../support/random.js";
 
 const nac = Uint8Array.from({ length: 16 }, (_, i) => 0xa0 + i);
@@ -63,6 +67,21 @@ describe("ROUTES", () => {
     expect({ ...into, bytes: nac, nacAt: 0 }).toEqual(route);
   });
 
+  test("names a NAC in two bytes when it is short", () => {
+    const short = { ...route, flags: ENTRY_SHORT, id: 0xabcd };
+    const bytes = written((out) => {
+      encodeRouteEntry(out, short);
+      encodeRouteEntry(out, { ...short, flags: ENTRY_SHORT | ENTRY_RETRACTION });
+    });
+    expect(bytes).toHaveLength(ROUTE_BYTES + RETRACTION_BYTES - 2 * SHORT_SAVES_BYTES);
+    expect([...bytes.subarray(0, 13)]).toEqual([0x04, 0xab, 0xcd, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5]);
+    expect([...bytes.subarray(29)]).toEqual([0x06, 0xab, 0xcd, 0, 0, 0, 7, 1, 2, 3, 4, 9]);
+    const into = emptyRouteEntry();
+    const input = new Reader(bytes);
+    expect([decodeRouteEntry(input, into), into.id, into.metric]).toEqual([true, 0xabcd, 5]);
+    expect([decodeRouteEntry(input, into), into.id, input.remaining]).toEqual([true, 0xabcd, 0]);
+  });
+
   test("refuses the number zero, reserved flags, an infinite metric, and bytes that end early", () => {
     expect(decodeRoutesHead(new Reader(new Uint8Array(6)))).toBeUndefined();
     const refused = (entry: RouteEntry) =>
@@ -75,6 +94,47 @@ describe("ROUTES", () => {
     for (let length = 0; length < whole.length; length += 1) {
       expect(decodeRouteEntry(new Reader(whole.subarray(0, length)), emptyRouteEntry())).toBe(false);
     }
+  });
+});
+
+describe("TABLE_QUERY and TABLE_SUMS", () => {
+  const query = (asked: TableQuery) => written((out) => encodeTableQuery(out, asked));
+
+  test("read back what was written, at their drawn sizes", () => {
+    const sumsWanted = { depth: 2, prefix: 0xab00_0000, nacs: undefined };
+    expect([...query(sumsWanted)]).toEqual([ControlFrame.tableQuery, 2, 0xab, 0, 0, 0, 0xff]);
+    expect(decodeTableQuery(new Reader(query(sumsWanted), 1))).toEqual(sumsWanted);
+    const leaf = { depth: 8, prefix: 0x1234_5678, nacs: new Array(8).fill(nac) };
+    expect(query(leaf)).toHaveLength(TABLE_QUERY_BYTES);
+    expect(decodeTableQuery(new Reader(query(leaf), 1))).toEqual(leaf);
+
+    const sums = { depth: 7, prefix: 0xfedc_ba90, sent: 77, sums: Uint32Array.from({ length: 16 }, (_, i) => ~i) };
+    const bytes = written((out) => encodeTableSums(out, sums));
+    expect(bytes).toHaveLength(TABLE_SUMS_BYTES);
+    expect(decodeTableSums(new Reader(bytes, 1))).toEqual(sums);
+  });
+
+  test("refuse depths and prefixes that are none, more NACs than a leaf has, and bytes that end early", () => {
+    const refused = (asked: TableQuery) => decodeTableQuery(new Reader(query(asked), 1)) === undefined;
+    expect(refused({ depth: 9, prefix: 0, nacs: undefined })).toBe(true);
+    expect(refused({ depth: 0, prefix: 1, nacs: undefined })).toBe(true);
+    expect(refused({ depth: 1, prefix: 0x0800_0000, nacs: undefined })).toBe(true);
+    expect(refused({ depth: 1, prefix: 0xf000_0000, nacs: undefined })).toBe(false);
+    expect(refused({ depth: 1, prefix: 0, nacs: new Array(9).fill(nac) })).toBe(true);
+    const leaf = query({ depth: 1, prefix: 0, nacs: [nac] });
+    for (let length = 1; length < leaf.length; length += 1) {
+      expect(decodeTableQuery(new Reader(leaf.subarray(0, length), 1))).toBeUndefined();
+    }
+    const deep = { depth: 8, prefix: 0, sent: 0, sums: new Uint32Array(16) };
+    expect(
+      decodeTableSums(
+        new Reader(
+          written((out) => encodeTableSums(out, deep)),
+          1,
+        ),
+      ),
+    ).toBeUndefined();
+    expect(decodeTableSums(new Reader(new Uint8Array(72)))).toBeUndefined();
   });
 });
 
@@ -128,7 +188,8 @@ describe("ROUTE_STATUS, ROUTE_HEAD and ROUTE_REQUEST", () => {
     const random = randomFrom("strangers");
     for (let i = 0; i < 20_000; i += 1) {
       const bytes = random.bytes(random.below(80));
-      for (const decode of [decodeRouteStatus, decodeRouteHead, decodeRouteRequest, decodeRoutesHead]) {
+      const decoders = [decodeRouteStatus, decodeRouteHead, decodeRouteRequest, decodeRoutesHead];
+      for (const decode of [...decoders, decodeTableQuery, decodeTableSums]) {
         decode(new Reader(bytes));
       }
       decodeRouteEntry(new Reader(bytes), emptyRouteEntry());
