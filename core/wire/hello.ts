@@ -14,7 +14,7 @@ import type { Reader, Writer } from "./cursor.js";
  *       29     2  queueDelayMs      how long a record waits at the sender before it is dealt with
  *       31     4  controlSent       newest control message number sent on this link
  *       35     4  controlProcessed  all control messages up to this number were processed
- *       39     8  tableDigest       zero until table digests are built
+ *       39     8  tableDigest       of all that the sender announced on this link
  *       47     1  load              how busy the sender is, 0 idle .. 255 full
  */
 export interface Hello {
