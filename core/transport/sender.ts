@@ -21,6 +21,8 @@ const PERSISTENT_PROBES = 3;
 const LIST_SPACING_US = 5 * MILLISECOND_US;
 /** A report may be so much later than its interval explains: timers are coarse, and the peer's round trip is another. */
 const ECHO_SLACK_US = 25 * MILLISECOND_US;
+/** A cell with PUSH is reported at once: so late the report may be. */
+const PUSH_SLACK_US = 10 * MILLISECOND_US;
 /** From this loss on, per mille, the last cell of a burst is sent twice. */
 const TAIL_LOSS = 10;
 const TAIL_MIN_US = 2 * MILLISECOND_US;
@@ -56,6 +58,8 @@ export class Sender {
   /** Cells to be sent again by themselves, whether or not the window allows it; 0 when none. */
   private probeNewest = 0;
   private probeOldest = 0;
+  /** The cell sent last was the last of a burst: the peer reports it at once. */
+  private isBurstOver = false;
   /** When the last cell of a burst is sent a second time. */
   private tailDueUs: number = NEVER;
   /** Total that the newest report told. */
@@ -228,11 +232,17 @@ export class Sender {
       .number(this.reportedTotal)
       .number(this.listUs)
       .number(this.isKept ? 1 : 0);
-    into.number(this.datagramSent).number(this.probes).number(this.probeNewest).number(this.probeOldest);
+    into
+      .number(this.datagramSent)
+      .number(this.probes)
+      .number(this.isBurstOver ? 1 : 0)
+      .number(this.probeNewest)
+      .number(this.probeOldest);
   }
 
   /** The end of a burst has nothing after it that would show its loss: where cells get lost, it is sent twice. */
   private watchTail(nowUs: number, isLast: boolean): void {
+    this.isBurstOver = isLast;
     const isRisky = isLast && this.rate.lossPerMille >= TAIL_LOSS;
     this.tailDueUs = isRisky ? nowUs + Math.max(this.rtt.smoothedUs >>> 2, TAIL_MIN_US) : NEVER;
   }
@@ -245,7 +255,9 @@ export class Sender {
 
   private get probeDueUs(): number {
     const { smoothedUs, variationUs } = this.rtt;
-    const baseUs = smoothedUs + Math.max(4 * variationUs, MILLISECOND_US) + feedbackIntervalUs(smoothedUs);
+    const intervalUs = feedbackIntervalUs(smoothedUs);
+    const reportUs = this.isBurstOver ? Math.min(intervalUs, PUSH_SLACK_US) : intervalUs;
+    const baseUs = smoothedUs + Math.max(4 * variationUs, MILLISECOND_US) + reportUs;
     const backedUs = baseUs * 2 ** Math.min(this.probes, PROBE_DOUBLINGS_MAX);
     return Math.max(this.lastSentUs, this.lastHeardUs) + Math.min(backedUs, Math.max(baseUs, PROBE_MAX_US));
   }

@@ -173,6 +173,8 @@ export class TransportPair {
   readonly lost = [0, 0];
   /** Drops what this says, besides random loss. */
   drops: (fromClient: boolean, cell: Uint8Array) => boolean = () => false;
+  /** What really leaves: an end that lies is an honest one whose cells are changed here. */
+  tampers: (fromClient: boolean, cell: Uint8Array) => Uint8Array = (_fromClient, cell) => cell;
   private readonly random: () => number;
   private readonly grainUs: number;
   private readonly events = new EventQueue();
@@ -247,7 +249,7 @@ export class TransportPair {
   drain(end: End): void {
     const { transport } = end;
     while (transport.pollCell(this.nowUs, end.packet, this.out, 0)) {
-      this.transmit(end, end.packet, this.out);
+      this.transmit(end, end.packet, this.tampers(end === this.client, this.out));
       end.packet += 1;
       if (transport.takeSkip()) {
         end.skipped.push(end.packet);
@@ -272,6 +274,11 @@ export class TransportPair {
       transport.handleTimeout(this.nowUs);
       this.drain(end);
     });
+  }
+
+  /** How long a cell that left now would wait for the bottleneck. */
+  backlogUs(way: 0 | 1): number {
+    return Math.max(0, this.freeUs[way]! - this.nowUs);
   }
 
   private transmit(from: End, packet: number, cell: Uint8Array): void {
