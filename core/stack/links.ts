@@ -97,7 +97,7 @@ export class Links implements HandshakeUser {
   }
 
   get caps(): readonly Cap[] {
-    return [this.incomingCap, this.hintCap, ...this.handshakes.caps];
+    return [this.pool.cap, this.incomingCap, this.hintCap, ...this.handshakes.caps];
   }
 
   get upCount(): number {
@@ -250,6 +250,7 @@ export class Links implements HandshakeUser {
       return this.refuse(opened);
     }
     if (link.dialer?.state.kind === "shaking") this.handshakes.confirm(nowUs, link.dialer, link.session);
+    if (link.session.owesRekey) this.sendRekey(nowUs, link);
     this.locate(nowUs, link, path, length);
     const body = at + RECORD_HEADER_BYTES;
     const kind = bytes[body]!;
@@ -590,7 +591,7 @@ export class Links implements HandshakeUser {
     this.plane.watch(link);
   }
 
-  /** What the session has to say about its own keys; asked at each hello at least, and there are hellos always. */
+  /** What the session has to say about its own keys. Hellos keep it in use, so it is never too late. */
   private sendRekey(nowUs: number, link: Link): void {
     if (!link.session.owesRekey) return;
     const out = this.controlWriter();
