@@ -118,6 +118,14 @@ export class Dialer {
     return true;
   }
 
+  /** Somebody speaks to us from there: the pause is over. False when there is none, or this was heard too often. */
+  hurry(nowUs: number): boolean {
+    if (this.state.kind !== "waiting" || nowUs - this.hintUs < HINT_INTERVAL_US) return false;
+    this.hintUs = nowUs;
+    this.state = { kind: "waiting", untilUs: Math.min(nowUs, this.state.untilUs) };
+    return true;
+  }
+
   digest(into: Digest): void {
     into.number(this.path).number(STATES.indexOf(this.state.kind)).number(this.nextTimeoutUs);
     into.number(this.pauseUs).number(this.hintUs);

@@ -79,6 +79,10 @@ export class LinkHandshakes {
     this.plane.watch(peer);
   }
 
+  get pathsDialled(): number[] {
+    return this.peers.map(({ dialer }) => dialer.path);
+  }
+
   /** The responder's first record: our CONF arrived. */
   confirm(nowUs: number, dialer: Dialer, session: Session): void {
     const peer = this.peerOn(dialer.path);
@@ -113,6 +117,12 @@ export class LinkHandshakes {
   redial(nowUs: number, path: number): void {
     const peer = this.peerOn(path);
     if (peer?.dialer.redial(nowUs)) this.dial(nowUs, peer);
+  }
+
+  /** The peer on `path`, whom we could not reach, speaks to us: it is dialled without waiting for the end of the pause. */
+  hurry(nowUs: number, path: number): void {
+    const peer = this.peerOn(path);
+    if (peer?.dialer.hurry(nowUs)) this.plane.watch(peer);
   }
 
   handleKeyRequest(path: number, bytes: Uint8Array, at: number, length: number): void {

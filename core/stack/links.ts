@@ -108,7 +108,7 @@ export class Links implements HandshakeUser {
 
   /** The paths that links and dialers hold, some of them twice: none of them may become another address's. */
   get pathsInUse(): number[] {
-    const paths: number[] = [];
+    const paths = this.handshakes.pathsDialled;
     for (const link of this.links) {
       if (link === undefined) continue;
       paths.push(link.path);
@@ -353,6 +353,7 @@ export class Links implements HandshakeUser {
 
   /** No CONF came behind it, so whoever sent it believes in a session that we lost. */
   private hint(nowUs: number, path: number, index: number): void {
+    this.handshakes.hurry(nowUs, path);
     if (nowUs - this.hintsSinceUs >= SECOND_US) {
       this.hintsSinceUs = nowUs;
       this.hints = 0;
@@ -368,7 +369,7 @@ export class Links implements HandshakeUser {
     const unknown = decodeUnknown(new Reader(bytes, at, at + length));
     if (unknown === undefined) return this.plane.drop("malformed");
     const link = this.links.find((one) => one?.path === path && one.session.peerIndex === unknown.index);
-    if (link?.dialer === undefined || nowUs - link.bornUs < SECOND_US) return;
+    if (link?.dialer === undefined || link.isSuperseded || nowUs - link.bornUs < SECOND_US) return;
     this.handshakes.redial(nowUs, link.dialer.path); // where it was told to dial: the link may have moved since
   }
 
