@@ -73,7 +73,6 @@ const VERDICT_CHECK_MS = 250;
 const RESOLVE_RETRY_MS = 5_000;
 const RESOLVE_RETRY_MS_MAX = 300_000;
 const PING_TIMEOUT_MS_MAX = 60_000;
-const PATHS_LOOK_MS = 1_000;
 /** How often the event loop is looked at. */
 const LOOP_RESOLUTION_MS = 20;
 
@@ -116,9 +115,6 @@ export class Daemon {
   /** Peers that cannot be dialled: as given, and why. */
   private readonly peersUnusable = new Map<string, string>();
   private askShutdown: () => void = () => undefined;
-  private readonly peerPaths = new Set<number>();
-  private pathsInUse = new Set<number>();
-  private pathsInUseMs = Number.NEGATIVE_INFINITY;
   private proxyListens = false;
   private lastVerdict: Verdict = "starting";
   private stopping: Promise<void> | undefined;
@@ -169,7 +165,7 @@ export class Daemon {
     this.driver.onFormerWithdrawn = () => this.eraseFormer(opened);
     this.hosting = new Hosting({ hosts: [], log });
     this.applyHosts();
-    udp.isPathInUse = (path) => this.isPathInUse(path);
+    udp.isPathInUse = (path) => this.driver.stack.pathsInUse.includes(path);
     const connect: Connect = (...target) => this.driver.connect(...target);
     this.proxy = new HttpProxy({ connect, log });
     this.socks = new SocksProxy({ connect, log });
@@ -391,23 +387,11 @@ export class Daemon {
     this.driver.addPeer(address, peer.port, peer.pin);
     const path = this.udp.pathOf(address, peer.port);
     if (path >= 0) {
-      this.peerPaths.add(path);
       this.peersUnusable.delete(printEndpoint(peer));
       return;
     }
     const family = isIP(address) === 6 ? "IPv6" : "IPv4";
     this.peersUnusable.set(printEndpoint(peer), `this node has no UDP socket for ${family}`);
-  }
-
-  /** Asked only while the table of paths is full, then often: one look at the links serves a second. */
-  private isPathInUse(path: number): boolean {
-    const nowMs = performance.now();
-    if (nowMs - this.pathsInUseMs > PATHS_LOOK_MS) {
-      this.pathsInUseMs = nowMs;
-      this.pathsInUse = new Set(this.peerPaths);
-      for (const peer of this.driver.stack.peers(systemClock.nowUs())) this.pathsInUse.add(peer.path);
-    }
-    return this.pathsInUse.has(path);
   }
 
   private handleRequest(request: ControlRequest): unknown {

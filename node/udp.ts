@@ -22,6 +22,12 @@ const SLOT_BYTES = 1280;
 /** The system clamps it to its own maximum (net.core.rmem_max). Bursts arrive while JavaScript is busy. */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 const CHAINS = 8192;
+/**
+ * Turns of the clock hand that an address outlives without another datagram: one when it was only heard, more when it was
+ * answered. So a flood from invented addresses takes its own paths away, and not that of a handshake under way.
+ */
+const HEARD_TURNS = 1;
+const ANSWERED_TURNS = 8;
 const PORT_ATTEMPTS = 8;
 
 export interface UdpListen extends Endpoint {
@@ -55,6 +61,7 @@ export class UdpPort {
   private readonly ports = new Uint16Array(PATHS_MAX);
   private readonly socketOf = new Uint8Array(PATHS_MAX);
   private readonly chainNext = new Int32Array(PATHS_MAX).fill(-1);
+  /** Turns of the hand that are left. */
   private readonly recent = new Uint8Array(PATHS_MAX);
   private readonly chainHead = new Int32Array(CHAINS).fill(-1);
   private readonly hashSeed = systemRandom32();
@@ -165,6 +172,7 @@ export class UdpPort {
       this.drops.sendRing += 1;
       return;
     }
+    this.recent[path] = ANSWERED_TURNS;
     this.freeCount -= 1;
     const slot = this.free[this.freeCount]!;
     const buffer = length === LINK_DATAGRAM_BYTES ? this.wholes[slot]! : this.slots[slot]!.subarray(0, length);
@@ -197,7 +205,7 @@ export class UdpPort {
     const chain = this.chainOf(socket, address, port);
     for (let path = this.chainHead[chain]!; path >= 0; path = this.chainNext[path]!) {
       if (this.isPath(path, socket, address, port)) {
-        this.recent[path] = 1;
+        if (this.recent[path] === 0) this.recent[path] = HEARD_TURNS;
         this.last = path;
         return path;
       }
@@ -210,7 +218,7 @@ export class UdpPort {
     this.addresses[path] = address;
     this.ports[path] = port;
     this.socketOf[path] = socket;
-    this.recent[path] = 1;
+    this.recent[path] = HEARD_TURNS;
     this.chainNext[path] = this.chainHead[chain]!;
     this.chainHead[chain] = path;
     this.last = path;
@@ -221,13 +229,13 @@ export class UdpPort {
     return this.ports[path] === port && this.socketOf[path] === socket && this.addresses[path] === address;
   }
 
-  /** A number never given yet, else one taken from an address not heard of for a whole turn of the clock hand; -1 if none. */
+  /** A number never given yet, else one taken from an address that is out of turns; -1 if none. */
   private takePath(): number {
     if (this.addresses.length < PATHS_MAX) return this.addresses.length;
-    for (let step = 0; step < 2 * PATHS_MAX; step += 1) {
+    for (let step = 0; step < (ANSWERED_TURNS + 1) * PATHS_MAX; step += 1) {
       const path = this.hand;
       this.hand = (this.hand + 1) % PATHS_MAX;
-      if (this.recent[path] === 1) this.recent[path] = 0;
+      if (this.recent[path] !== 0) this.recent[path]! -= 1;
       else if (!this.isPathInUse(path)) {
         this.unchain(path);
         return path;
