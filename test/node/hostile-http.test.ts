@@ -131,7 +131,7 @@ describe("a request is refused, closes its connection and reaches no server", ()
     ["CONNECT with userinfo", `user@${NAME}:80`, 400, "badTarget"],
     ["CONNECT in absolute form", `http://${NAME}:80`, 400, "badTarget"],
     ["CONNECT to loopback", "127.0.0.1:22", 403, "notMariana"],
-  ])("%s", async (_name, authority, status, reason) => {
+  ])("%s is refused and opens nothing", async (_name, authority, status, reason) => {
     const site = await buildListener();
     const answer = await say(site, `CONNECT ${authority} HTTP/1.1\r\n\r\n${SMUGGLED}`);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));

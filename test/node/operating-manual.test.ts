@@ -3,6 +3,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { ANSWER_FAULTS } from "../../core/proxy/failure.js";
+import { REFUSAL_REASONS } from "../../core/proxy/refusal.js";
+import { SOCKS_FAULTS } from "../../core/proxy/socks5.js";
 import { type Config, defaultConfig } from "../../node/config/config-file.js";
 import { EXIT_MEANINGS, ExitCode } from "../../node/failure.js";
 
@@ -53,6 +56,12 @@ test("the log events of the manual are those of the code", () => {
     [...before!.matchAll(/"([a-z]+\.[A-Za-z]+|crash)"/g)].map(([, name]) => name!),
   );
   expect([...new Set(firstCells(section("## Log")))].sort()).toEqual([...new Set(events)].sort());
+});
+
+test("every reason by which something is refused is explained, and no other", () => {
+  const reasons = new Set<string>([...REFUSAL_REASONS, ...ANSWER_FAULTS, ...SOCKS_FAULTS]);
+  const rows = firstCells(section("### What is refused"));
+  expect([...new Set(rows)].sort()).toEqual([...reasons].sort());
 });
 
 describe("reports", () => {
