@@ -188,6 +188,14 @@ export class ControlStream {
     return body;
   }
 
+  /** Something the neighbour sent is not here: list it after a grace, unless a list is due already. */
+  expectMissing(nowUs: number): void {
+    if (this.promised <= this.processed) return;
+    const isSureLoss = this.register.highest >= this.processed + 4 && this.statusWaitUs === 0;
+    const atUs = isSureLoss ? nowUs : nowUs + REORDER_GRACE_US;
+    if (this.statusAtUs === NEVER || (isSureLoss && this.statusAtUs > atUs)) this.statusAtUs = atUs;
+  }
+
   /** Writes repairs, status and head, as far as due and as far as they fit. */
   write(nowUs: number, out: Writer): void {
     if (this.statusAtUs <= nowUs && out.room >= ROUTE_STATUS_HEAD_BYTES + ROUTE_STATUS_RANGE_BYTES) {
@@ -235,14 +243,6 @@ export class ControlStream {
       this.statusWaitUs === 0 ? this.repeatUs() : this.statusWaitUs * 2,
     );
     this.statusAtUs = missing.length > 0 ? nowUs + this.statusWaitUs : NEVER;
-  }
-
-  /** Something the neighbour sent is not here: list it after a grace, unless a list is due already. */
-  private expectMissing(nowUs: number): void {
-    if (this.promised <= this.processed) return;
-    const isSureLoss = this.register.highest >= this.processed + 4 && this.statusWaitUs === 0;
-    const atUs = isSureLoss ? nowUs : nowUs + REORDER_GRACE_US;
-    if (this.statusAtUs === NEVER || (isSureLoss && this.statusAtUs > atUs)) this.statusAtUs = atUs;
   }
 
   private repeatUs(): number {

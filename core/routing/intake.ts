@@ -81,9 +81,10 @@ export class Intake {
 
   /** Messages that wait in order, as far as the neighbour's rate allows: the rest is processed later, and acknowledged then. */
   process(nowUs: number, neighbour: Neighbour): void {
-    while (neighbour.stream.hasNext && neighbour.messages.take(nowUs)) {
-      this.learnAll(nowUs, neighbour, neighbour.stream.next()!);
-    }
+    const { stream, messages } = neighbour;
+    if (!stream.hasNext) return;
+    while (stream.hasNext && messages.take(nowUs)) this.learnAll(nowUs, neighbour, stream.next()!);
+    if (!stream.hasNext) stream.expectMissing(nowUs); // there is room now for what came too early
   }
 
   private learnAll(nowUs: number, neighbour: Neighbour, body: Uint8Array): void {
