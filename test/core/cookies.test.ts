@@ -26,13 +26,13 @@ class GatedPair {
   readonly pair = new HandshakePair({ responderSuite: native });
   readonly gate = new CookieGate(this.pair.responderContext, this.pair.responder.publicKeyHash, 0);
   readonly initiator = this.pair.initiator();
-  readonly init = this.initiator.start(0)!;
+  readonly init: Uint8Array = this.initiator.start(0)!;
 
-  judge(nowUs: number, path: number, init = this.init) {
+  judge(nowUs: number, path: number, init: Uint8Array = this.init) {
     return this.gate.judge(nowUs, path, init, 0, init.length, tagOf(path));
   }
 
-  bake(nowUs: number, path: number, init = this.init) {
+  bake(nowUs: number, path: number, init: Uint8Array = this.init) {
     return this.gate.bake(nowUs, init, 0, init.length, tagOf(path));
   }
 
