@@ -85,7 +85,7 @@ export class RekeySoak {
   constructor(weather: Weather) {
     this.weather = weather;
     this.random = randomFrom(weather.seed);
-    const { near, far } = sessionPair(weather);
+    const { near, far } = sessionPair({ suite: weather.suite, limits: weather.limits });
     const end = (session: Session): End => ({ session, sent: 0, arrived: new Set(), lastUs: 0, longestGapUs: 0 });
     this.near = end(near);
     this.far = end(far);
