@@ -15,6 +15,7 @@ const FIELDS = {
   controlSent: 0,
   controlProcessed: 0,
   queueDelayMs: 0,
+  tableDigest: new Uint8Array(8),
   load: 0,
 };
 const START_US = 100 * SECOND_US;
