@@ -51,6 +51,7 @@ function tableOf(figures: DataplaneFigures): string {
     ["firstRequestMs.p50", figures.firstRequestMs.p50, "ms, a host never spoken to before"],
     ["coldRequestMs.p50", figures.coldRequestMs.p50, "ms, the first request of a client just started"],
     ["handshakesPerSecond", figures.handshakesPerSecond, "both ends in one process, native suite"],
+    ["junkInitUs", figures.junkInitUs, "us of processor for an INIT with a wrong mac1"],
     ["cpuSecondsPerGB", figures.cpuSecondsPerGB, "s of all five daemons together"],
     ["rssMB", figures.rssMB, "MB, the largest of the five"],
   ];

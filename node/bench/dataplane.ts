@@ -11,6 +11,7 @@ import { pinnedEndpoint, proxyOf, startDaemon } from "../demo/daemon-process.js"
 import { type Line, startLine, waitForRoute } from "../demo/line.js";
 import { fetchThrough, openThrough, type ProxyAddress } from "../demo/proxy-request.js";
 import { handshakesPerSecond } from "./handshakes.js";
+import { junkInitMicroseconds } from "./init-flood.js";
 import { percentile } from "./percentile.js";
 import { cpuSeconds, residentBytes } from "./process-usage.js";
 
@@ -27,6 +28,7 @@ export interface DataplaneFigures {
   readonly firstRequestMs: { readonly p50: number };
   readonly coldRequestMs: { readonly p50: number };
   readonly handshakesPerSecond: number;
+  readonly junkInitUs: number;
   readonly cpuSecondsPerGB: number;
   readonly rssMB: number;
 }
@@ -39,6 +41,7 @@ export async function benchDataplane(options: {
   const { megabytes, say } = options;
   say("handshakes, both ends in one process");
   const handshakes = handshakesPerSecond();
+  const junkInit = junkInitMicroseconds();
 
   const base = mkdtempSync(join(tmpdir(), "mq-bench-"));
   const site = await startServer();
@@ -73,6 +76,7 @@ export async function benchDataplane(options: {
       firstRequestMs: { p50: round(percentile(first, 0.5)) },
       coldRequestMs: { p50: round(percentile(cold, 0.5)) },
       handshakesPerSecond: round(handshakes),
+      junkInitUs: round(junkInit),
       cpuSecondsPerGB: round((cpuUsed * 1000 * MB) / carriedBytes),
       rssMB: round(rss / MB),
     };

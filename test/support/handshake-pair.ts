@@ -90,13 +90,13 @@ export class HandshakePair {
     });
   }
 
-  init(nowUs: number, flight: Uint8Array, pathTag = PATH_TAG) {
+  init(nowUs: number, flight: Uint8Array, pathTag: Uint8Array = PATH_TAG) {
     return this.responder.handleInit(nowUs, flight, 0, flight.length, pathTag, OBSERVED_NOTHING, () =>
       drawIndex(this.responderContext.entropy),
     );
   }
 
-  conf(nowUs: number, flight: Uint8Array, pathTag = PATH_TAG) {
+  conf(nowUs: number, flight: Uint8Array, pathTag: Uint8Array = PATH_TAG) {
     const answer = this.responder.handleConf(nowUs, flight, 0, flight.length, pathTag, (i) => !this.taken.has(i));
     if (typeof answer !== "string" && "session" in answer) this.taken.add(answer.session.localIndex);
     return answer;
