@@ -168,7 +168,7 @@ export class Daemon {
     udp.isPathInUse = (path) => this.driver.stack.pathsInUse.includes(path);
     const connect: Connect = (...target) => this.driver.connect(...target);
     this.proxy = new HttpProxy({ connect, log });
-    this.socks = new SocksProxy({ connect, log });
+    this.socks = new SocksProxy({ connect, openFlow: (...target) => this.driver.openFlow(...target), log });
     this.driver.onStream = (stream, port) => this.hosting.handle(stream, port);
     this.peersWanted = config.peers.length + options.peers.length;
   }
@@ -322,7 +322,7 @@ export class Daemon {
     return { port: port!, target, from: "config", live: false };
   }
 
-  /** For the same port the flag wins. Streams that are open keep what they have. */
+  /** For the same port the flag wins. */
   private applyHosts(): void {
     const all = [...this.hostsKept, ...this.hostsOfFlags].map((hosted) => [hosted.port, hosted] as const);
     this.hosting.setHosts([...new Map(all).values()]);

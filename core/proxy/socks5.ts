@@ -42,6 +42,10 @@ export const SOCKS_FAULTS = [
   "command",
   "addressType",
   "slow",
+  "busy",
+  "fragment",
+  "stranger",
+  "tooLarge",
 ] as const;
 
 export type SocksFault = (typeof SOCKS_FAULTS)[number];
@@ -55,8 +59,8 @@ export type SocksStep =
   | { readonly kind: "refuse"; readonly fault: SocksFault; readonly bytes: Uint8Array }
   /** What the client said beyond its request is for the target. */
   | { readonly kind: "connect"; readonly target: Tunnel; readonly early: Uint8Array }
-  /** Datagrams, until the connection ends. */
-  | { readonly kind: "associate"; readonly isolation: string };
+  /** Datagrams, until the connection ends. `port`: where the client will send them from; 0 when it does not know yet. */
+  | { readonly kind: "associate"; readonly port: number; readonly isolation: string };
 
 const VERSION = 5;
 const AUTH_VERSION = 1;
@@ -139,10 +143,11 @@ export class SocksNegotiation {
     if (pending.length < end) return WAIT;
     const command = pending[1];
     const target = command === COMMAND_CONNECT ? decideAddress(pending, 3, this.isolation) : undefined;
+    const port = (pending[end - 2]! << 8) | pending[end - 1]!;
     this.take(end);
     if (command === COMMAND_ASSOCIATE) {
       this.state = "over";
-      return { kind: "associate", isolation: this.isolation };
+      return { kind: "associate", port, isolation: this.isolation };
     }
     if (target === undefined) return this.refuse("command", socksReply(SocksReply.commandUnknown));
     if (typeof target === "string") return this.refuse(target, socksReply(REPLY_OF[target]));
@@ -164,6 +169,11 @@ export class SocksNegotiation {
 /** The address is that of a socket of ours that nobody may use: it is not told. */
 export function socksReply(code: number): Uint8Array {
   return Uint8Array.of(VERSION, code, 0, ADDRESS_IPV4, 0, 0, 0, 0, 0, 0);
+}
+
+/** Datagrams are to be sent to this port, at the address that the client is connected to (that is what zeros say). */
+export function socksAssociated(port: number): Uint8Array {
+  return Uint8Array.of(VERSION, SocksReply.succeeded, 0, ADDRESS_IPV4, 0, 0, 0, 0, port >> 8, port & 0xff);
 }
 
 /** What a stream's end before it was accepted is called in SOCKS. `code` as for describeFailure. */

@@ -9,6 +9,7 @@ import {
   SocksNegotiation,
   SocksReply,
   type SocksStep,
+  socksAssociated,
   socksReply,
   socksReplyOf,
 } from "../../core/proxy/socks5.js";
@@ -17,33 +18,41 @@ import type { Log } from "../log.js";
 import { StreamError } from "../stream-error.js";
 import { linger } from "./answers.js";
 import { bindAll, Clients, type ProxyListen } from "./listening.js";
+import { type OpenFlow, SocksAssociation } from "./socks-association.js";
 import type { Connect } from "./stream-agent.js";
 import { Tunnels } from "./tunnels.js";
 
 export interface SocksCounts {
   opened: number;
+  associated: number;
   /** Tunnels that came to nothing on the way, by the reply's code. */
   failed: Record<number, number>;
   refused: Partial<Record<SocksFault, number>>;
 }
 
 const CONNECTIONS_MAX = 1024;
+/** Each costs a UDP socket. */
+const ASSOCIATIONS_MAX = 128;
 /** For the whole negotiation, which is two or three small messages. */
 const NEGOTIATION_MS = 30_000;
 
 export class SocksProxy {
-  readonly counts: SocksCounts = { opened: 0, failed: {}, refused: {} };
+  readonly counts: SocksCounts = { opened: 0, associated: 0, failed: {}, refused: {} };
   private readonly log: Log;
   private readonly negotiationMs: number;
   private readonly tunnels: Tunnels;
   private readonly clients = new Clients();
+  private readonly openFlow: OpenFlow | undefined;
   private readonly negotiating = new Set<Socket>();
+  private readonly associated = new Set<Socket>();
   private servers: Server[] = [];
   private bound: Endpoint[] = [];
   private hasWarned = false;
 
-  constructor(args: { connect: Connect; log: Log; negotiationMs?: number }) {
+  /** Without `openFlow` there is no UDP ASSOCIATE. */
+  constructor(args: { connect: Connect; openFlow?: OpenFlow; log: Log; negotiationMs?: number }) {
     this.log = args.log;
+    this.openFlow = args.openFlow;
     this.negotiationMs = args.negotiationMs ?? NEGOTIATION_MS;
     this.tunnels = new Tunnels(args.connect);
   }
@@ -68,7 +77,7 @@ export class SocksProxy {
   /** Takes no new connections, lets tunnels end for at most `drainMs`, then breaks what is left. */
   async close(drainMs = 1_000): Promise<void> {
     const closed = this.servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    for (const socket of this.negotiating) socket.destroy();
+    for (const socket of [...this.negotiating, ...this.associated]) socket.destroy(); // datagrams are promised nothing
     await Promise.all([this.clients.close(drainMs), this.tunnels.close(drainMs), ...closed]);
     this.servers = [];
     this.bound = [];
@@ -121,12 +130,37 @@ export class SocksProxy {
         this.refuse(socket, step.fault, step.bytes);
         return;
       case "associate":
-        this.refuse(socket, "command", socksReply(SocksReply.commandUnknown));
+        this.associate(socket, step);
         return;
       case "connect":
         this.open(socket, step.target, Buffer.from(step.early));
         return;
     }
+  }
+
+  /** It ends with the client's connection, and when we close. */
+  private associate(socket: Socket, { port, isolation }: Extract<SocksStep, { kind: "associate" }>): void {
+    const { openFlow } = this;
+    if (openFlow === undefined) {
+      this.refuse(socket, "command", socksReply(SocksReply.commandUnknown));
+      return;
+    }
+    if (this.associated.size >= ASSOCIATIONS_MAX) {
+      this.refuse(socket, "busy", socksReply(SocksReply.failed));
+      return;
+    }
+    const drop = (fault: SocksFault): void => this.count(fault);
+    const association = new SocksAssociation({ client: socket, clientPort: port, isolation, openFlow, drop });
+    this.associated.add(socket);
+    socket.once("close", () => this.associated.delete(socket));
+    socket.once("end", () => socket.destroy()).resume(); // what it says on this connection means nothing
+    association.listen().then(
+      (bound) => {
+        this.counts.associated += 1;
+        if (!socket.destroyed) socket.write(socksAssociated(bound));
+      },
+      () => this.refuse(socket, "busy", socksReply(SocksReply.failed)),
+    );
   }
 
   private open(socket: Socket, target: Tunnel, early: Buffer): void {
@@ -142,8 +176,12 @@ export class SocksProxy {
     });
   }
 
-  private refuse(socket: Socket, fault: SocksFault, bytes: Uint8Array): void {
+  private count(fault: SocksFault): void {
     this.counts.refused[fault] = (this.counts.refused[fault] ?? 0) + 1;
+  }
+
+  private refuse(socket: Socket, fault: SocksFault, bytes: Uint8Array): void {
+    this.count(fault);
     this.log.debug("socks.refused", { reason: fault });
     if (fault === "ipAddress" && !this.hasWarned) {
       this.hasWarned = true;

@@ -3,7 +3,15 @@ import { describe, expect, test } from "vitest";
 import { nacFromHash } from "../../core/address/nac.js";
 import { printLongName, printName } from "../../core/address/name.js";
 import { tagOf } from "../../core/proxy/isolation.js";
-import { SocksNegotiation, SocksReply, type SocksStep, socksReply, socksReplyOf } from "../../core/proxy/socks5.js";
+import { decideDatagram } from "../../core/proxy/socks-datagram.js";
+import {
+  SocksNegotiation,
+  SocksReply,
+  type SocksStep,
+  socksAssociated,
+  socksReply,
+  socksReplyOf,
+} from "../../core/proxy/socks5.js";
 import { LocalCode } from "../../core/stack/ports.js";
 import { EndCode } from "../../core/wire/cell.js";
 
@@ -133,8 +141,42 @@ describe("a request is refused", () => {
   });
 });
 
-test("UDP ASSOCIATE names no target of its own", () => {
-  expect(talk(GREETING, request([1, 0, 0, 0, 0], 0, 3)).last).toEqual({ kind: "associate", isolation: "" });
+describe("UDP ASSOCIATE", () => {
+  test("names no target of its own, but perhaps the port that the client will use", () => {
+    const { last } = talk(GREETING, request([1, 0, 0, 0, 0], 4242, 3));
+    expect(last).toEqual({ kind: "associate", port: 4242, isolation: "" });
+    expect([...socksAssociated(0x1234)]).toEqual([5, 0, 0, 1, 0, 0, 0, 0, 0x12, 0x34]);
+  });
+
+  const datagram = (address: number[], port = 53, head = [0, 0, 0]) =>
+    Uint8Array.from([...head, ...address, port >> 8, port & 255, 1, 2, 3]);
+
+  test("takes datagrams to a name and port, each with an address of its own", () => {
+    const decision = decideDatagram(datagram(named(NAME)), "tag");
+    const target = { kind: "tunnel", nac: NAC, port: 53, isolation: "tag" };
+    expect(decision).toEqual({ target, dataAt: 7 + NAME.length });
+  });
+
+  test.each<[string, Uint8Array, string]>([
+    ["a fragment", datagram(named(NAME), 53, [0, 0, 1]), "fragment"],
+    ["a reserved byte that is not zero", datagram(named(NAME), 53, [0, 1, 0]), "malformed"],
+    ["an IP address", datagram([1, 8, 8, 8, 8]), "ipAddress"],
+    ["a name of the clear net", datagram(named("example.com")), "notMariana"],
+    ["port 0", datagram(named(NAME), 0), "badPort"],
+    ["an unknown type of address", datagram([9, 9]), "addressType"],
+    ["half an address", datagram(named(NAME)).slice(0, 20), "malformed"],
+    ["nothing in it", new Uint8Array(0), "malformed"],
+  ])("drops one with %s", (_name, bytes, fault) => {
+    expect(decideDatagram(bytes, "")).toBe(fault);
+  });
+
+  test("drops what is no datagram of ours, whatever the bytes", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        expect(typeof decideDatagram(bytes, "")).toBe("string");
+      }),
+    );
+  });
 });
 
 test("how the bytes are cut changes nothing", () => {

@@ -1,14 +1,18 @@
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { afterEach, describe, expect, test } from "vitest";
+import { printName } from "../../core/address/name.js";
 import { tagOf } from "../../core/proxy/isolation.js";
+import { DatagramFlow } from "../../node/datagram-flow.js";
 import { Hosting } from "../../node/hosting.js";
 import { createLog, type Log } from "../../node/log.js";
 import { SocksProxy } from "../../node/proxy/socks-server.js";
 import { StreamCode } from "../../node/stream-error.js";
+import { startLine } from "../support/driver-net.js";
 import { cleanUp, cleanups, log, NAME, until } from "../support/proxy-site.js";
 import { StreamWorld } from "../support/stream-world.js";
 
@@ -223,6 +227,127 @@ describe("a client that costs nothing", () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(sent).toBeLessThan(32); // the rest waits where it came from
     expect(site.world.bufferedBytes).toBeLessThan(1024 * 1024);
+  });
+});
+
+describe("UDP ASSOCIATE", () => {
+  interface Associated {
+    readonly control: Socket;
+    readonly udp: UdpSocket;
+    readonly heard: Buffer[];
+    readonly send: (bytes: Buffer, from?: UdpSocket) => void;
+  }
+
+  async function bindUdp(): Promise<UdpSocket> {
+    const udp = createSocket("udp4");
+    let isOpen = true;
+    udp.once("close", () => {
+      isOpen = false;
+    });
+    udp.bind(0, "127.0.0.1");
+    await once(udp, "listening");
+    cleanups.push(() => {
+      if (isOpen) udp.close();
+    });
+    return udp;
+  }
+
+  async function associate(port: number, declared = 0): Promise<Associated> {
+    const control = dial({ port });
+    control.write(Uint8Array.from([...GREETING, 5, 3, 0, 1, 0, 0, 0, 0, declared >> 8, declared & 255]));
+    const answer = await hear(control, 12);
+    expect(answer.slice(0, 10)).toEqual([5, 0, 5, 0, 0, 1, 0, 0, 0, 0]);
+    const bound = (answer[10]! << 8) | answer[11]!;
+    const udp = await bindUdp();
+    const heard: Buffer[] = [];
+    udp.on("message", (bytes) => void heard.push(bytes));
+    return { control, udp, heard, send: (bytes, from = udp) => from.send(bytes, bound, "127.0.0.1") };
+  }
+
+  const datagramTo = (name: string, port: number, data: string | Buffer, fragment = 0) =>
+    Buffer.concat([
+      Buffer.of(0, 0, fragment, 3, name.length),
+      Buffer.from(name),
+      Buffer.of(port >> 8, port & 255),
+      Buffer.from(data),
+    ]);
+
+  test("carries datagrams to an overlay port and back, and nothing of anybody else's", async () => {
+    const { nodes, close } = startLine(2);
+    cleanups.push(close);
+    const [here, there] = [nodes[0]!, nodes[1]!];
+    const ports: number[] = [];
+    there.driver.setPorts([53]);
+    there.driver.onDatagramFlow = (flow, port) => {
+      ports.push(port);
+      flow.onDatagram = (bytes) => void flow.send(Buffer.concat([Buffer.from("echo "), bytes]));
+    };
+    const socks = new SocksProxy({
+      connect: (...target) => here.driver.connect(...target),
+      openFlow: (...target) => here.driver.openFlow(...target),
+      log,
+    });
+    await socks.listen([{ host: "127.0.0.1", port: 0 }]);
+    cleanups.push(() => socks.close(0));
+    const name = printName(there.nac);
+    const { control, heard, send } = await associate(socks.endpoints[0]!.port);
+
+    await until(() => {
+      if (heard.length === 0) send(datagramTo(name, 53, "hello")); // the first ones may be lost before there is a route
+      return heard.length > 0;
+    });
+    expect(heard[0]).toEqual(datagramTo(name, 53, "echo hello"));
+    expect(ports[0]).toBe(53);
+
+    const stranger = await bindUdp();
+    send(datagramTo(name, 53, "stolen"), stranger);
+    send(datagramTo(name, 53, "part", 1));
+    send(datagramTo("example.com", 53, "out"));
+    send(datagramTo(name, 53, Buffer.alloc(1100)));
+    await until(() => Object.keys(socks.refusals).length === 4);
+    expect(socks.refusals).toEqual({ stranger: 1, fragment: 1, notMariana: 1, tooLarge: 1 });
+    expect(heard.map((bytes) => bytes.toString()).join()).not.toContain("stolen");
+
+    control.end();
+    await once(control.resume(), "end");
+    await until(() => (socks as unknown as { associated: Set<unknown> }).associated.size === 0);
+  });
+
+  test("keeps to the port that the client named, ends with its connection and with the proxy", async () => {
+    const flows: DatagramFlow[] = [];
+    const sent: string[] = [];
+    const commands = {
+      sendDatagram: (_flow: number, bytes: Uint8Array) => sent.push(String(bytes)) > 0,
+      closeFlow: () => undefined,
+    };
+    const openFlow = () => {
+      const flow = new DatagramFlow(commands, flows.length);
+      flows.push(flow);
+      return flow;
+    };
+    const socks = new SocksProxy({ connect: () => new StreamWorld().connect(80), openFlow, log });
+    await socks.listen([{ host: "127.0.0.1", port: 0 }]);
+    cleanups.push(() => socks.close(0));
+    const { port } = socks.endpoints[0]!;
+
+    const named = await associate(port, 1);
+    named.send(datagramTo(NAME, 53, "from another port"));
+    await until(() => socks.refusals.stranger === 1);
+
+    const many = await associate(port);
+    for (let i = 1; i <= 70; i += 1) many.send(datagramTo(NAME, i, "x"));
+    await until(() => socks.refusals.busy === 6); // 64 targets, and no more
+    expect(flows).toHaveLength(64);
+    many.control.destroy();
+    await until(() => flows.every((flow) => flow.isClosed));
+
+    await socks.close(5_000);
+    await until(() => named.control.readableEnded || named.control.resume().destroyed);
+  });
+
+  test("is refused where there are no datagrams", async () => {
+    const site = await buildSocks();
+    expect(await say(site, GREETING, connectTo(NAME, 80, 3))).toEqual([5, 0, 5, 7, 0, 1, 0, 0, 0, 0, 0, 0]);
   });
 });
 
