@@ -11,6 +11,8 @@ const RESERVE_BYTES = 64 * 1024 * 1024;
 /** Free space is asked for after so many bytes, and whenever `checkSpace` is called. */
 const SPACE_CHECK_BYTES = 8 * 1024 * 1024;
 const SPARES_MAX = 8;
+/** A disk that hangs holds up no stop for longer. */
+const DRAIN_MS = 5_000;
 
 interface Pending {
   readonly block: Buffer;
@@ -36,6 +38,7 @@ export class JournalFile {
   private isWriting = false;
   private isOpen = true;
   private whenIdle: (() => void) | undefined;
+  private closing: Promise<void> | undefined;
 
   private constructor(path: string, fd: number, reserveBytes: number) {
     this.path = path;
@@ -85,16 +88,10 @@ export class JournalFile {
     });
   }
 
-  /** Fulfilled when everything is written and the file is closed, or when that failed. */
-  async close(): Promise<void> {
-    if (this.queue.length > 0) {
-      await new Promise<void>((resolve) => {
-        this.whenIdle = resolve;
-      });
-    }
-    if (!this.isOpen) return;
-    this.isOpen = false;
-    await promisify(close)(this.fd).catch(() => undefined);
+  /** Fulfilled when everything is written and the file is closed, when that failed, or when it takes too long. */
+  close(): Promise<void> {
+    this.closing ??= this.drain();
+    return this.closing;
   }
 
   /** Writes what waits before it returns: the process is about to end. */
@@ -117,6 +114,18 @@ export class JournalFile {
     } catch {
       // Somebody was faster.
     }
+  }
+
+  private async drain(): Promise<void> {
+    if (this.queue.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.whenIdle = resolve;
+        setTimeout(resolve, DRAIN_MS).unref();
+      });
+    }
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    if (this.queue.length === 0) await promisify(close)(this.fd).catch(() => undefined);
   }
 
   private writeNext(): void {

@@ -24,6 +24,9 @@ const FLUSH_MS = 1000;
 /** Before the bytes of a value stands their length. */
 const LENGTH_BYTES = 4;
 
+export type StackMaker = (nowUs: number, config: StackConfig, ports: StackPorts) => Stack;
+const makeStack: StackMaker = (nowUs, config, ports) => new Stack(nowUs, config, ports);
+
 /**
  * Records a stack while it works: what goes in before it goes in, what it draws, and a hash over what comes out.
  *
@@ -65,14 +68,14 @@ export class Journal {
   }
 
   /** Makes a stack, to be called once; every input goes through what it answers. */
-  record(nowUs: number, config: StackConfig, ports: StackPorts): StackSurface {
+  record(nowUs: number, config: StackConfig, ports: StackPorts, make: StackMaker = makeStack): StackSurface {
     this.isRecording = true;
     this.write(() => {
       this.out.u8(RecordKind.begin);
       encodeValue(this.out, { suite: ports.suite.name, nowUs, config });
     });
     this.isInside = true;
-    const stack = new Stack(nowUs, config, this.portsBeside(ports));
+    const stack = make(nowUs, config, this.portsBeside(ports));
     this.endInput(stack, undefined);
     this.flush();
     this.file.checkSpace();

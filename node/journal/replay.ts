@@ -13,8 +13,7 @@ import { JournalReader } from "./journal-reader.js";
 import { Transcript, thrown } from "./transcript.js";
 import { decodeValue } from "./value.js";
 
-export const REPLAY_SUITES = ["native", "noble"] as const;
-export type ReplaySuite = (typeof REPLAY_SUITES)[number];
+export type ReplaySuite = "native" | "noble";
 
 export interface Replay {
   /** Calls of the stack that were repeated. */

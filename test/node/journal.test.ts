@@ -21,7 +21,9 @@ import { SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { PacketType } from "../../core/wire/flight.js";
 import { createNativeSuite } from "../../node/crypto/native-suite.js";
+import { Failure } from "../../node/failure.js";
 import { FILE_HEADER_BYTES, VERSION } from "../../node/journal/format.js";
+import type { StackSurface } from "../../node/journal/inputs.js";
 import { Journal } from "../../node/journal/journal.js";
 import { type Replay, replayJournal } from "../../node/journal/replay.js";
 import { Scribe } from "../../node/journal/scribe.js";
@@ -98,17 +100,71 @@ describe("what is recorded", () => {
     const node = told.node("ada");
     const sent = told.seen.filter((datagram) => datagram.from === "ada").length;
     const delivered = [...node.received.values()].reduce((sum, parts) => sum + parts.length, 0);
-    expect(replayJournal(ada).outputs).toBe(sent + delivered + node.events.length + node.epochs.length);
+    const others = node.datagrams.length + node.events.length + node.epochs.length;
+    expect(node.datagrams.length).toBeGreaterThan(0);
+    expect(replayJournal(ada).outputs).toBe(sent + delivered + others);
   });
 
   test("a network that is recorded does nothing that it would not do otherwise", () => {
-    const plain = tellStory("journal", {});
-    const fingerprint = (world: StackWorld) => {
-      const hash = createHash("sha256");
-      for (const { from, to, atUs, bytes } of world.seen) hash.update(`${from}>${to}@${atUs} `).update(bytes);
-      return [world.seen.length, hash.digest("hex"), ...[...world.nodes.values()].map((node) => node.stack.digest())];
+    expect(fingerprint(told)).toEqual(fingerprint(tellStory("journal", {})));
+  });
+
+  test("what stands around a datagram, and what becomes of its buffer later, is no input", () => {
+    const spoil = (stack: StackSurface): Partial<StackSurface> => ({
+      handleDatagram: (nowUs, path, bytes, at, length) => {
+        const buffer = new Uint8Array(length + 100).fill(0x5a);
+        buffer.set(bytes.subarray(at, at + length), 33);
+        const deadlineUs = stack.handleDatagram(nowUs, path, buffer, 33, length);
+        buffer.fill(0xa5);
+        return deadlineUs;
+      },
+      write: (nowUs, stream, bytes) => {
+        const copy = bytes.slice();
+        const taken = stack.write(nowUs, stream, copy);
+        copy.fill(0xa5);
+        return taken;
+      },
+      sendDatagram: (nowUs, flow, bytes) => {
+        const copy = bytes.slice();
+        const isTaken = stack.sendDatagram(nowUs, flow, copy);
+        copy.fill(0xa5);
+        return isTaken;
+      },
+    });
+    const around = (stack: StackSurface): StackSurface => {
+      const spoiled = spoil(stack);
+      const get = (_: object, name: keyof StackSurface): unknown => {
+        const value = spoiled[name] ?? stack[name];
+        return typeof value === "function" ? value.bind(stack) : value;
+      };
+      return new Proxy(stack, { get: get as ProxyHandler<StackSurface>["get"] & object });
     };
-    expect(fingerprint(told)).toEqual(fingerprint(plain));
+    expect(fingerprint(tellStory("journal", {}, { around }))).toEqual(fingerprint(told));
+  });
+
+  test("a former identity whose keys are erased when its time is over replays as it was", async () => {
+    const file = newFile();
+    const journal = Journal.create(file, log);
+    const world = new StackWorld({
+      seed: "former",
+      makeStack: (make, _name, nowUs, config, ports) =>
+        config.former?.length === 1 ? journal.record(nowUs, config, ports, make) : make(nowUs, config, ports),
+    });
+    world.line("ada", "bob");
+    world.run(3 * SECOND_US);
+    const bob = world.node("bob");
+    world.rotate("bob", ["ada"], 20 * SECOND_US);
+    bob.onEvent = (event) => {
+      if (event.kind !== "formerWithdrawn") return;
+      for (const { identity } of bob.former) {
+        identity.kem.secretKey.fill(0);
+        identity.signature.secretKey.fill(0);
+      }
+    };
+    world.run(60 * SECOND_US);
+    expect(bob.events.map(({ kind }) => kind)).toContain("formerWithdrawn");
+    await journal.close();
+    expect(replayJournal(file)).toMatchObject({ firstDifference: null, truncated: false });
   });
 
   test("only its owner can read it", () => {
@@ -129,7 +185,7 @@ describe("what is recorded", () => {
   test("a large write keeps what was taken, and a full buffer answers as it did", async () => {
     const file = newFile();
     const journal = Journal.create(file, log);
-    tellStory("large", { ada: journal }, 600_000);
+    tellStory("large", { ada: journal }, { questionBytes: 600_000 });
     await journal.close();
     expect(replayJournal(file)).toMatchObject({ firstDifference: null, truncated: false });
     const written = readPlaces(file).inputs.filter(({ name }) => name === "write");
@@ -218,6 +274,24 @@ describe("a journal that was changed", () => {
     expect(found.length).toBeGreaterThan(8);
     expect(seen.filter((distance) => distance < 0 || distance > 20)).toEqual([]);
     expect(seen.length).toBeGreaterThan((found.length * 3) / 4); // some keys are drawn and never used
+  });
+
+  test("whatever byte is another, the replay ends with a report or with a refusal", () => {
+    const random = randomFrom("any byte");
+    const file = join(folder, "forged.journal");
+    const { length } = readFileSync(ada);
+    const ends = Array.from({ length: 40 }, (_, index) => {
+      const anywhere = FILE_HEADER_BYTES + random.below(length - FILE_HEADER_BYTES);
+      const betweenValues = random.pick(recorded.inputs).places[0]!.at - 1 - random.below(5); // kinds, counts, results
+      forge(ada, file, index % 2 === 0 ? anywhere : betweenValues, 1 << random.below(8));
+      try {
+        return replayJournal(file).firstDifference === null ? "same" : "different";
+      } catch (error) {
+        if (error instanceof Failure) return "refused";
+        throw error;
+      }
+    });
+    expect(ends).toEqual(expect.arrayContaining(["different", "refused"]));
   });
 
   test("another moment is a difference, at it or soon after", () => {
@@ -367,6 +441,13 @@ describe("plain data", () => {
     expect(() => encodeValue(new Scribe(), { inside: [value] })).toThrow(/a journal cannot keep a/);
   });
 });
+
+/** All that was sent, and the state in which everybody ended. */
+function fingerprint(world: StackWorld): unknown[] {
+  const hash = createHash("sha256");
+  for (const { from, to, atUs, bytes } of world.seen) hash.update(`${from}>${to}@${atUs} `).update(bytes);
+  return [world.seen.length, hash.digest("hex"), ...[...world.nodes.values()].map((node) => node.stack.digest())];
+}
 
 /** What is read back of `value`, through a file as a reader sees it. */
 function decodeFrom(value: unknown): unknown {

@@ -1,27 +1,27 @@
 /** Journals for tests: worlds in which some nodes are recorded, and a look into what was written. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { Stack } from "../../core/stack/stack.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
 import { BLOCK_HEADER_BYTES, FILE_HEADER_BYTES, RecordKind, sealBlock } from "../../node/journal/format.js";
-import { type InputName, inputNamed } from "../../node/journal/inputs.js";
+import { type InputName, inputNamed, type StackSurface } from "../../node/journal/inputs.js";
 import type { Journal } from "../../node/journal/journal.js";
 import { JournalReader } from "../../node/journal/journal-reader.js";
 import { decodeValue } from "../../node/journal/value.js";
 import { StackWorld, type WorldNode } from "./stack-world.js";
 
 /**
- * ada asks cyd through bob, over cables that lose: pings, a stream each way, a goodbye. The same for one seed, whoever is
- * recorded.
+ * ada asks cyd through bob, over cables that lose: a ping, a stream, datagrams, a goodbye. The same for one seed, whatever
+ * is around the stacks.
  */
 export function tellStory(
   seed: string,
   journals: Readonly<Record<string, Journal>>,
-  questionBytes = 60_000,
+  options: { questionBytes?: number; around?: (stack: StackSurface) => StackSurface } = {},
 ): StackWorld {
+  const { questionBytes = 60_000, around = (stack) => stack } = options;
   const world = new StackWorld({
     seed,
-    makeStack: (name, nowUs, config, ports) =>
-      journals[name]?.record(nowUs, config, ports) ?? new Stack(nowUs, config, ports),
+    makeStack: (make, name, nowUs, config, ports) =>
+      around(journals[name]?.record(nowUs, config, ports, make) ?? make(nowUs, config, ports)),
   });
   world.isRecording = true;
   const cable = { delayUs: 5 * MILLISECOND_US, jitterUs: 3 * MILLISECOND_US, loss: 0.03 };
@@ -32,9 +32,15 @@ export function tellStory(
   ada.stack.ping(world.nowUs, cyd.nac, 1);
   echo(world, cyd);
   const stream = ask(world, ada, cyd, world.random.bytes(questionBytes));
+  const flow = ada.stack.openFlow(world.nowUs, cyd.nac, 53);
+  ada.stack.sendDatagram(world.nowUs, flow, world.random.bytes(900));
+  ada.stack.handleLoad(world.nowUs, { queueDelayUs: 1500, busy: 17 });
   const isAnswered = () => ada.events.some((event) => event.kind === "streamFinished" && event.stream === stream);
   if (!world.run(60 * SECOND_US, isAnswered)) throw new Error("the question was never answered");
   world.run(3 * SECOND_US);
+  for (const { flow } of cyd.datagrams) cyd.stack.sendDatagram(world.nowUs, flow, world.random.bytes(100));
+  world.run(SECOND_US);
+  ada.stack.closeFlow(world.nowUs, flow);
   for (const node of world.nodes.values()) node.stack.shutdown(world.nowUs);
   return world;
 }
@@ -117,11 +123,11 @@ export function readPlaces(path: string): Recorded {
 /** A copy of `from` in which the byte at `at` is another, and all checksums are right. */
 export function forge(from: string, to: string, at: number, mask = 1): void {
   const file = readFileSync(from);
-  file[at] = file[at]! ^ mask;
-  for (let block = FILE_HEADER_BYTES, number = 0; block < file.length; number += 1) {
-    const length = BLOCK_HEADER_BYTES + file.readUInt32LE(block);
-    sealBlock(file.subarray(block, block + length), number);
-    block += length;
+  const blocks: Buffer[] = [];
+  for (let start = FILE_HEADER_BYTES; start < file.length; start += blocks.at(-1)!.length) {
+    blocks.push(file.subarray(start, start + BLOCK_HEADER_BYTES + file.readUInt32LE(start)));
   }
+  file[at] = file[at]! ^ mask;
+  blocks.forEach(sealBlock);
   writeFileSync(to, file);
 }

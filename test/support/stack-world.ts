@@ -11,13 +11,14 @@ import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { CryptoSuite, KemKeys } from "../../core/crypto/suite.js";
 import type { SessionLimits } from "../../core/session/limits.js";
 import type { Links } from "../../core/stack/links.js";
-import type { FormerIdentity, StackConfig, StackEvent, StackPorts } from "../../core/stack/ports.js";
+import type { FormerIdentity, StackEvent } from "../../core/stack/ports.js";
 import { Stack } from "../../core/stack/stack.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { RECORD_HEADER_BYTES } from "../../core/wire/record.js";
 import { createNativeSuite } from "../../node/crypto/native-suite.js";
 import type { StackSurface } from "../../node/journal/inputs.js";
+import type { StackMaker } from "../../node/journal/journal.js";
 import { type Random, randomFrom } from "./random.js";
 
 /** What a cable does to datagrams, each way. Shares are out of 1. */
@@ -88,6 +89,8 @@ export class WorldNode {
   isHungry = true;
   isAlive = true;
   stack: StackSurface;
+  /** The same without what a test has put around it. */
+  private core!: Stack;
   /** Answers what arrives on a stream that a peer opened; called between inputs. */
   onEvent: (event: StackEvent) => void = () => undefined;
   readonly consumed: { stream: number; bytes: number }[] = [];
@@ -114,7 +117,7 @@ export class WorldNode {
    * left behind, which no status tells.
    */
   get inside(): StackInside {
-    return this.stack as unknown as StackInside;
+    return this.core as unknown as StackInside;
   }
 
   /** The number of the link to `name`. */
@@ -135,6 +138,10 @@ export class WorldNode {
     const { world } = this;
     const random = world.random;
     this.stack = world.makeStack(
+      (...given) => {
+        this.core = new Stack(...given);
+        return this.core;
+      },
       this.name,
       world.nowUs,
       {
@@ -209,7 +216,7 @@ export class StackWorld {
   /** What the cables carry, beside what chance and cuts take. */
   carries: (from: string, to: string, bytes: Uint8Array) => boolean = () => true;
   /** Makes the stack of a node that boots; a test may record it. */
-  readonly makeStack: (name: string, nowUs: number, config: StackConfig, ports: StackPorts) => StackSurface;
+  readonly makeStack: (make: StackMaker, name: string, ...given: Parameters<StackMaker>) => StackSurface;
   private readonly flying: Flying[] = [];
   private order = 0;
 
@@ -235,7 +242,7 @@ export class StackWorld {
     this.sessionLimits = options.sessionLimits;
     this.onSeal = options.onSeal;
     this.onPlaintext = options.onPlaintext;
-    this.makeStack = options.makeStack ?? ((_name, nowUs, config, ports) => new Stack(nowUs, config, ports));
+    this.makeStack = options.makeStack ?? ((make, _name, ...given) => make(...given));
   }
 
   node(name: string): WorldNode {
