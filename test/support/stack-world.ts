@@ -9,6 +9,7 @@ import {
 } from "../../core/crypto/identity.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { CryptoSuite, KemKeys } from "../../core/crypto/suite.js";
+import type { TableCounts } from "../../core/routing/table-search.js";
 import type { SessionLimits } from "../../core/session/limits.js";
 import type { Links } from "../../core/stack/links.js";
 import type { FormerIdentity, StackEvent } from "../../core/stack/ports.js";
@@ -61,7 +62,7 @@ export interface StackInside {
     readonly index: { readonly size: number };
   };
   readonly plane: {
-    readonly routing: { nextHop(destination: number): number };
+    readonly routing: { nextHop(destination: number): number; readonly tables: TableCounts };
     readonly timed: readonly (object | undefined)[];
   };
   readonly ports: { readonly dictionary: NacDictionary };
@@ -193,9 +194,10 @@ function watched(suite: CryptoSuite, node: string, { onSeal, onPlaintext }: Stac
     ...suite,
     aead: (key) => {
       const aead = suite.aead(key);
+      const name = Buffer.from(key).toString("hex"); // the key itself may be erased any time
       return {
         seal: (nonce, associated, data, at, length) => {
-          if (associated.length === RECORD_HEADER_BYTES) onSeal?.(node, data.slice(at, at + length));
+          if (associated.length === RECORD_HEADER_BYTES) onSeal?.(node, data.slice(at, at + length), name);
           onPlaintext?.(node, data.subarray(at, at + length), associated.length);
           aead.seal(nonce, associated, data, at, length);
         },
@@ -221,8 +223,10 @@ export class StackWorld {
   private order = 0;
 
   readonly sessionLimits: Partial<SessionLimits> | undefined;
+  /** Somebody claims a router id that is not his, so that digests of tables need not agree. */
+  hasLiar = false;
   /** Told of every plaintext that a node seals under traffic keys: what its neighbour or its peer will read. */
-  readonly onSeal: ((node: string, plaintext: Uint8Array) => void) | undefined;
+  readonly onSeal: ((node: string, plaintext: Uint8Array, key: string) => void) | undefined;
   /** Told of everything that a node is about to seal, and may change it: `plaintext` is not a copy. */
   readonly onPlaintext: ((node: string, plaintext: Uint8Array, associatedBytes: number) => void) | undefined;
 
@@ -232,7 +236,7 @@ export class StackWorld {
       suite?: "noble" | "native" | CryptoSuite;
       makeStack?: StackWorld["makeStack"];
       sessionLimits?: Partial<SessionLimits>;
-      onSeal?: (node: string, plaintext: Uint8Array) => void;
+      onSeal?: (node: string, plaintext: Uint8Array, key: string) => void;
       onPlaintext?: (node: string, plaintext: Uint8Array, associatedBytes: number) => void;
     } = {},
   ) {
@@ -407,6 +411,9 @@ export class StackWorld {
   /** What a shell does between inputs: gives back credit, tells the application. */
   private settle(): void {
     for (const node of this.nodes.values()) {
+      const { searches, miscounts } = node.inside.plane.routing.tables;
+      if (!this.hasLiar && searches + miscounts > 0)
+        throw new Error(`${node.name} doubts a table of routes that nobody made wrong`);
       while (node.isAlive && (node.consumed.length > 0 || node.pending.length > 0)) {
         const taken = node.consumed.splice(0);
         for (const { stream, bytes } of taken) node.stack.consume(this.nowUs, stream, bytes);

@@ -124,6 +124,7 @@ function liar(seed: string): { world: StackWorld; ada: WorldNode; bob: WorldNode
     WorldNode,
     WorldNode,
   ];
+  world.hasLiar = true;
   inside(mallory).routerId = inside(bob).routerId.slice();
   return { world, ada, bob, mallory };
 }
@@ -179,6 +180,7 @@ test("a liar in the middle, who tells each of two neighbours that it is the othe
     const indexes = { ada: indexAt("ada"), bob: indexAt("bob") };
     world.isRecording = false;
     // On the link to ada it is bob, on the link to bob it is ada.
+    world.hasLiar = true;
     const links = inside(mallory);
     const names = { ada: inside(bob).routerId.slice(), bob: inside(ada).routerId.slice() };
     const proofs: { ada?: Uint8Array; bob?: Uint8Array } = {};

@@ -17,6 +17,7 @@ import {
 } from "../../core/wire/network-header.js";
 import { RECORD_HEADER_BYTES } from "../../core/wire/record.js";
 import { encodeUnknown, UNKNOWN_BYTES } from "../../core/wire/unknown.js";
+import { Eavesdropper } from "../support/eavesdropper.js";
 import { StackWorld, type WorldNode } from "../support/stack-world.js";
 
 const END_PARAMS = { creditKiB: 64, streamsMax: 4, flags: 0 };
@@ -529,10 +530,11 @@ test("the client NAC is announced at the first request and withdrawn ten minutes
 
 test("no message and no session of a node names both its NACs", () => {
   const plaintexts: Uint8Array[] = [];
+  const ear = new Eavesdropper();
   const world = new StackWorld({
     seed: "two",
-    onSeal: (node, plaintext) => {
-      if (node === "ada") plaintexts.push(plaintext);
+    onSeal: (node, plaintext, key) => {
+      if (node === "ada") plaintexts.push(ear.unfold(plaintext, key));
     },
   });
   world.line("ada", "bob", "cyd");

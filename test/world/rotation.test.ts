@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { Identity } from "../../core/crypto/identity.js";
 import type { StackEvent } from "../../core/stack/ports.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
+import { Eavesdropper } from "../support/eavesdropper.js";
 import { StackWorld, type WorldNode } from "../support/stack-world.js";
 
 const HOUR_US = 3600 * SECOND_US;
@@ -155,9 +156,10 @@ test("when somebody speaks of the former NAC in a newer epoch, it is outbid and 
 
 test("no message names two of the NACs of a node that has rotated, not when they come nor when one goes", () => {
   const plaintexts: Uint8Array[] = [];
+  const ear = new Eavesdropper();
   const { world, former, cyd } = rotated(60 * SECOND_US, {
-    onSeal: (node, plaintext) => {
-      if (node === "cyd") plaintexts.push(plaintext);
+    onSeal: (node, plaintext, key) => {
+      if (node === "cyd") plaintexts.push(ear.unfold(plaintext, key));
     },
   });
   open(world, former.nac);
@@ -183,9 +185,10 @@ test("no message names two of the NACs of a node that has rotated, not when they
 
 test("a NAC that is taken back in the moment in which another is announced leaves in a message of its own", () => {
   const plaintexts: Uint8Array[] = [];
+  const ear = new Eavesdropper();
   const { world, former, cyd } = rotated(30 * SECOND_US, {
-    onSeal: (node, plaintext) => {
-      if (node === "cyd") plaintexts.push(plaintext);
+    onSeal: (node, plaintext, key) => {
+      if (node === "cyd") plaintexts.push(ear.unfold(plaintext, key));
     },
   });
   plaintexts.length = 0;
