@@ -43,6 +43,8 @@ export class Hosting {
   private readonly log: Log;
   private readonly streamsMax: number;
   private readonly streams = new OpenStreams<HostedStream>();
+  /** The overlay port of each stream that is open. */
+  private readonly portOf = new Map<HostedStream, number>();
   private readonly movements = new Map<HostedStream, Movement>();
   private current: readonly HostedPort[];
 
@@ -60,9 +62,11 @@ export class Hosting {
     return this.current.map((host) => host.port);
   }
 
-  /** Streams that are already open keep the target they have. */
+  /** Streams keep the target that they have; those of a port that is hosted no more are broken. */
   setHosts(hosts: readonly HostedPort[]): void {
     this.current = hosts;
+    const ports = new Set(this.ports);
+    for (const [stream, port] of [...this.portOf]) if (!ports.has(port)) breakStream(stream);
   }
 
   /** Decides what becomes of a stream that came in for `port`. */
@@ -80,6 +84,7 @@ export class Hosting {
       return;
     }
     this.streams.add(stream);
+    this.portOf.set(stream, port);
     this.counts.open = this.streams.size;
     this.dial(stream, target);
   }
@@ -142,6 +147,7 @@ export class Hosting {
 
   private forget(stream: HostedStream): void {
     this.streams.delete(stream);
+    this.portOf.delete(stream);
     this.movements.delete(stream);
     this.counts.open = this.streams.size;
   }

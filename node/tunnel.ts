@@ -21,10 +21,10 @@ export function joinStreams(a: Duplex, b: Duplex, closed: () => void): void {
   watch(b, a);
 }
 
-/** A TCP peer learns of it by RST rather than by the FIN that would say "complete". */
+/** A TCP peer learns of it by RST rather than by the FIN that would say "complete"; a unix socket knows no RST. */
 export function breakStream(stream: Duplex, cause?: Error): void {
   if (stream.destroyed) return;
-  if (stream instanceof Socket && !stream.connecting) stream.resetAndDestroy();
+  if (stream instanceof Socket && stream.remoteAddress !== undefined) stream.resetAndDestroy();
   else stream.destroy(cause);
 }
 
