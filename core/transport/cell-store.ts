@@ -4,6 +4,7 @@ import { CELL_FRAMES_BYTES } from "../wire/cell.js";
 const CAPACITY_MIN = 64;
 export const STORE_CELLS_MAX = 8_192;
 const SLAB_BYTES = 1_024;
+const UNSENT = Number.MAX_SAFE_INTEGER;
 /** Times that a peer may ask for one cell: half of all packets lost would take it so far once in 10^75 cells. */
 const ASKED_MAX = 250;
 
@@ -62,8 +63,17 @@ export class CellStore {
     this.handleSent(seq, packet, nowUs);
   }
 
+  /** Cell `seq` is kept back: to the peer it looks lost. */
+  withhold(seq: number, nowUs: number): void {
+    const slot = seq & this.mask;
+    this.firsts[slot] = UNSENT;
+    this.packets[slot] = -1;
+    this.times[slot] = nowUs;
+  }
+
   private handleSent(seq: number, packet: number, nowUs: number): void {
     const slot = seq & this.mask;
+    if (this.firsts[slot] === UNSENT) this.firsts[slot] = packet;
     this.packets[slot] = packet;
     this.times[slot] = nowUs;
     if (this.repairing[slot] === 1) {
@@ -86,7 +96,7 @@ export class CellStore {
     return this.packets[seq & this.mask]!;
   }
 
-  /** The packet that first carried cell `seq`. Later cells have later ones. */
+  /** The packet that first carried cell `seq`: later cells have later ones. UNSENT when it was kept back so far. */
   firstPacketOf(seq: number): number {
     return this.firsts[seq & this.mask]!;
   }

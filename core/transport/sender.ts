@@ -26,6 +26,8 @@ const PUSH_SLACK_US = 10 * MILLISECOND_US;
 /** From this loss on, per mille, the last cell of a burst is sent twice. */
 const TAIL_LOSS = 10;
 const TAIL_MIN_US = 2 * MILLISECOND_US;
+/** One in so many new cells is kept back until the peer misses it, at random, where many are on their way. */
+const WITHHELD_MEAN = 512;
 /** Below this window a report is asked for whenever the window is used up, so that it never waits for a timer. */
 const PUSH_WINDOW_CELLS = 64;
 
@@ -41,6 +43,7 @@ export class Sender {
   /** Cells sent of either kind. */
   allSent = 0;
   private readonly rtt: Rtt;
+  private readonly random32: () => number;
   private readonly history = new PacketHistory();
   private readonly pacer = new Pacer();
   /** Cells sent under the window: reliable ones and datagrams. */
@@ -62,6 +65,11 @@ export class Sender {
   private isBurstOver = false;
   /** When the last cell of a burst is sent a second time. */
   private tailDueUs: number = NEVER;
+  private untilWithheld: number;
+  /** The cell that is kept back; 0 when none is, or when the peer can have it. */
+  private withheld = 0;
+  /** Copies of cells that were listed as missing. */
+  private lostTotal = 0;
   /** Total that the newest report told. */
   private reportedTotal = 0;
   private listUs = 0;
@@ -72,8 +80,10 @@ export class Sender {
   /** Lists that were never looked through, because newer ones came too soon. */
   listsIgnored = 0;
 
-  constructor(rtt: Rtt) {
+  constructor(rtt: Rtt, random32: () => number) {
     this.rtt = rtt;
+    this.random32 = random32;
+    this.untilWithheld = 1 + (random32() % (2 * WITHHELD_MEAN));
     this.rate = new RateControl(rtt);
   }
 
@@ -127,6 +137,20 @@ export class Sender {
     this.watchTail(nowUs, isLast);
   }
 
+  /**
+   * Is the new cell `seq` to be kept back? A receiver that hides its losses claims it too, and shows itself. To an honest
+   * one it is a cell lost. Asked when another cell follows at once.
+   */
+  withholds(nowUs: number, seq: number): boolean {
+    if (this.withheld !== 0 || this.rate.windowCells(nowUs) < PUSH_WINDOW_CELLS) return false;
+    this.untilWithheld -= 1;
+    if (this.untilWithheld > 0) return false;
+    this.untilWithheld = 1 + (this.random32() % (2 * WITHHELD_MEAN));
+    this.withheld = seq;
+    this.store.withhold(seq, nowUs);
+    return true;
+  }
+
   handleSentProbe(nowUs: number, packet: number, seq: number): void {
     if (seq === this.probeOldest) this.probeOldest = 0;
     else this.probeNewest = 0;
@@ -165,6 +189,7 @@ export class Sender {
     this.probeNewest = 0;
     this.probeOldest = 0;
     if (feedback.floor > store.floor) store.release(feedback.floor);
+    if (feedback.floor > this.withheld) this.withheld = 0;
     const isFresh = feedback.newestPacket > this.newestReported && this.handleNewest(nowUs, feedback);
     if (store.isEmpty || store.packetOf(store.next - 1) <= this.newestReported) this.tailDueUs = NEVER;
     if (feedback.newestPacket === this.newestReported) this.handleList(nowUs, feedback);
@@ -218,6 +243,7 @@ export class Sender {
 
   digest(into: Digest): void {
     this.store.digest(into);
+    into.number(this.untilWithheld).number(this.withheld).number(this.lostTotal);
     this.rate.digest(into);
     this.pacer.digest(into);
     this.history.digest(into);
@@ -285,8 +311,11 @@ export class Sender {
     const { newestPacket, floor, receivedTotal, rangeCount, ranges } = feedback;
     if (history.isUnsent(newestPacket) || floor > store.next) return false;
     if (floor > store.floor && store.firstPacketOf(floor - 1) > newestPacket) return false;
+    const { withheld } = this;
+    if (withheld !== 0 && floor > withheld && store.firstPacketOf(withheld) > newestPacket) return false;
     if (rangeCount > 0) {
-      const end = ranges[rangeCount * 2 - 2]! + ranges[rangeCount * 2 - 1]!;
+      let end = ranges[rangeCount * 2 - 2]! + ranges[rangeCount * 2 - 1]!;
+      if (end === withheld) end += 1; // what is missing there is not ripe yet, but what follows it has come
       if (end >= store.next || (end >= store.floor && store.firstPacketOf(end) > newestPacket)) return false;
     }
     const slot = history.find(newestPacket);
@@ -317,7 +346,7 @@ export class Sender {
       rttUs,
       passed,
       all,
-      feedback.receivedTotal,
+      Math.min(feedback.receivedTotal, all - this.lostTotal), // what it lists it cannot have received
     );
     return true;
   }
@@ -344,6 +373,7 @@ export class Sender {
       for (let seq = Math.max(start, store.floor); seq < end; seq += 1) {
         if (!this.isLost(nowUs, seq, feedback.newestPacket, rtt.smoothedUs)) continue;
         if (!store.markRepair(seq)) this.isAbused = true;
+        if (seq !== this.withheld) this.lostTotal += 1;
       }
     }
   }

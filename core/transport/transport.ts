@@ -102,7 +102,7 @@ export class Transport {
     this.events = events;
     this.untilSkip = 1 + (config.random32() % (2 * SKIP_MEAN));
     this.rtt = new Rtt(config.rttUs);
-    this.sender = new Sender(this.rtt);
+    this.sender = new Sender(this.rtt, config.random32);
     this.receiver = new Receiver(this.rtt);
   }
 
@@ -131,6 +131,7 @@ export class Transport {
       repairedCells: this.sender.repaired,
       receivedCells: this.receiver.receivedTotal,
       feedbackSent: this.receiver.feedbackSent,
+      listsIgnored: this.sender.listsIgnored,
       datagramsWaiting: this.datagrams.length,
       datagramsDropped: this.datagrams.dropped,
     };
@@ -376,15 +377,17 @@ export class Transport {
       sender.handleRepaired(nowUs, packet, repair, isLast);
       return true;
     }
-    this.frames.offset = 0;
-    user.fillCell(nowUs, this.rtt.smoothedUs, this.frames);
-    if (this.frames.offset === 0 || !this.isOpen) return false;
-    const isPush = sender.needsPush(nowUs, !user.isReady);
-    this.frames.bytes.fill(0, this.frames.offset);
-    const seq = sender.store.push(this.frames.bytes);
-    this.writeCell(out, at, true, isPush, seq);
-    sender.handleSentNew(nowUs, packet, seq, !user.isReady);
-    return true;
+    for (;;) {
+      this.frames.offset = 0;
+      user.fillCell(nowUs, this.rtt.smoothedUs, this.frames);
+      if (this.frames.offset === 0 || !this.isOpen) return false;
+      this.frames.bytes.fill(0, this.frames.offset);
+      const seq = sender.store.push(this.frames.bytes);
+      if (user.isReady && sender.takesNew && sender.withholds(nowUs, seq)) continue;
+      this.writeCell(out, at, true, sender.needsPush(nowUs, !user.isReady), seq);
+      sender.handleSentNew(nowUs, packet, seq, !user.isReady);
+      return true;
+    }
   }
 
   private writeAgain(out: Uint8Array, at: number, seq: number, isPush: boolean): void {
@@ -457,6 +460,8 @@ export interface TransportStatus {
   readonly repairedCells: number;
   readonly receivedCells: number;
   readonly feedbackSent: number;
+  /** Lists of missing cells that came too soon after others. */
+  readonly listsIgnored: number;
   readonly datagramsWaiting: number;
   /** Those that made room for newer ones before they could leave. */
   readonly datagramsDropped: number;
