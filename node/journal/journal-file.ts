@@ -1,4 +1,4 @@
-import { close, closeSync, ftruncateSync, openSync, statfs, unlinkSync, write, writeSync } from "node:fs";
+import { close, closeSync, ftruncateSync, openSync, statfs, unlinkSync, writeSync, writev } from "node:fs";
 import { promisify } from "node:util";
 import { fileFailure } from "../config/file-failure.js";
 import { ExitCode, Failure, messageOf, quote, systemCode } from "../failure.js";
@@ -11,6 +11,8 @@ const RESERVE_BYTES = 64 * 1024 * 1024;
 /** Free space is asked for after so many bytes, and whenever `checkSpace` is called. */
 const SPACE_CHECK_BYTES = 8 * 1024 * 1024;
 const SPARES_MAX = 8;
+/** Of one write. */
+const BATCH_BLOCKS_MAX = 32;
 /** A disk that hangs holds up no stop for longer. */
 const DRAIN_MS = 5_000;
 
@@ -32,7 +34,8 @@ export class JournalFile {
   private readonly spares: Buffer[] = [];
   private pendingBytes = 0;
   private endAt = FILE_HEADER_BYTES;
-  /** All blocks up to here are in the file. */
+  /** Everything up to `writtenAt` is in the file, and all blocks up to `wholeAt`. */
+  private writtenAt = FILE_HEADER_BYTES;
   private wholeAt = FILE_HEADER_BYTES;
   private spaceCheckedAt = 0;
   private isWriting = false;
@@ -128,36 +131,31 @@ export class JournalFile {
     if (this.queue.length === 0) await promisify(close)(this.fd).catch(() => undefined);
   }
 
+  /** Whatever waits goes in one call, and what comes meanwhile in the next. */
   private writeNext(): void {
-    const next = this.queue[0];
-    if (this.isWriting || next === undefined) return;
+    if (this.isWriting || this.queue.length === 0) return;
     this.isWriting = true;
     if (this.endAt - this.spaceCheckedAt > SPACE_CHECK_BYTES) this.checkSpace();
-    this.writeRest(next, 0);
-  }
-
-  private writeRest(pending: Pending, from: number): void {
-    const { block, at } = pending;
-    write(this.fd, block, from, block.length - from, at + from, (error, count) => {
+    const batch = this.queue.slice(0, BATCH_BLOCKS_MAX).map(({ block }) => block);
+    batch[0] = batch[0]!.subarray(this.writtenAt - this.queue[0]!.at);
+    writev(this.fd, batch, this.writtenAt, (error, count) => {
+      this.isWriting = false;
       if (!this.isOpen) this.cut();
-      else if (error !== null) {
-        this.isWriting = false;
-        this.fail(messageOf(error));
-      } else if (from + count < block.length) {
-        this.writeRest(pending, from + count);
-      } else {
-        this.handleWritten(pending);
-      }
+      else if (error !== null) this.fail(messageOf(error));
+      else this.handleWritten(count);
     });
   }
 
-  private handleWritten({ block, at }: Pending): void {
-    this.isWriting = false;
-    this.queue.shift();
-    this.pendingBytes -= block.length;
-    this.wholeAt = at + block.length;
-    const whole = Buffer.from(block.buffer, 0, block.buffer.byteLength);
-    if (this.spares.length < SPARES_MAX) this.spares.push(whole);
+  private handleWritten(count: number): void {
+    this.writtenAt += count;
+    for (let next = this.queue[0]; next !== undefined; next = this.queue[0]) {
+      const { block, at } = next;
+      if (at + block.length > this.writtenAt) break;
+      this.queue.shift();
+      this.pendingBytes -= block.length;
+      this.wholeAt = at + block.length;
+      if (this.spares.length < SPARES_MAX) this.spares.push(Buffer.from(block.buffer));
+    }
     if (this.queue.length > 0) this.writeNext();
     else this.whenIdle?.();
   }
