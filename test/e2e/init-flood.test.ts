@@ -10,7 +10,7 @@ import { buildKeyRequest, verifyKeyResponse } from "../../core/session/key-fetch
 import { LINK_DATAGRAM_BYTES } from "../../core/wire/control-frame.js";
 import { COOKIE_PACKET_BYTES } from "../../core/wire/cookie.js";
 import { createNativeSuite } from "../../node/crypto/native-suite.js";
-import { type DaemonProcess, pinnedEndpoint, startDaemon } from "../../node/demo/daemon-process.js";
+import { DaemonProcess, pinnedEndpoint, startDaemon } from "../../node/demo/daemon-process.js";
 import { systemEntropy } from "../../node/entropy.js";
 import { eventually, NETWORK, removeFolder, stopAll, temporaryFolder } from "../support/daemons.js";
 
@@ -19,6 +19,9 @@ const GOOD = 600;
 const SOCKETS = 40;
 /** Datagrams sent before the other process gets a turn: more at once would only fill its socket buffer. */
 const BURST = 50;
+/** Between bursts: about ten thousand junk INITs a second, and two thousand good ones. */
+const JUNK_PAUSE_MS = 5;
+const GOOD_PAUSE_MS = 25;
 /** The flood takes all of one core; alone it is a few milliseconds. */
 const LINK_MS_MAX = 5_000;
 
@@ -47,14 +50,14 @@ class Strangers {
     return new Strangers(port, sockets);
   }
 
-  /** Floods until `isOver`, at about ten thousand datagrams a second. Answers how many there were. */
-  async flood(make: (number: number) => Uint8Array, isOver: () => boolean): Promise<number> {
+  /** Floods until `isOver`. Answers how many datagrams there were. */
+  async flood(pauseMs: number, make: (number: number) => Uint8Array, isOver: () => boolean): Promise<number> {
     let count = 0;
     for (; !isOver(); count += 1) {
       const bytes = make(count);
       this.sent += bytes.length;
       this.sockets[count % SOCKETS]!.send(bytes, this.port, "127.0.0.1");
-      if (count % BURST === BURST - 1) await sleep(5);
+      if (count % BURST === BURST - 1) await sleep(pauseMs);
     }
     return count;
   }
@@ -113,19 +116,29 @@ function goodInit(): Uint8Array {
  * Under a flood a new neighbour starts and dials the target. Answers how long its link took, from when it was ready, and
  * how many datagrams the flood had.
  */
-async function linkUnder(name: string, make: (number: number) => Uint8Array): Promise<{ ms: number; count: number }> {
+async function linkUnder(
+  name: string,
+  pauseMs: number,
+  make: (number: number) => Uint8Array,
+): Promise<{ ms: number; count: number }> {
   let isOver = false;
   const up = linkUpMs(name).finally(() => {
     isOver = true;
   });
-  const [ms, count] = await Promise.all([up, strangers.flood(make, () => isOver)]);
+  const [ms, count] = await Promise.all([up, strangers.flood(pauseMs, make, () => isOver)]);
   return { ms, count };
 }
 
 async function linkUpMs(name: string): Promise<number> {
   const peer = await pinnedEndpoint(target);
-  const { daemon } = await startDaemon({ ...plan, name, base, peers: [peer] });
+  const daemon = new DaemonProcess({ ...plan, name, base, peers: [peer] });
   neighbours.push(daemon);
+  await eventually(`${name} listens`, () =>
+    daemon.status().then(
+      ({ udp }) => udp.length > 0,
+      () => false,
+    ),
+  );
   const startedAt = performance.now();
   await eventually(`${name} has its link`, async () => (await daemon.peers()).length === 1);
   return performance.now() - startedAt;
@@ -134,7 +147,7 @@ async function linkUpMs(name: string): Promise<number> {
 test("thousands of junk INITs are refused by their mac1 without an answer, and a link comes up meanwhile", async () => {
   const init = goodInit();
   const before = strangers.received;
-  const { ms, count } = await linkUnder("ada", (i) => {
+  const { ms, count } = await linkUnder("ada", JUNK_PAUSE_MS, (i) => {
     const junk = init.slice();
     junk[8 + (i % 1150)]! ^= 1 + (i % 255);
     return junk;
@@ -151,7 +164,7 @@ test("hundreds of good INITs that nobody finishes are met by cookies, and a link
   const inits = Array.from({ length: GOOD }, goodInit);
   const sentBefore = strangers.sent;
   const receivedBefore = strangers.received;
-  const { ms, count } = await linkUnder("bob", (i) => inits[i % GOOD]!);
+  const { ms, count } = await linkUnder("bob", GOOD_PAUSE_MS, (i) => inits[i % GOOD]!);
   await sleep(300); // what is on its way back
 
   expect(ms).toBeLessThan(LINK_MS_MAX);
