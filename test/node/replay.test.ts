@@ -17,7 +17,9 @@ import { eventually, removeFolder, stopAll, temporaryFolder } from "../support/d
 import { forge, readPlaces } from "../support/journals.js";
 import { randomFrom } from "../support/random.js";
 
-const COMMAND = fileURLToPath(new URL("../../dist/node/cli/main.js", import.meta.url));
+/** Built by `tsc -b`: what a user runs. */
+const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
+const COMMAND = join(DIST, "node", "cli", "main.js");
 const NETWORK = "replay";
 /** Both ways, of every link datagram. */
 const LOSS = 0.05;
@@ -248,6 +250,21 @@ test("a file that may not grow ends the journal, and the daemon goes on", async 
   const found = await replayJson(journal);
   expect(found).toMatchObject({ firstDifference: null, truncated: true });
   expect(found.inputs).toBeGreaterThan(1);
+});
+
+test("a process that ends without a word to its journal leaves the last input in it", async () => {
+  const file = join(base, "exit.journal");
+  const program = `
+    import { Journal } from "${DIST}/node/journal/journal.js";
+    import { tellStory } from "${DIST}/test/support/journals.js";
+    const say = () => undefined;
+    tellStory("exit", { ada: Journal.create(${JSON.stringify(file)}, { debug: say, info: say, warn: say, error: say }) });
+    process.exit(7);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: "inherit" });
+  expect(await once(child, "exit")).toEqual([7, null]);
+  const found = await replayJson(file);
+  expect(found).toMatchObject({ firstDifference: null, truncated: true });
+  expect(readPlaces(file).inputs.at(-1)).toMatchObject({ input: found.inputs, name: "shutdown" });
 });
 
 /** What `status` says of the daemon's UDP address. */
