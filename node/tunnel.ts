@@ -49,6 +49,10 @@ export class OpenStreams<S extends Duplex> {
     return this.streams.size;
   }
 
+  [Symbol.iterator](): Iterator<S> {
+    return this.streams.values();
+  }
+
   add(stream: S): void {
     this.streams.add(stream);
   }

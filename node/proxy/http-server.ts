@@ -62,6 +62,7 @@ export class HttpProxy {
   private readonly underWay = new Map<Duplex, Set<UnderWay>>();
   /** Connections on which a request was refused whose end is in doubt: nothing that follows is one. */
   private readonly condemned = new WeakSet<Duplex>();
+  private readonly tunnelled = new WeakSet<Duplex>();
   private bound: Endpoint[] = [];
   private localNames: string[] = [];
   private isDraining = false;
@@ -96,7 +97,7 @@ export class HttpProxy {
   async close(drainMs = 1_000): Promise<void> {
     this.isDraining = true;
     const closed = this.servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    for (const server of this.servers) server.closeIdleConnections();
+    this.closeIdle();
     await Promise.all([this.clients.close(drainMs), this.tunnels.close(drainMs), ...closed]);
     this.kept.destroy();
     this.single.destroy();
@@ -195,6 +196,7 @@ export class HttpProxy {
     res.assignSocket(req.socket);
     res.once("finish", () => {
       res.detachSocket(req.socket);
+      res.emit("close"); // node:http would say so itself on a connection that it keeps
       socket.end();
       linger(socket);
     });
@@ -207,6 +209,7 @@ export class HttpProxy {
       res.detachSocket(req.socket);
       this.forget(socket);
       this.counts.tunnelled += 1;
+      this.tunnelled.add(socket);
       socket.write(head);
       if (first.length > 0) socket.write(first);
       this.tunnels.join(socket, early, stream);
@@ -226,6 +229,7 @@ export class HttpProxy {
       return;
     }
     this.counts.tunnelled += 1;
+    this.tunnelled.add(socket);
     this.tunnels.open(decision, socket, early, {
       accepted: () => void socket.write("HTTP/1.1 200 Connection Established\r\n\r\n"),
       failed: (error) => {
@@ -263,8 +267,15 @@ export class HttpProxy {
       open.delete(one);
       if (open.size === 0) this.forget(socket);
       // What is idle now would be kept for the next request, which will not come.
-      if (this.isDraining) setImmediate(() => this.servers.map((server) => server.closeIdleConnections()));
+      if (this.isDraining) setImmediate(() => this.closeIdle());
     });
+  }
+
+  /** Also those on which nothing was asked yet: browsers open some in advance. */
+  private closeIdle(): void {
+    for (const socket of this.clients) {
+      if (!this.underWay.has(socket) && !this.tunnelled.has(socket) && !socket.writableEnded) socket.destroy();
+    }
   }
 
   private forget(socket: Duplex): void {

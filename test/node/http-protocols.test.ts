@@ -123,7 +123,8 @@ describe("WebSocket", () => {
     await ended(client);
     expect(client.heard).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n[\s\S]*X-Why: closed\r\n[\s\S]*\r\n\r\nno room$/);
     client.destroy();
-    await until(() => site.world.held === 0);
+    const { underWay } = site.proxy as unknown as { underWay: Map<unknown, unknown> };
+    await until(() => site.world.held === 0 && underWay.size === 0);
   });
 
   test("that the node cannot serve gets a page", async () => {
@@ -500,8 +501,12 @@ test("closing ends a kept connection at once, and one under way with its answer"
   slow.end();
   await until(() => site.connections() === 1 && site.world.opened >= 1);
   await new Promise((resolve) => setTimeout(resolve, 50));
+  const silent = dial(site); // browsers open connections in advance
+  await once(silent, "connect");
+  await new Promise((resolve) => setTimeout(resolve, 50));
   const startedMs = performance.now();
   const closed = site.proxy.close(5_000);
+  await ended(silent);
   finish();
   expect(await text(await answerTo(slow))).toBe("later");
   await closed;
