@@ -77,6 +77,11 @@ export class Rekey {
     return this.state.kind === "resting";
   }
 
+  /** True when we send under new keys and nothing came under them yet. */
+  get hasEntered(): boolean {
+    return this.state.kind === "entered";
+  }
+
   /** True when `poll` has a message. */
   get isDue(): boolean {
     return this.due !== undefined;

@@ -13,7 +13,7 @@ import type { SessionContext } from "./context.js";
 import { KeyChain, type PacketKeys, UPDATE_MAX, updateOf } from "./key-chain.js";
 import { LIMITS, type SessionLimits } from "./limits.js";
 import { ReceiveKeys } from "./receive-keys.js";
-import { Rekey, type RekeyMessage, type RekeyTypes } from "./rekey.js";
+import { ANSWER_PATIENCE_US, Rekey, type RekeyMessage, type RekeyTypes } from "./rekey.js";
 import { ReplayWindow } from "./replay-window.js";
 
 /** What `Session.open` answers instead of a length. */
@@ -91,6 +91,8 @@ export class Session {
   private receivedBytes = 0;
   /** When the last packet was opened: a session that nobody uses needs no new keys. */
   private openedUs: number;
+  /** At the initiator, when the answer of the newest round came. */
+  private answeredUs: number;
 
   /** Takes over `keys`: they are erased once the ciphers hold them. */
   constructor(nowUs: number, context: SessionContext, keys: TrafficKeys, ends: SessionEnds) {
@@ -104,6 +106,7 @@ export class Session {
     this.updateAt = Math.min(this.limits.keyUpdatePackets, this.limits.packetsMax);
     this.roundUs = nowUs;
     this.openedUs = nowUs;
+    this.answeredUs = nowUs;
     const toResponder = suite.headerMask(keys.maskToResponder);
     const toInitiator = suite.headerMask(keys.maskToInitiator);
     this.sendMask = ends.initiator ? toResponder : toInitiator;
@@ -145,7 +148,9 @@ export class Session {
       update > UPDATE_MAX - UPDATES_SPARE ||
       receiving.round > ROUND_MAX - ROUNDS_SPARE ||
       this.forged >= limits.forgedMax / 2 ||
-      this.rekey.isOverdue
+      this.rekey.isOverdue ||
+      // It answered, and a minute later still sends under the old keys though it had time to hear us under the new ones.
+      (this.rekey.hasEntered && this.openedUs - this.answeredUs >= ANSWER_PATIENCE_US)
     );
   }
 
@@ -253,8 +258,10 @@ export class Session {
     if (outcome === "known") return true;
     const [send, receive] = this.chainsOf(round + 1, outcome);
     receiving.expect(receive);
-    if (this.initiator) this.sendUnder(send);
-    else this.sendNext = send;
+    if (this.initiator) {
+      this.answeredUs = this.openedUs;
+      this.sendUnder(send);
+    } else this.sendNext = send;
     return true;
   }
 
@@ -274,7 +281,12 @@ export class Session {
   digest(into: Digest): void {
     into.number(this.localIndex).number(this.peerIndex).number(this.sealed).number(this.opened);
     into.number(this.openedCounter).number(this.replays).number(this.forged).number(this.sealedUnder);
-    into.number(this.roundUs).number(this.openedUs).number(this.sentBytes).number(this.receivedBytes);
+    into
+      .number(this.roundUs)
+      .number(this.openedUs)
+      .number(this.answeredUs)
+      .number(this.sentBytes)
+      .number(this.receivedBytes);
     into.number(this.sending === undefined ? -1 : this.sending.id).number(this.sendNext === undefined ? 0 : 1);
     this.receiving?.digest(into);
     this.rekey.digest(into);

@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
 import type { Session } from "../../core/session/session.js";
+import type { EndSession } from "../../core/stack/end-session.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
+import type { Transport } from "../../core/transport/transport.js";
+import { FrameType } from "../../core/wire/cell.js";
 import { createNativeSuite } from "../../node/crypto/native-suite.js";
 import { NonceGuard } from "../support/nonce-guard.js";
 import { StackWorld, type WorldNode } from "../support/stack-world.js";
@@ -8,7 +11,9 @@ import { StackWorld, type WorldNode } from "../support/stack-world.js";
 /** The sessions inside a stack, which no status tells of. */
 interface Sessions {
   readonly links: { readonly links: readonly ({ readonly session: Session } | undefined)[] };
-  readonly ends: { readonly ends: ReadonlySet<{ readonly session: Session }> };
+  readonly ends: {
+    readonly ends: ReadonlySet<Pick<EndSession, "session" | "pump"> & { readonly transport: Transport }>;
+  };
 }
 
 function roundsOfLinks(node: WorldNode): number[] {
@@ -133,6 +138,29 @@ test("a neighbour that takes no part in rounds keeps its link for a while, and t
   world.run(60 * SECOND_US);
   expect(roundsOfLinks(ada)[0]).toBeGreaterThanOrEqual(1);
   expect(ada.stack.status().handshakes.done).toBe(2);
+});
+
+test("an end that offers another round than the next, or answers what nobody asked, loses its session and nothing else", () => {
+  for (const type of [FrameType.rekeyOffer, FrameType.rekeyAnswer]) {
+    const world = new StackWorld({ seed: "rekey-liar" });
+    world.wire("ada", "bob");
+    expect(world.run(5 * SECOND_US, isUp(world, "ada", "bob"))).toBe(true);
+    const [ada, bob] = [world.node("ada"), world.node("bob")];
+    serve(world, bob);
+    const stream = open(world, ada, bob);
+    const [liar, victim] = type === FrameType.rekeyOffer ? [ada, bob] : [bob, ada];
+    const end = [...(liar.stack as unknown as Sessions).ends.ends][0]!;
+    const frame = new Uint8Array(type === FrameType.rekeyOffer ? 803 : 771);
+    frame[0] = type;
+    frame[2] = 2; // no round that is next
+    expect(end.transport.queueFrame(frame)).toBe(true);
+    end.pump(world.nowUs);
+    world.run(SECOND_US);
+    expect(victim.stack.status().drops.protocol).toBe(1);
+    expect(victim.stack.status().sessions).toBe(0);
+    expect(ada.events).toContainEqual({ kind: "streamReset", stream, code: 4 });
+    expect(open(world, ada, bob)).not.toBe(stream);
+  }
 });
 
 test("links take new keys of themselves every two minutes; a session that nobody uses ends without any", () => {
