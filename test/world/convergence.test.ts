@@ -41,6 +41,19 @@ describe("tables become the shortest paths", () => {
     expect(world.wrongRoutes()).toEqual([]);
   });
 
+  test("each NAC crosses a link in full once, and in two bytes from then on", () => {
+    const world = randomGraph("short", 40, 60).run({ untilSettled: true, within: "120s" });
+    const calm = world.entries();
+    const links = 2 * world.cables().length;
+    expect(calm.all - calm.short).toBeLessThanOrEqual(links * world.names().length);
+    expect(calm.short).toBeGreaterThan(calm.all / 3);
+    for (const [i, { a, b }] of world.cables().entries()) world.setCost(a, b, 1 + (i % 4));
+    world.run({ untilSettled: true, within: "120s" });
+    const moved = world.entries();
+    expect(moved.short - calm.short).toBeGreaterThan(0.7 * (moved.all - calm.all));
+    expect(world.wrongRoutes()).toEqual([]);
+  });
+
   test("the same seed gives the same run", () => {
     const run = () => {
       const world = randomGraph("again", 12, 10, { link: { loss: 0.1, reorder: 0.1 } });

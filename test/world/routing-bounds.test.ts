@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { NacDictionary } from "../../core/address/dictionary.js";
+import { Digest } from "../../core/collections/digest.js";
 import { heapAllocator } from "../../core/collections/table-allocator.js";
 import { DESTINATIONS_MAX } from "../../core/routing/decision.js";
 import { Routing } from "../../core/routing/routing.js";
@@ -12,6 +13,7 @@ import { encodeRouteRequest } from "../../core/wire/route-request.js";
 import { decodeRouteStatus, encodeRouteStatus } from "../../core/wire/route-status.js";
 import { ENTRY_RETRACTION, ENTRY_SHORT, encodeRouteEntry, openRoutes, sealRoutes } from "../../core/wire/routes.js";
 import { encodeTableQuery } from "../../core/wire/table-query.js";
+import { randomFrom } from "../support/random.js";
 import { insideOf } from "../support/routing-world.js";
 
 const idOf = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, last);
@@ -244,6 +246,36 @@ describe("the dictionary", () => {
     }
     expect(bench.dictionary.held).toBe(0);
     expect(bench.dictionary.size).toBeLessThanOrEqual(40);
+  });
+
+  test("changes nothing by the numbers that it gives again: the same lessons give the same digests and bytes", () => {
+    const learn = (strangers: number) => {
+      const bench = new Bench().up(0).up(1);
+      const held: number[] = [];
+      for (let i = 0; i < strangers; i += 1) held.push(bench.dictionary.intern(nacOf(500_000 + i)));
+      const random = randomFrom("lessons"); // of the lessons, the same for both
+      const shuffle = randomFrom(`strangers/${strangers}`);
+      const bytes: string[] = [];
+      for (let round = 0; round < 40; round += 1) {
+        const entries = Array.from({ length: 8 }, () => {
+          const nac = nacOf(random.below(60));
+          return random.chance(0.5) ? { nac, metric: random.below(5), epoch: round } : { nac };
+        });
+        bench.teach(random.below(2), entries);
+        if (held.length > 0) bench.dictionary.release(held.splice(shuffle.below(held.length), 1)[0]!);
+        for (const { bytes: all, end } of bench.pass(random.between(1, 30) * SECOND_US)) {
+          bytes.push(Buffer.from(all.subarray(0, end)).toString("hex"));
+        }
+      }
+      const into = new Digest();
+      bench.routing.digest(into);
+      return { digest: into.hex(), bytes, size: bench.dictionary.size };
+    };
+    const plain = learn(0);
+    const crowded = learn(30);
+    expect(plain.size).toBeLessThan(60); // some were forgotten meanwhile, and their numbers given again
+    expect(crowded.size).not.toBe(plain.size);
+    expect({ ...crowded, size: 0 }).toEqual({ ...plain, size: 0 });
   });
 
   test("keeps a number while traffic wants it, and gives it another NAC only afterwards", () => {

@@ -85,7 +85,7 @@ const damages: Record<string, Damage> = {
 };
 
 describe("a lesson that was noted wrongly is repaired within three hellos and a search of less than a kilobyte", () => {
-  test.each(Object.entries(damages))("%s", (what, damage) => {
+  test.each(Object.entries(damages))("%s is found and mended", (what, damage) => {
     for (const seed of ["oak", "elm", "fir"]) {
       const world = randomGraph(`${seed}/${what}`, 16, 16).run({ untilSettled: true, within: "120s" });
       const lesson = quietLesson(
