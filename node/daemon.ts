@@ -271,6 +271,8 @@ export class Daemon {
       rttMs: peer.rttUs > 0 ? peer.rttUs / 1000 : null,
       lossShare: peer.lossPerMille / 1000,
       cost: peer.cost,
+      queueDelayMs: peer.queueDelayMs,
+      busyShare: peer.load / 255,
       upSeconds: Math.floor(peer.upUs / 1_000_000),
     }));
   }
@@ -463,7 +465,8 @@ export class Daemon {
 
   private udpDrops(): Record<string, number> {
     const { sendRing, sendErrors, pathsFull } = this.udp.drops;
-    const counted: Record<string, number> = { udpSendRing: sendRing, udpPathsFull: pathsFull };
+    const { overloads } = this.driver;
+    const counted: Record<string, number> = { overload: overloads, udpSendRing: sendRing, udpPathsFull: pathsFull };
     for (const [code, count] of Object.entries(sendErrors)) counted[`udp${code}`] = count;
     return counted;
   }

@@ -8,13 +8,15 @@
  * So nothing an application does in a callback can enter the stack while it is inside a call. A turn of the event loop
  * handles all datagrams that have arrived, then what has become due.
  */
+import { performance } from "node:perf_hooks";
 import { NacDictionary } from "../core/address/dictionary.js";
 import { heapAllocator } from "../core/collections/table-allocator.js";
 import type { CryptoSuite, Entropy } from "../core/crypto/suite.js";
-import type { PingFailure, StackConfig, StackEvent, StackPorts } from "../core/stack/ports.js";
+import type { Load, PingFailure, StackConfig, StackEvent, StackPorts } from "../core/stack/ports.js";
 import { Stack } from "../core/stack/stack.js";
-import { MILLISECOND_US, NEVER } from "../core/time/instant.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../core/time/instant.js";
 import { traceNothing } from "../core/trace/trace.js";
+import { Backlog } from "./backlog.js";
 import type { Clock } from "./clock.js";
 import { DatagramFlow, type FlowCommands } from "./datagram-flow.js";
 import { systemRandom32 } from "./entropy.js";
@@ -37,6 +39,8 @@ const WAIT_MS_MAX = 2_000_000_000;
 
 /** A deadline nearer than this is waited for by turning the event loop. */
 const SPIN_US = 150;
+/** Of `Load.busy`. */
+const BUSY_MAX = 255;
 
 /** Delivered bytes are copied into these, so that the many cells of a turn become few chunks for the application. */
 const SLAB_BYTES = 32 * 1024;
@@ -104,6 +108,11 @@ export class Driver implements StreamCommands, FlowCommands {
   private timer: NodeJS.Timeout | undefined;
   private timerUs = NEVER;
   private turn: NodeJS.Immediate | undefined;
+  private readonly backlog = new Backlog();
+  private load: Load = { queueDelayUs: 0, busy: 0 };
+  private loadDueUs = 0;
+  private lateUs = 0;
+  private utilization = performance.eventLoopUtilization();
   private isClosed = false;
 
   constructor(args: {
@@ -206,6 +215,11 @@ export class Driver implements StreamCommands, FlowCommands {
     });
   }
 
+  /** Full-size records that came faster than they could be dealt with. */
+  get overloads(): number {
+    return this.backlog.dropped;
+  }
+
   /** Streams that are open, oldest first. */
   openStreams(): readonly StreamNote[] {
     return [...this.notes.values()];
@@ -280,7 +294,9 @@ export class Driver implements StreamCommands, FlowCommands {
   // The loop.
 
   private handleDatagram(path: number, bytes: Uint8Array, length: number): void {
-    this.settle(this.stack.handleDatagram(this.clock.nowUs(), path, bytes, 0, length));
+    const nowUs = this.clock.nowUs();
+    if (this.backlog.take(nowUs, path, bytes)) this.scheduleTurn();
+    else this.settle(this.stack.handleDatagram(nowUs, path, bytes, 0, length));
   }
 
   private keepData(stream: number, bytes: Uint8Array, at: number, length: number): void {
@@ -315,14 +331,34 @@ export class Driver implements StreamCommands, FlowCommands {
   private endTurn(): void {
     this.turn = undefined;
     if (this.isClosed) return;
+    this.backlog.handleTurn(this.clock.nowUs(), (path, bytes) => {
+      this.deadlineUs = this.stack.handleDatagram(this.clock.nowUs(), path, bytes, 0, bytes.length);
+    });
     this.tell();
     this.returnCredit();
     const nowUs = this.clock.nowUs();
     if (this.deadlineUs <= nowUs) {
+      this.lateUs = Math.max(this.lateUs, nowUs - this.deadlineUs);
       this.deadlineUs = this.stack.handleTimer(nowUs);
       this.tell();
     }
+    if (nowUs >= this.loadDueUs) this.measureLoad(nowUs);
+    if (this.backlog.size > 0) this.scheduleTurn();
     this.arm();
+  }
+
+  /** Once a second at most: how long datagrams and timers waited, and how much of the time there was work to do. */
+  private measureLoad(nowUs: number): void {
+    this.loadDueUs = nowUs + SECOND_US;
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, this.utilization);
+    this.utilization = now;
+    const queueDelayUs = Math.max(this.backlog.takeLongestUs(), this.lateUs < MILLISECOND_US ? 0 : this.lateUs);
+    this.lateUs = 0;
+    const busy = Math.min(BUSY_MAX, Math.round(utilization * BUSY_MAX));
+    if (queueDelayUs === this.load.queueDelayUs && busy === this.load.busy) return;
+    this.load = { queueDelayUs, busy };
+    this.deadlineUs = this.stack.handleLoad(nowUs, this.load);
   }
 
   private arm(): void {

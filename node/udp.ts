@@ -17,6 +17,8 @@ import type { Log } from "./log.js";
 export const PATHS_MAX = 4096;
 /** Datagrams handed to the system and not yet taken. At the bound a datagram is dropped and counted, as a full link would. */
 const SEND_SLOTS = 512;
+/** Full-size datagrams leave so many slots to the others: hellos leave also when data has filled the rest. */
+const RESERVED_SLOTS = 64;
 /** Above every datagram of ours (LINK_DATAGRAM_BYTES); anything longer is a caller's mistake. */
 const SLOT_BYTES = 1280;
 /** The system clamps it to its own maximum (net.core.rmem_max). Bursts arrive while JavaScript is busy. */
@@ -168,7 +170,7 @@ export class UdpPort {
   send(path: number, bytes: Uint8Array, at: number, length: number): void {
     if (length > SLOT_BYTES) throw new RangeError(`UdpPort: a datagram of ${length} B is longer than ${SLOT_BYTES}`);
     if (this.closed) return;
-    if (this.freeCount === 0) {
+    if (this.freeCount <= (length === LINK_DATAGRAM_BYTES ? RESERVED_SLOTS : 0)) {
       this.drops.sendRing += 1;
       return;
     }

@@ -76,7 +76,7 @@ function counted(counts: Readonly<Record<string, number>>): string {
 export function formatPeers(peers: readonly PeerReport[]): string {
   if (peers.length === 0) return "no link is up";
   return formatTable(
-    ["link", "endpoint", "key", "direction", "found", "rtt", "loss", "cost", "up"],
+    ["link", "endpoint", "key", "direction", "found", "rtt", "loss", "cost", "busy", "up"],
     peers.map((peer) => [
       String(peer.link),
       peer.endpoint,
@@ -86,6 +86,7 @@ export function formatPeers(peers: readonly PeerReport[]): string {
       peer.rttMs === null ? "-" : formatMs(peer.rttMs),
       `${(peer.lossShare * 100).toFixed(1)} %`,
       String(peer.cost),
+      `${Math.round(peer.busyShare * 100)} %`,
       formatDuration(peer.upSeconds),
     ]),
   );

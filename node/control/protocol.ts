@@ -126,6 +126,9 @@ export interface PeerReport {
   readonly lossShare: number;
   /** 1 (best) to 4. */
   readonly cost: number;
+  /** As the neighbour says of itself: how long a record waits there, and the share of time that it is at work. */
+  readonly queueDelayMs: number;
+  readonly busyShare: number;
   readonly upSeconds: number;
 }
 

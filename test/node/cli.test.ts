@@ -462,6 +462,8 @@ describe("two daemons", () => {
       rttMs: expect.any(Number),
       lossShare: expect.any(Number),
       cost: expect.any(Number),
+      queueDelayMs: expect.any(Number),
+      busyShare: expect.any(Number),
       upSeconds: expect.any(Number),
     });
     const [other] = await json<PeerReport[]>("peers", "--dir", ada.directory);

@@ -166,6 +166,19 @@ test("the send ring is bounded: what does not fit is dropped and counted, and la
   expect(udp.drops.sendRing).toBe(before);
 });
 
+test("a hello still finds room in a send ring that data has filled", async () => {
+  const udp = await udpAt(LOOPBACK);
+  const target = await plainSocket();
+  const path = udp.pathOf("127.0.0.1", target.address().port);
+  for (let i = 0; i < 2000; i += 1) udp.send(path, new Uint8Array(1200), 0, 1200);
+  const before = udp.drops.sendRing;
+
+  for (let i = 0; i < 32; i += 1) udp.send(path, new Uint8Array(128), 0, 128);
+
+  expect(before).toBeGreaterThan(0);
+  expect(udp.drops.sendRing).toBe(before);
+});
+
 test("a send that the system refuses is counted by its code and never throws", async () => {
   const udp = await udpAt(LOOPBACK);
   // A socket bound to loopback has no way out: EINVAL on Linux, ENETUNREACH or EADDRNOTAVAIL elsewhere.
