@@ -93,7 +93,7 @@ describe("a report that cannot be true ends the session", () => {
         reportOf({ ...honest, newestPacket: pair.client.packet - 1, receivedTotal: honest.receivedTotal - 1 }),
     ],
   ];
-  test.each(lies)("%s", (_name, lie) => {
+  test.each(lies)("%s is told from the truth", (_name, lie) => {
     const { pair, honest } = midway();
     const cell = lie(honest, pair);
     expect(pair.client.transport.handleCell(pair.nowUs, 1_000_000, cell, 0, CELL_BYTES)).toBe("feedback");
