@@ -1,4 +1,5 @@
 import type { Stack } from "../../core/stack/stack.js";
+import { SEND_BUFFER_BYTES } from "../../core/stream/send-buffer.js";
 
 /** What a shell sees of a stack, recorded or not. */
 export type StackSurface = Pick<Stack, keyof Stack>;
@@ -35,7 +36,7 @@ export function inputNamed(number: number): InputName | undefined {
   return INPUT_NAMES.find((name) => INPUT_NUMBERS[name] === number);
 }
 
-/** Arguments as they are recorded: of the buffer that a datagram came in, only the datagram. */
+/** Arguments as they are recorded: of the buffer that a datagram came in only the datagram, of a write what could be taken. */
 export function packArguments(name: InputName, given: readonly unknown[]): readonly unknown[] {
   if (name === "handleDatagram") {
     const [nowUs, path, bytes, at, length] = given as Parameters<Stack["handleDatagram"]>;
@@ -43,7 +44,7 @@ export function packArguments(name: InputName, given: readonly unknown[]): reado
   }
   if (name === "write") {
     const [nowUs, stream, bytes] = given as Parameters<Stack["write"]>;
-    return [nowUs, stream, bytes.length, bytes];
+    return [nowUs, stream, bytes.length, bytes.subarray(0, SEND_BUFFER_BYTES)];
   }
   return given;
 }
