@@ -24,6 +24,8 @@ const ROUND_MAX = 0xffff;
 /** This near the end of its rounds, or of the updates of one, a session wants a successor. */
 const ROUNDS_SPARE = 512;
 const UPDATES_SPARE = 16;
+/** With so many updates in one direction a round is due, however short it was: its updates must not run out. */
+const UPDATES_ENOUGH = 128;
 const U32 = 0x1_0000_0000;
 const SECONDS = 1_000_000;
 
@@ -295,8 +297,10 @@ export class Session {
 
   /** Only the initiator asks, and only when the round before is over for both. */
   private get isRoundDue(): boolean {
-    const { limits } = this;
-    if (!this.initiator || !this.rekey.isResting || this.round >= ROUND_MAX || !this.canSeal) return false;
+    const { limits, sending, receiving } = this;
+    if (!this.initiator || !this.rekey.isResting || sending === undefined || receiving === undefined) return false;
+    if (receiving.round >= ROUND_MAX || !this.canSeal) return false;
+    if (updateOf(sending.id) >= UPDATES_ENOUGH || updateOf(receiving.current.id) >= UPDATES_ENOUGH) return true;
     if (this.sentBytes >= limits.rekeyBytes || this.receivedBytes >= limits.rekeyBytes) return true;
     return this.openedUs - this.roundUs >= limits.rekeySeconds * SECONDS;
   }

@@ -147,6 +147,19 @@ describe("a KEM round", () => {
     }
   });
 
+  test("is due after 128 updates in either direction, so that lowered limits never use them up", () => {
+    for (const isUpload of [true, false]) {
+      const ends = pair({ keyUpdatePackets: 2 });
+      const [from, to] = isUpload ? [ends.near, ends.far] : [ends.far, ends.near];
+      for (let i = 0; i < 2 * 128; i += 1) opened(to, sealed(from, Uint8Array.of(i)));
+      expect(ends.near.owesRekey).toBe(false);
+      opened(to, sealed(from, Uint8Array.of(1)));
+      expect(ends.near.owesRekey).toBe(true);
+      round(ends, 0);
+      expect(ends.near.owesRekey).toBe(false);
+    }
+  });
+
   test("does not wake an idle session", () => {
     const ends = pair();
     use(ends, SECOND_US);
