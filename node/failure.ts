@@ -65,10 +65,10 @@ export type FailureCode =
 export class Failure extends Error {
   readonly code: FailureCode;
   readonly exit: ExitCode;
-  /** One sentence or command that puts it right; empty when there is none to give. */
+  /** One sentence or command that puts it right. */
   readonly fix: string;
 
-  constructor(code: FailureCode, exit: ExitCode, message: string, fix = "") {
+  constructor(code: FailureCode, exit: ExitCode, message: string, fix: string) {
     super(message);
     this.name = "Failure";
     this.code = code;

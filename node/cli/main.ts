@@ -369,7 +369,7 @@ function report(error: unknown): number {
   const label = paint("red", "mariana:", process.stderr);
   if (error instanceof Failure) {
     complain(`${label} ${error.message}`);
-    if (error.fix !== "") complain(`  fix: ${error.fix}`);
+    complain(`  fix: ${error.fix}`);
     return error.exit;
   }
   if (error instanceof Error && error.name === "YError") {
