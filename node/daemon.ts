@@ -170,6 +170,7 @@ export class Daemon {
     this.proxy = new HttpProxy({ connect, log });
     this.socks = new SocksProxy({ connect, openFlow: (...target) => this.driver.openFlow(...target), log });
     this.driver.onStream = (stream, port) => this.hosting.handle(stream, port);
+    this.driver.onDatagramFlow = (flow, port) => this.hosting.handleFlow(flow, port);
     this.peersWanted = config.peers.length + options.peers.length;
   }
 

@@ -5,6 +5,8 @@
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { HostedPort, Target } from "./config/endpoint.js";
+import type { DatagramFlow } from "./datagram-flow.js";
+import { joinFlow } from "./datagram-target.js";
 import { systemCode } from "./failure.js";
 import type { Log } from "./log.js";
 import { StreamCode } from "./stream-error.js";
@@ -26,6 +28,8 @@ export interface HostingCounts {
 
 /** Each costs a file descriptor; most systems start with 1,024 or more of them. Beyond it a client hears "overload". */
 const STREAMS_MAX = 1024;
+/** Each has a UDP socket of its own; the stack ends one that is idle for 60 s. */
+const FLOWS_MAX = 256;
 /** A target is near: one that has not answered by now is down. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** While the daemon drains: a stream on which the target spoke last, and so long ago, waits for a request that never comes. */
@@ -45,6 +49,7 @@ export class Hosting {
   private readonly streams = new OpenStreams<HostedStream>();
   /** The overlay port of each stream that is open. */
   private readonly portOf = new Map<HostedStream, number>();
+  private readonly flows = new Map<DatagramFlow, { readonly port: number; readonly end: () => void }>();
   private readonly movements = new Map<HostedStream, Movement>();
   private current: readonly HostedPort[];
 
@@ -67,12 +72,13 @@ export class Hosting {
     this.current = hosts;
     const ports = new Set(this.ports);
     for (const [stream, port] of [...this.portOf]) if (!ports.has(port)) breakStream(stream);
+    for (const { port, end } of [...this.flows.values()]) if (!ports.has(port)) end();
   }
 
   /** Decides what becomes of a stream that came in for `port`. */
   handle(stream: HostedStream, port: number): void {
     const target = this.current.find((host) => host.port === port);
-    if (target === undefined) {
+    if (target === undefined || target.target.kind === "udp") {
       this.counts.refusedNoPort += 1;
       stream.refuse(StreamCode.refused);
       return;
@@ -89,9 +95,26 @@ export class Hosting {
     this.dial(stream, target);
   }
 
+  /** Decides what becomes of a flow of datagrams that came in for `port`. */
+  handleFlow(flow: DatagramFlow, port: number): void {
+    const hosted = this.current.find((host) => host.port === port);
+    if (hosted?.target.kind !== "udp") {
+      this.counts.refusedNoPort += 1;
+      flow.close();
+    } else if (this.flows.size >= FLOWS_MAX) {
+      this.counts.refusedOverload += 1;
+      this.log.warn("host.overload", { port, streams: this.flows.size });
+      flow.close();
+    } else {
+      const { host, port: targetPort } = hosted.target;
+      this.flows.set(flow, { port, end: joinFlow(flow, host, targetPort, () => this.flows.delete(flow)) });
+    }
+  }
+
   /** Lets the streams that are open end for at most `drainMs`, then breaks them. New ones are refused. */
   async close(drainMs = 0): Promise<void> {
     this.current = [];
+    for (const { end } of [...this.flows.values()]) end(); // a datagram is answered at once or never
     const timer = setInterval(() => this.endQuietStreams(), QUIET_CHECK_MS);
     await this.streams.close(drainMs);
     clearInterval(timer);
@@ -153,7 +176,7 @@ export class Hosting {
   }
 }
 
-/** As net.connect wants it. */
+/** As net.connect wants it. Not for a UDP server, which knows no connections. */
 export function whereOf(target: Target): { readonly path: string } | { readonly host: string; readonly port: number } {
   return target.kind === "unix" ? { path: target.path } : { host: target.host, port: target.port };
 }

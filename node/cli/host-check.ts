@@ -34,8 +34,8 @@ export interface Finding {
 export interface HostCheck {
   readonly port: number;
   readonly target: string;
-  /** What answers there; null when nothing does. "tcp": something that is not HTTP, of which only this much can be said. */
-  readonly protocol: "http" | "tcp" | null;
+  /** What answers there; null when nothing does. "tcp": something that is not HTTP, of which only this much can be said; "udp": nothing was asked. */
+  readonly protocol: "http" | "tcp" | "udp" | null;
   readonly findings: readonly Finding[];
 }
 
@@ -84,6 +84,7 @@ export async function checkHost(
   const report = (protocol: HostCheck["protocol"], findings: readonly Finding[]) => {
     return { port, target: text, protocol, findings };
   };
+  if (target.kind === "udp") return report("udp", []);
   const why = await probe(target);
   if (why !== undefined) return report(null, [targetDown(text, why)]);
   const visitor = new Visitor(target, names[0]!, port);

@@ -54,8 +54,9 @@ export async function hostList(directory: Directory): Promise<HostReport[]> {
   });
 }
 
-/** Why nobody answers at `target`: undefined when somebody does. */
+/** Why nobody answers at `target`: undefined when somebody does, or when nobody can know, as with UDP. */
 export function probe(target: Target, timeoutMs = PROBE_TIMEOUT_MS): Promise<string | undefined> {
+  if (target.kind === "udp") return Promise.resolve(undefined);
   return new Promise((answer) => {
     const socket = connect({ ...whereOf(target), timeout: timeoutMs });
     const end = (why: string | undefined): void => {
@@ -75,9 +76,12 @@ export function portIn(text: string): number {
 
 function targetIn(text: string): Target {
   const [, path] = /^unix:(.+)$/.exec(text) ?? [];
-  const fix = "such as 8080, 127.0.0.1:8080, [::1]:8080 or unix:/run/site.sock";
+  const fix = "such as 8080, 127.0.0.1:8080, [::1]:8080, unix:/run/site.sock or udp:127.0.0.1:53";
   const absolute = path === undefined ? text : `unix:${resolve(path)}`;
-  return parseTarget(absolute) ?? usage(`"${text}" is no target: expected HOST:PORT, a port, or unix:PATH`, fix);
+  return (
+    parseTarget(absolute) ??
+    usage(`"${text}" is no target: expected HOST:PORT, a port, unix:PATH or udp:HOST:PORT`, fix)
+  );
 }
 
 async function keep(

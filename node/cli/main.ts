@@ -32,7 +32,7 @@ const EXIT_CODES = `Exit codes:\n${Object.entries(EXIT_MEANINGS)
   .map(([code, meaning]) => `${code.padStart(5)}  ${meaning}`)
   .join("\n")}`;
 
-const HOST_NOTE = `TARGET is HOST:PORT, a port of 127.0.0.1, or unix:PATH. Ports are kept in config.json; a daemon that runs takes a change
+const HOST_NOTE = `TARGET is HOST:PORT, a port of 127.0.0.1, unix:PATH or udp:HOST:PORT. Ports are kept in config.json; a daemon that runs takes a change
 at once: streams that are open keep their target, and break when their port is removed.`;
 
 const UP_NOTE = `Flags count for this run and are not written to config.json; --udp, --http and --socks replace what it says, --peer

@@ -134,7 +134,12 @@ export function formatChecks(checks: readonly HostCheck[]): string {
     .join("\n");
 }
 
-const VERDICT_OF = { http: "good", tcp: "answers, but not as HTTP: nothing else was looked at", none: "" } as const;
+const VERDICT_OF = {
+  http: "good",
+  tcp: "answers, but not as HTTP: nothing else was looked at",
+  udp: "UDP: nothing was asked",
+  none: "",
+} as const;
 
 export function formatRoutes(routes: readonly RouteReport[]): string {
   if (routes.length === 0) return "no route is known";

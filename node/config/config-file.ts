@@ -28,7 +28,7 @@ const GIBIBYTE = 2 ** 30;
 
 const LISTEN_HINT = 'expected "IP:PORT", such as "127.0.0.1:4000" or "[::]:4000"';
 const PEER_HINT = 'expected "HOST:PORT" or "HOST:PORT#LINKKEYHASH" (64 hexadecimal digits)';
-const HOST_HINT = 'expected "PORT": "HOST:PORT" or "unix:/PATH", such as "80": "127.0.0.1:8080"';
+const HOST_HINT = 'expected "PORT": "HOST:PORT", "unix:/PATH" or "udp:HOST:PORT", such as "80": "127.0.0.1:8080"';
 
 const listen = z.string().refine((text) => parseListen(text) !== undefined, LISTEN_HINT);
 const peer = z.string().refine((text) => parsePeer(text) !== undefined, PEER_HINT);

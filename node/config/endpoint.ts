@@ -47,28 +47,32 @@ export function parsePeer(text: string): PeerAddress | undefined {
   return { ...endpoint, pin: new Uint8Array(Buffer.from(hash, "hex")) };
 }
 
-/** What answers at a hosted port: a TCP server, or one on a unix socket. */
+/** What answers at a hosted port: a TCP server, one on a unix socket, or a UDP server, to which datagrams go. */
 export type Target =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "udp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
 /** sockaddr_un: 108 bytes with the closing zero. */
 const UNIX_PATH_BYTES_MAX = 107;
 
-/** `127.0.0.1:8080`, `8080` (on 127.0.0.1), `unix:/run/site.sock`. */
+/** `127.0.0.1:8080`, `8080` (on 127.0.0.1), `unix:/run/site.sock`, `udp:127.0.0.1:53`. */
 export function parseTarget(text: string): Target | undefined {
   if (text.startsWith("unix:")) {
     const path = text.slice("unix:".length);
     const isUsable = path.startsWith("/") && !path.includes("\0") && Buffer.byteLength(path) <= UNIX_PATH_BYTES_MAX;
     return isUsable ? { kind: "unix", path } : undefined;
   }
-  const endpoint = parseEndpoint(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text);
-  return endpoint === undefined || endpoint.port === 0 ? undefined : { kind: "tcp", ...endpoint };
+  const kind = text.startsWith("udp:") ? "udp" : "tcp";
+  const where = kind === "udp" ? text.slice("udp:".length) : text;
+  const endpoint = parseEndpoint(/^\d+$/.test(where) ? `127.0.0.1:${where}` : where);
+  return endpoint === undefined || endpoint.port === 0 ? undefined : { kind, ...endpoint };
 }
 
 /** As config.json keeps it. */
 export function printTarget(target: Target): string {
-  return target.kind === "unix" ? `unix:${target.path}` : printEndpoint(target);
+  if (target.kind === "unix") return `unix:${target.path}`;
+  return target.kind === "udp" ? `udp:${printEndpoint(target)}` : printEndpoint(target);
 }
 
 /** A port of the overlay, and what answers there. */

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
+import { DatagramFlow } from "../../node/datagram-flow.js";
 import { Hosting } from "../../node/hosting.js";
 import { createLog } from "../../node/log.js";
 import { StreamCode, type StreamError } from "../../node/stream-error.js";
@@ -150,6 +152,77 @@ test("a stream that goes away while the target is dialled leaves nothing behind"
   await until(() => stream.destroyed);
   await until(() => hosting.counts.open === 0 && world.held === 0);
   expect(hosting.counts.accepted).toBe(0);
+});
+
+describe("a UDP target", () => {
+  /** A server that says back what it hears and from whom, and a flow of the overlay as the driver hands it out. */
+  async function flowTo(kind: "udp" | "tcp") {
+    const server = createSocket("udp4", (bytes, from) => server.send(`${from.port}:${bytes}`, from.port, from.address));
+    server.bind(0, "127.0.0.1");
+    await once(server, "listening");
+    const log = createLog({ level: "error", unsafe: false, write: () => undefined });
+    const target = { kind, host: "127.0.0.1", port: server.address().port };
+    const hosting = new Hosting({ hosts: [{ port: 53, target }], log });
+    cleanups.push(
+      () => void hosting.close(),
+      () => server.close(),
+    );
+    const open = () => {
+      const sent: string[] = [];
+      let closed = 0;
+      const flow = new DatagramFlow(
+        {
+          sendDatagram: (_flow, bytes) => sent.push(Buffer.from(bytes).toString()) > 0,
+          closeFlow: () => {
+            closed += 1;
+          },
+        },
+        1,
+      );
+      hosting.handleFlow(flow, 53);
+      return { flow, sent, closed: () => closed };
+    };
+    return { hosting, open };
+  }
+
+  test("hears each datagram whole, answers into the same flow, and can tell flows apart", async () => {
+    const { open } = await flowTo("udp");
+    const one = open();
+    const two = open();
+    one.flow.onDatagram(Buffer.from("a")); // before the socket is connected
+    two.flow.onDatagram(Buffer.from("b"));
+    await until(() => one.sent.length === 1 && two.sent.length === 1);
+    one.flow.onDatagram(Buffer.from("c"));
+    await until(() => one.sent.length === 2);
+
+    const [port] = one.sent[0]!.split(":");
+    expect(one.sent).toEqual([`${port}:a`, `${port}:c`]);
+    expect(two.sent[0]).toMatch(/^\d+:b$/);
+    expect(two.sent[0]).not.toBe(`${port}:b`);
+  });
+
+  test("loses its flows when its port is removed, and takes none for a port that is TCP", async () => {
+    const { hosting, open } = await flowTo("udp");
+    const { closed } = open();
+    expect(closed()).toBe(0);
+    hosting.setHosts([]);
+    expect(closed()).toBe(1);
+    expect(open().closed()).toBe(1);
+
+    const tcp = await flowTo("tcp");
+    expect(tcp.open().closed()).toBe(1);
+    expect(tcp.hosting.counts.refusedNoPort).toBe(1);
+  });
+
+  test("takes no more flows than it has room for", async () => {
+    const { hosting, open } = await flowTo("udp");
+    const flows = Array.from({ length: 257 }, open);
+
+    expect(flows.map(({ closed }) => closed()).filter((count) => count > 0)).toEqual([1]);
+    expect(hosting.counts.refusedOverload).toBe(1);
+    flows[0]!.flow.handleClosed(); // idle for too long
+    expect(open().closed()).toBe(0);
+  });
 });
 
 test("bulk goes both ways at once, whole, through bounded buffers", async () => {
