@@ -107,7 +107,6 @@ export class SocksProxy {
       const step = this.converse(socket, negotiation);
       if (step.kind === "wait") return;
       stop();
-      socket.pause();
       this.conclude(socket, step);
     };
     this.negotiating.add(socket);

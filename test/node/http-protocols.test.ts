@@ -103,6 +103,23 @@ describe("WebSocket", () => {
     await until(() => site.world.held === 0 && site.hosting.counts.open === 0);
   });
 
+  test("may be ended by the server first, and the client still speaks", async () => {
+    let heard = "";
+    const site = await buildChat((socket) => {
+      socket.on("data", (chunk) => {
+        heard += chunk;
+      });
+      socket.end("goodbye");
+    });
+    const client = dial(site);
+    client.write(`GET ${ABSOLUTE}chat HTTP/1.1\r\n${HANDSHAKE}`);
+    await ended(client);
+    expect(client.heard).toMatch(/welcome goodbye$/);
+    client.end("last words");
+    await until(() => heard === "last words");
+    await until(() => site.world.held === 0 && site.hosting.counts.open === 0);
+  });
+
   test("through CONNECT is bytes like any others", async () => {
     const site = await buildChat((socket) => socket.pipe(socket));
     const client = await tunnel(site);
