@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { NacDictionary } from "../../core/address/dictionary.js";
 import { KeyedHash } from "../../core/address/keyed-hash.js";
 import { printHex } from "../../core/address/text.js";
+import { randomFrom } from "../support/random.js";
 
 /** Few enough NACs that they repeat, and some that differ in one word only, so that probing meets neighbours. */
 const nacs = fc.oneof(
@@ -75,6 +76,24 @@ test("a number serves as long as anybody holds it, and then another NAC", () => 
       },
     ),
   );
+});
+
+test("those who lived behind a NAC that went are still found, however crowded it is", () => {
+  const random = randomFrom("crowd");
+  const dictionary = new NacDictionary(64, [3, 4]);
+  const living = new Map<number, Uint8Array>();
+  for (let step = 0; step < 20_000; step += 1) {
+    if (living.size < 1_000 || random.chance(0.5)) {
+      const nac = random.bytes(16);
+      living.set(dictionary.intern(nac), nac);
+    } else {
+      const number = random.pick([...living.keys()].slice(0, 50));
+      dictionary.release(number);
+      living.delete(number);
+    }
+    if (step % 500 === 0) for (const [number, nac] of living) if (dictionary.find(nac) !== number) expect.fail("lost");
+  }
+  for (const [number, nac] of living) expect(dictionary.find(nac)).toBe(number);
 });
 
 test("to hold or release what nobody holds is our own mistake", () => {

@@ -11,7 +11,14 @@ import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
 import { encodeRouteRequest } from "../../core/wire/route-request.js";
 import { decodeRouteStatus, encodeRouteStatus } from "../../core/wire/route-status.js";
-import { ENTRY_RETRACTION, ENTRY_SHORT, encodeRouteEntry, openRoutes, sealRoutes } from "../../core/wire/routes.js";
+import {
+  decodeRoutesHead,
+  ENTRY_RETRACTION,
+  ENTRY_SHORT,
+  encodeRouteEntry,
+  openRoutes,
+  sealRoutes,
+} from "../../core/wire/routes.js";
 import { encodeTableQuery } from "../../core/wire/table-query.js";
 import { randomFrom } from "../support/random.js";
 import { insideOf } from "../support/routing-world.js";
@@ -133,6 +140,20 @@ describe("one neighbour", () => {
     for (let i = 0; i < 10; i += 1)
       bench.frame(0, (out) => encodeTableQuery(out, { depth: 0, prefix: 0, nacs: undefined }));
     expect(bench.routing.tables.refused).toBe(42); // four wait to be written
+  });
+
+  test("that asks for a bucket in which we have two NACs of our own hears of each in a message of its own", () => {
+    const bench = new Bench();
+    const own = [nacOf(1), nacOf(2)].map((nac) => bench.dictionary.intern(nac));
+    for (const number of own) bench.routing.originate(0, number, 1);
+    bench.up(0).pass(SECOND_US);
+    bench.frame(0, (out) => encodeTableQuery(out, { depth: 0, prefix: 0, nacs: [nacOf(3)] }));
+    const counts = bench.pass(SECOND_US).map((reader) => {
+      expect(reader.u8()).toBe(ControlFrame.routes);
+      return decodeRoutesHead(reader)!.count;
+    });
+    expect(counts).toEqual([2, 1]); // the one that we never announced is taken back beside the first
+    expect(bench.routing.tables.repeats).toBe(3);
   });
 
   test("that lists everything as missing, again and again, gets no more than a thousand repeats a second", () => {
