@@ -9,6 +9,13 @@ export const SERVE_US = 10 * SECOND_US;
 export const KEEP_US = 10 * SECOND_US;
 /** Biscuits remembered per key. More handshakes than this in 20 s are refused, never forgotten. */
 export const USED_BISCUITS_MAX = 4096;
+/**
+ * CONFs with one biscuit that may be forged before the biscuit is refused: each costs a decapsulation. Not one only, or else
+ * whoever sees a CONF could spoil it by being quicker.
+ */
+export const FORGED_CONFS_MAX = 5;
+/** Biscuits with forged CONFs that are remembered per key: more than are given away in 10 s at 400 a second. */
+export const FORGED_BISCUITS_MAX = 8192;
 
 /** An ephemeral ML-KEM key and the key of the biscuits issued with it. They live and die together. */
 export interface BiscuitGeneration {
@@ -17,6 +24,8 @@ export interface BiscuitGeneration {
   readonly bornUs: number;
   /** First 6 bytes of the nonce of each biscuit that became a session, to the session's number. */
   readonly used: Map<number, number>;
+  /** The same of each biscuit that came in a forged CONF, to the number of these. */
+  readonly forged: Map<number, number>;
 }
 
 /**
@@ -73,6 +82,7 @@ export class BiscuitKeys {
     for (const generation of [this.current, this.previous]) {
       into.number(generation === undefined ? -1 : generation.bornUs);
       into.number(generation === undefined ? 0 : generation.used.size);
+      into.number(generation === undefined ? 0 : generation.forged.size);
     }
   }
 }
@@ -85,11 +95,18 @@ function bearGeneration(context: SessionContext, nowUs: number): BiscuitGenerati
   const seed = context.entropy(KEM_SEED_BYTES);
   const kem = context.suite.kemKeys(seed);
   seed.fill(0);
-  return { kem, biscuitKey: context.entropy(AEAD_KEY_BYTES).slice(), bornUs: nowUs, used: new Map() };
+  return {
+    kem,
+    biscuitKey: context.entropy(AEAD_KEY_BYTES).slice(),
+    bornUs: nowUs,
+    used: new Map(),
+    forged: new Map(),
+  };
 }
 
 function eraseGeneration(generation: BiscuitGeneration): void {
   generation.kem.secretKey.fill(0);
   generation.biscuitKey.fill(0);
   generation.used.clear();
+  generation.forged.clear();
 }

@@ -20,10 +20,10 @@ export interface SessionContext {
  *   network     another network's label
  *   mac         mac1 is wrong: meant for another key, or junk
  *   seal        a flight's tag is wrong: forged, damaged, or bound to another transcript
- *   biscuit     not a biscuit of ours, or its key is erased
+ *   biscuit     not a biscuit of ours, its key is erased, or it came in forged CONFs before
  *   stale       a biscuit older than 10 s
  *   indexTaken  the session number in the biscuit was given away meanwhile
- *   full        the memory of used biscuits is full
+ *   full        the memory of used or misused biscuits is full
  *   path        CONF came on another path than INIT
  *   address     a key that does not hash to the address that was asked for
  *   rate        more INITs than one path may send, or all together

@@ -34,7 +34,7 @@ import {
   RESP_BISCUIT_OFFSET,
   RESP_HEAD_BYTES,
 } from "../wire/resp.js";
-import { type BiscuitGeneration, BiscuitKeys, KEEP_US } from "./biscuit-keys.js";
+import { type BiscuitGeneration, BiscuitKeys, FORGED_BISCUITS_MAX, FORGED_CONFS_MAX, KEEP_US } from "./biscuit-keys.js";
 import type { HandshakeFault, SessionContext } from "./context.js";
 import { enterFlight, openFlight, respTranscript, sealFlight } from "./flight-secrets.js";
 import { Session } from "./session.js";
@@ -235,12 +235,18 @@ export class Responder {
     if (ageMs > BISCUIT_LIFE_MS) return "stale";
     if (generation.used.size >= this.cap.limit) return "full";
     if (!isIndexFree(state.responderIndex)) return "indexTaken";
+    const forged = generation.forged.get(name) ?? 0;
+    if (forged >= FORGED_CONFS_MAX) return "biscuit";
+    if (forged === 0 && generation.forged.size >= FORGED_BISCUITS_MAX) return "full";
 
     const secret = suite.kemDecapsulate(conf.ciphertext, generation.kem.secretKey);
     const head = bytes.subarray(at, at + CONF_HEAD_BYTES);
     const secrets = enterFlight(suite, "mq1 conf", state.chainingKey, secret, state.transcript, head);
     const bodyBytes = openFlight(suite, secrets, conf.sealed);
-    if (bodyBytes === undefined) return "seal";
+    if (bodyBytes === undefined) {
+      generation.forged.set(name, forged + 1);
+      return "seal";
+    }
     const body = decodeConfBody(new Reader(bodyBytes));
     if (body === undefined) return "malformed";
 

@@ -44,6 +44,8 @@ interface Attempt {
 interface Accepted {
   readonly session: Session;
   readonly peerParams: Params;
+  /** The owner is through with it and may give its number away again. */
+  isOver?: boolean;
 }
 
 /** One end: calls others and is called. A path is the number of whoever a packet claims to come from. */
@@ -141,13 +143,13 @@ class End {
 
   private atConf(path: number, bytes: Uint8Array): void {
     const { nowUs } = this.walk;
-    const isFree = (index: number) => this.accepted.every(({ session }) => session.localIndex !== index);
+    const isFree = (index: number) => this.accepted.every((one) => one.isOver || one.session.localIndex !== index);
     const done = this.responder.handleConf(nowUs, bytes, 0, bytes.length, tagOf(path), isFree);
     if (typeof done === "string") return;
     if ("session" in done) this.accepted.push(done);
     const index = "session" in done ? done.session.localIndex : done.repeatOf;
-    const session = this.accepted.find((one) => one.session.localIndex === index)!.session;
-    this.reply(path, bytes, sealed(session, Uint8Array.of(1, 2, 3)));
+    const { session, isOver } = this.accepted.find((one) => one.session.localIndex === index)!;
+    if (!isOver) this.reply(path, bytes, sealed(session, Uint8Array.of(1, 2, 3)));
   }
 
   private atRecord(bytes: Uint8Array): void {
@@ -228,6 +230,7 @@ class Walk {
     else if (dice < 84) this.mix(random.pick(log), random.pick(log));
     else if (dice < 86) this.invent();
     else if (dice < 90) this.call();
+    else if (dice < 92) this.endOne();
     else this.wait(random.chance(0.05) ? 9_000 : 1 + random.below(900));
   }
 
@@ -235,6 +238,11 @@ class Walk {
     if (this.attempts().length >= ATTEMPTS_MAX) return;
     const from = this.random.below(3);
     this.ends[from]!.call(this.ends[(from + 1 + this.random.below(2)) % 3]!);
+  }
+
+  private endOne(): void {
+    const { accepted } = this.random.pick(this.ends);
+    if (accepted.length > 0) this.random.pick(accepted).isOver = true;
   }
 
   private deliver({ from, to, bytes }: Packet): void {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Digest } from "../../core/collections/digest.js";
 import { mac1Of } from "../../core/crypto/key-schedule.js";
+import { FORGED_CONFS_MAX } from "../../core/session/biscuit-keys.js";
 import { Initiator } from "../../core/session/initiator.js";
 import { SECOND_US } from "../../core/time/instant.js";
 import { Writer } from "../../core/wire/cursor.js";
@@ -35,15 +36,20 @@ function withMac1(pair: HandshakePair, init: Uint8Array): Uint8Array {
   return init;
 }
 
+interface Flip {
+  readonly at: number;
+  readonly bit: number;
+}
+
 /** Every bit of the first `whole` bytes, and one bit of every byte behind them. */
-function* flipsOf(flight: Uint8Array, whole: number): Generator<{ at: number; flipped: Uint8Array }> {
-  for (let at = 0; at < flight.length; at += 1) {
-    for (let bit = at < whole ? 0 : at % 8; bit < (at < whole ? 8 : (at % 8) + 1); bit += 1) {
-      const flipped = flight.slice();
-      flipped[at]! ^= 1 << bit;
-      yield { at, flipped };
-    }
-  }
+function flipsOf(length: number, whole: number): Flip[] {
+  return Array.from({ length }, (_, at) =>
+    at < whole ? Array.from({ length: 8 }, (_bit, bit) => ({ at, bit })) : [{ at, bit: at % 8 }],
+  ).flat();
+}
+
+function flip(flight: Uint8Array, { at, bit }: Flip): Uint8Array {
+  return flight.map((byte, i) => (i === at ? byte ^ (1 << bit) : byte));
 }
 
 describe.each([LINK_BYTES, END_BYTES])("one bit changed in a flight of %i bytes", (flightBytes) => {
@@ -54,7 +60,9 @@ describe.each([LINK_BYTES, END_BYTES])("one bit changed in a flight of %i bytes"
     const initiator = pair.initiator();
     const init = initiator.start(0)!;
     const macsAt = init.length - MACS_BYTES;
-    for (const { at, flipped } of flipsOf(init, 48)) {
+    for (const place of flipsOf(init.length, 48)) {
+      const { at } = place;
+      const flipped = flip(init, place);
       const answer = pair.init(0, flipped);
       if (at >= macsAt + 16) expect(typeof answer).toBe("object");
       else expect(typeof answer).toBe("string");
@@ -68,7 +76,8 @@ describe.each([LINK_BYTES, END_BYTES])("one bit changed in a flight of %i bytes"
     const pair = new HandshakePair(config);
     const initiator = pair.initiator();
     const { flight } = expectAnswer(pair.init(0, initiator.start(0)!));
-    for (const { flipped } of flipsOf(flight, 48)) {
+    for (const place of flipsOf(flight.length, 48)) {
+      const flipped = flip(flight, place);
       expect(initiator.handleResp(0, flipped, 0, flipped.length)).toBeUndefined();
       expect(initiator.session).toBeUndefined();
     }
@@ -79,12 +88,18 @@ describe.each([LINK_BYTES, END_BYTES])("one bit changed in a flight of %i bytes"
 
   test("of CONF: it makes no session, and the true one still does", () => {
     const pair = new HandshakePair(config);
-    const initiator = pair.initiator();
-    const { flight } = expectAnswer(pair.init(0, initiator.start(0)!));
-    const conf = initiator.handleResp(0, flight, 0, flight.length)!;
-    const before = digestOf(pair.responder);
-    for (const { flipped } of flipsOf(conf, 48)) expect(typeof pair.conf(0, flipped)).toBe("string");
-    expect(digestOf(pair.responder)).toBe(before);
+    const begin = () => {
+      const initiator = pair.initiator();
+      const { flight } = expectAnswer(pair.init(0, initiator.start(0)!));
+      return { initiator, conf: initiator.handleResp(0, flight, 0, flight.length)! };
+    };
+    let { conf: fresh } = begin();
+    for (const [i, place] of flipsOf(flightBytes, 48).entries()) {
+      if (i % FORGED_CONFS_MAX === 0) fresh = begin().conf; // a biscuit is good for so many forged CONFs
+      expect(typeof pair.conf(0, flip(fresh, place))).toBe("string");
+    }
+    expect(pair.taken.size).toBe(0);
+    const { initiator, conf } = begin();
     const done = pair.conf(0, conf);
     expect(typeof done === "object" && "session" in done && talk(initiator.session!, done.session)).toBe(true);
   });
@@ -93,8 +108,8 @@ describe.each([LINK_BYTES, END_BYTES])("one bit changed in a flight of %i bytes"
     const { near, far } = new HandshakePair(config).connect();
     for (const [from, to] of [[near, far] as const, [far, near] as const]) {
       const record = sealed(from, Uint8Array.of(1, 2, 3, 4, 5, 6));
-      for (const { at, flipped } of flipsOf(record, record.length)) {
-        expect([at, typeof opened(to, flipped)]).toEqual([at, "number"]);
+      for (const place of flipsOf(record.length, record.length)) {
+        expect([place.at, typeof opened(to, flip(record, place))]).toEqual([place.at, "number"]);
       }
       expect(opened(to, record)).toEqual(Uint8Array.of(1, 2, 3, 4, 5, 6));
     }
@@ -137,6 +152,22 @@ describe("a downgrade", () => {
     expect(typeof pair.init(0, offering(0b1010))).toBe("object"); // more than we know does no harm
     for (const suites of [0, 0b0001, 0b0100, 0xfffd]) expect(pair.init(0, offering(suites))).toBe("suite");
   });
+});
+
+test("a biscuit in five forged CONFs is spent, and no other: junk CONFs cost five decapsulations for each answered INIT", () => {
+  const pair = new HandshakePair({ responderSuite: suite });
+  const begin = () => {
+    const initiator = pair.initiator();
+    const { flight } = expectAnswer(pair.init(0, initiator.start(0)!));
+    return initiator.handleResp(0, flight, 0, flight.length)!;
+  };
+  const [spent, spared] = [begin(), begin()];
+  const forged = flip(spent, { at: 1000, bit: 3 });
+  const faults = Array.from({ length: 100 }, () => pair.conf(0, forged));
+  expect(faults.filter((fault) => fault === "seal")).toHaveLength(FORGED_CONFS_MAX);
+  expect(faults.filter((fault) => fault === "biscuit")).toHaveLength(100 - FORGED_CONFS_MAX);
+  expect(pair.conf(0, spent)).toBe("biscuit");
+  expect(pair.conf(0, spared)).toHaveProperty("session");
 });
 
 describe("flights of other sessions", () => {

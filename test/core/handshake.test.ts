@@ -574,7 +574,7 @@ describe("a flight changed on the way", () => {
     initiator.handleResp(0, flipped(flight, 4), 0, flight.length); // another session's number: no key agreement is spent
     expect(initiator.lastFault).toBe("malformed");
     const conf = initiator.handleResp(0, flight, 0, flight.length)!;
-    for (let at = 0; at < conf.length; at += at < 8 ? 1 : 37) {
+    for (const at of [0, 1, 2, 3, 4, 7, 8, 140, 141, 1199]) {
       expect(typeof pair.conf(0, flipped(conf, at))).toBe("string");
     }
     expect(pair.conf(0, conf)).toHaveProperty("session");
