@@ -143,5 +143,4 @@ test("a flood of packets that one neighbour wants carried to another takes no li
   // On a slow machine the flooder does not get so far, but then the relay cannot carry what comes either.
   expect(rate > LEAST_BYTES_PER_SECOND || drops.overload! > 1000).toBe(true);
   expect(told!.busyShare).toBeGreaterThan(0.3);
-  console.log(`MEASURED ${rate} ${JSON.stringify(told)} ${JSON.stringify(drops)}`);
 });
