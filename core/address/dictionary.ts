@@ -53,6 +53,10 @@ export class NacDictionary {
     return number;
   }
 
+  isHeld(number: number): boolean {
+    return this.holds[number]! > 0;
+  }
+
   /** One hold more on a number that somebody holds. */
   hold(number: number): void {
     this.checkHeld(number);
@@ -112,7 +116,7 @@ export class NacDictionary {
   }
 
   private checkHeld(number: number): void {
-    if (!(this.holds[number]! > 0)) throw new RangeError(`NacDictionary: nobody holds the number ${number}`);
+    if (!this.isHeld(number)) throw new RangeError(`NacDictionary: nobody holds the number ${number}`);
   }
 
   private nextNumber(): number {

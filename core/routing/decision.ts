@@ -92,6 +92,10 @@ export class Decision {
     if (this.backgroundAtUs <= nowUs) this.askInBackground(nowUs);
   }
 
+  isTaught(neighbour: Neighbour, destination: number): boolean {
+    return this.table.knows(destination) && neighbour.columns.metric[destination] !== METRIC_NONE;
+  }
+
   /** Whether the neighbour may still teach a destination; counts a refusal. */
   mayTeachMore(neighbour: Neighbour): boolean {
     if (neighbour.taught < TAUGHT_MAX) return true;
@@ -322,8 +326,7 @@ export class Decision {
   }
 
   private admit(neighbour: Neighbour, destination: number): boolean {
-    const isTaught = this.table.knows(destination) && neighbour.columns.metric[destination] !== METRIC_NONE;
-    if (!isTaught && !this.mayTeachMore(neighbour)) return false;
+    if (!this.isTaught(neighbour, destination) && !this.mayTeachMore(neighbour)) return false;
     this.table.admit(destination);
     this.heldCap.note(this.dictionary.held);
     return true;

@@ -104,13 +104,14 @@ export class Intake {
     const { incoming } = neighbour;
     const isRetraction = (entry.flags & ENTRY_RETRACTION) !== 0;
     const destination = incoming.destinationOf(entry.id);
-    if (destination >= 0) this.learn(nowUs, neighbour, destination);
-    else if (destination === -1) {
-      if (!isRetraction) decision.ignore();
-    } else {
+    if (destination === -2) {
       this.senseless += 1;
       return;
     }
+    if (destination === -1) {
+      if (!isRetraction) decision.ignore();
+    } else if (decision.isTaught(neighbour, destination)) this.learn(nowUs, neighbour, destination);
+    else this.senseless += 1; // taken back in full meanwhile: the number may be another NAC's by now
     if (isRetraction) incoming.end(entry.id);
   }
 

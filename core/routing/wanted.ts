@@ -25,7 +25,8 @@ export class Wanted {
     if (untilUs !== undefined) {
       if (untilUs > nowUs + WANTED_US - REFRESH_US) return;
       this.untilUs.delete(destination);
-    } else this.dictionary.hold(destination);
+    } else if (this.dictionary.isHeld(destination)) this.dictionary.hold(destination);
+    else return; // whoever sent it gave the NAC up already
     this.untilUs.set(destination, nowUs + WANTED_US);
     for (const [oldest, endUs] of this.untilUs) {
       if (endUs > nowUs && this.untilUs.size <= WANTED_MAX) break;

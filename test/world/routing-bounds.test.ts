@@ -205,6 +205,19 @@ describe("one neighbour", () => {
   });
 });
 
+test("an id whose NAC was taken back in full and forgotten stands for nothing, not for whoever has the number now", () => {
+  const bench = new Bench().up(0).up(1);
+  bench.teach(0, [{ nac: nacOf(1), metric: 1 }]);
+  bench.teach(0, [{ nac: nacOf(1) }]); // no honest neighbour does so: it ends no id
+  bench.pass(80 * SECOND_US);
+  expect(bench.dictionary.held).toBe(0);
+  bench.teach(0, [{ nac: 0, metric: 1 }]);
+  expect(bench.routing.count).toBe(0);
+  bench.teach(1, [{ nac: nacOf(2), metric: 3 }]);
+  bench.teach(0, [{ nac: 0, metric: 1 }, { nac: 0 }, { nac: 0 }]);
+  expect(bench.routing.route(bench.dictionary.find(nacOf(2)))).toMatchObject({ metric: 4, nextHop: 1 });
+});
+
 describe("open requests", () => {
   test("of neighbours end at 1,024; our own still find room, and are bounded too", () => {
     const bench = new Bench();
