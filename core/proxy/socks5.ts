@@ -11,7 +11,8 @@
  *                       <--           05 reply 00 address
  */
 import { parseName } from "../address/name.js";
-import { ascii } from "../address/text.js";
+import { ascii, utf8 } from "../address/text.js";
+import type { Digest } from "../collections/digest.js";
 import { EndCode } from "../wire/cell.js";
 import { parseAuthority } from "./authority.js";
 import { describeFailure } from "./failure.js";
@@ -76,8 +77,11 @@ const PORT_BYTES = 2;
 const NOTHING = new Uint8Array(0);
 const WAIT: SocksStep = { kind: "wait" };
 
+// The numbers that stand for states in a digest.
+const STATES = ["greeting", "password", "request", "over"] as const;
+
 export class SocksNegotiation {
-  private state: "greeting" | "password" | "request" | "over" = "greeting";
+  private state: (typeof STATES)[number] = "greeting";
   private isolation = "";
   /** Never more than one unfinished message, 519 bytes, beside what the shell gave last. */
   private pending: Uint8Array = NOTHING;
@@ -102,6 +106,10 @@ export class SocksNegotiation {
       case "over":
         return WAIT;
     }
+  }
+
+  digest(into: Digest): void {
+    into.number(STATES.indexOf(this.state)).bytes(utf8(this.isolation)).bytes(this.pending);
   }
 
   private readGreeting(): SocksStep {

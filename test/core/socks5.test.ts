@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { nacFromHash } from "../../core/address/nac.js";
 import { printLongName, printName } from "../../core/address/name.js";
+import { Digest } from "../../core/collections/digest.js";
 import { tagOf } from "../../core/proxy/isolation.js";
 import { decideDatagram } from "../../core/proxy/socks-datagram.js";
 import {
@@ -194,6 +195,25 @@ test("how the bytes are cut changes nothing", () => {
       expect(talk(...pieces)).toEqual(expected);
     }),
   );
+});
+
+test("its digest tells apart how far it has come and under which tag, and not how it got there", () => {
+  const digestAfter = (...pieces: number[][]): string => {
+    const negotiation = new SocksNegotiation();
+    for (const piece of pieces) {
+      negotiation.handle(Uint8Array.from(piece));
+      while (negotiation.next().kind === "reply");
+    }
+    const into = new Digest();
+    negotiation.digest(into);
+    return into.hex();
+  };
+  const greeted = [5, 1, 2, 1, 1, 65, 1, 66];
+  expect(digestAfter(greeted, [5])).toBe(digestAfter(greeted.slice(0, 2), greeted.slice(2), [5]));
+  const others = [[], GREETING, [5, 1, 2], greeted, [5, 1, 2, 1, 1, 65, 1, 67], [...greeted, 5]].map((all) =>
+    digestAfter(all),
+  );
+  expect(new Set(others).size).toBe(others.length);
 });
 
 test("whatever the bytes, it never throws, never tunnels to anything but a NAC, and holds little", () => {
