@@ -20,6 +20,7 @@ import {
   sealRoutes,
 } from "../../core/wire/routes.js";
 import { encodeTableQuery } from "../../core/wire/table-query.js";
+import { encodeTableSums } from "../../core/wire/table-sums.js";
 import { randomFrom } from "../support/random.js";
 import { insideOf } from "../support/routing-world.js";
 
@@ -49,9 +50,15 @@ class Bench {
     );
   }
 
+  /** A session begins, with message 1. */
   up(link: number, cost = 1): this {
+    this.sent.delete(link);
     this.routing.linkUp(this.nowUs, link, idOf(100 + link), cost);
     return this;
+  }
+
+  down(link: number): void {
+    this.routing.linkDown(this.nowUs, link);
   }
 
   frame(link: number, write: (out: Writer) => void): boolean {
@@ -218,6 +225,77 @@ test("an id whose NAC was taken back in full and forgotten stands for nothing, n
   expect(bench.routing.route(bench.dictionary.find(nacOf(2)))).toMatchObject({ metric: 4, nextHop: 1 });
 });
 
+test("whatever neighbours say in well-formed frames, nothing throws, and all is given back when they are gone", () => {
+  for (const seed of ["liar", "fool", "drunk", "babe", "thief", "ghost"]) {
+    const random = randomFrom(`frames/${seed}`);
+    const bench = new Bench().up(0).up(1).up(2);
+    const up = new Set([0, 1, 2]);
+    const own = bench.dictionary.intern(nacOf(3));
+    const word = () => random.pick([0, 1, 2, 1_000, 0xffff_fffe, 0xffff_ffff]);
+    const someNac = () => nacOf(random.below(24));
+    const acts: ((link: number) => void)[] = [
+      (link) => {
+        const entries = Array.from({ length: random.below(6) }, () => {
+          const nac = random.chance(0.4) ? someNac() : random.below(20);
+          return random.chance(0.6) ? { nac, metric: random.below(64), epoch: word() } : { nac };
+        });
+        bench.teach(link, entries);
+      },
+      (link) =>
+        bench.frame(link, (out) => {
+          const nacs = random.chance(0.5) ? undefined : Array.from({ length: random.below(9) }, someNac);
+          const depth = random.below(9);
+          const prefix = depth === 0 ? 0 : (random.u32() >>> (32 - 4 * depth)) << (32 - 4 * depth);
+          encodeTableQuery(out, { depth, prefix: prefix >>> 0, nacs });
+        }),
+      (link) =>
+        bench.frame(link, (out) => {
+          const sums = Uint32Array.from({ length: 16 }, () => random.u32());
+          encodeTableSums(out, { depth: 0, prefix: 0, sent: bench.routing.controlProcessed(link), sums });
+        }),
+      (link) =>
+        bench.frame(link, (out) => {
+          const [epoch, slot] = [word(), word()];
+          encodeRouteRequest(out, {
+            hops: random.between(1, 32),
+            nac: someNac(),
+            epoch,
+            slot,
+            repair: random.below(256),
+          });
+        }),
+      (link) => {
+        const processed = bench.routing.controlProcessed(link);
+        bench.routing.handleHello(bench.nowUs, link, processed, bench.routing.controlSent(link), random.bytes(8));
+      },
+      (link) => {
+        if (random.chance(0.8)) return;
+        if (up.delete(link)) return bench.down(link);
+        up.add(link);
+        bench.up(link, random.between(1, 4));
+      },
+      (link) => bench.routing.linkCost(bench.nowUs, link, random.between(1, 4)),
+      () => {
+        const known = bench.dictionary.find(someNac());
+        if (known >= 0) bench.routing.want(bench.nowUs, known);
+      },
+      () => {
+        if (random.chance(0.5)) bench.routing.withdraw(bench.nowUs, own);
+        else bench.routing.originate(bench.nowUs, own, 5);
+      },
+      () => void bench.pass(random.pick([1, 50, 1_000, 20_000]) * MILLISECOND_US),
+    ];
+    for (let step = 0; step < 4_000; step += 1) random.pick(acts)(random.below(3));
+    expect(bench.dictionary.held).toBeLessThanOrEqual(24);
+    for (const link of up) bench.down(link);
+    bench.routing.withdraw(bench.nowUs, own);
+    bench.pass(300 * SECOND_US);
+    bench.routing.want(bench.nowUs, own); // traffic of old gives its numbers back when there is new
+    expect(bench.dictionary.held, seed).toBe(1);
+    expect(bench.routing.count, seed).toBe(0);
+  }
+});
+
 describe("open requests", () => {
   test("of neighbours end at 1,024; our own still find room, and are bounded too", () => {
     const bench = new Bench();
@@ -268,14 +346,12 @@ describe("the dictionary", () => {
     const bench = new Bench().up(1);
     for (let round = 0; round < 40; round += 1) {
       bench.up(0);
-      const fresh = (bench as unknown as { sent: Map<number, number> }).sent;
-      fresh.delete(0);
       bench.teach(
         0,
         Array.from({ length: 20 }, (_, i) => ({ nac: nacOf(round * 20 + i), metric: i % 2 === 0 ? 1 : 63 })),
       );
       bench.pass(SECOND_US);
-      bench.routing.linkDown(bench.nowUs, 0);
+      bench.down(0);
       bench.pass(80 * SECOND_US);
     }
     expect(bench.dictionary.held).toBe(0);
