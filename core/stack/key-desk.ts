@@ -75,9 +75,10 @@ export class KeyDesk {
   handleResponse(nowUs: number, bytes: Uint8Array, at: number, length: number): void {
     const { suite, networkId } = this.plane.session;
     const key = verifyKeyResponse(suite, networkId, bytes, at, length);
-    if (typeof key === "string" || key.kind !== "nac") return this.plane.drop("badKey");
+    if (typeof key === "string") return this.plane.refuse(key, "badKey");
+    if (key.kind !== "nac") return this.plane.refuse("stray", "badKey");
     const destination = this.plane.ports.dictionary.find(key.nac);
-    if (destination < 0 || !this.relay.isAsked(destination)) return this.plane.drop("handshake");
+    if (destination < 0 || !this.relay.isAsked(destination)) return this.plane.refuse("stray");
     this.relay.store(destination, key.material);
     for (const asker of this.relay.answer(destination)) {
       if (asker.link === ASKED_BY_US) {

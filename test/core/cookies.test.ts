@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Digest } from "../../core/collections/digest.js";
 import { networkIdOf } from "../../core/crypto/identity.js";
+import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import { drawIndex } from "../../core/session/context.js";
 import { CALM_INITS, CookieGate, PATH_BURST, PATH_INITS } from "../../core/session/cookie-gate.js";
 import { SECRET_LIFE_US } from "../../core/session/cookies.js";
@@ -60,6 +61,33 @@ describe("a responder under load", () => {
     const conf = initiator.handleResp(0, flight, 0, flight.length)!;
     const done = pair.conf(0, conf, tagOf(7));
     expect(typeof done === "object" && "session" in done && talk(initiator.session!, done.session)).toBe(true);
+  });
+
+  test("COOKIE and mac2 follow the written rule, recomputed here from the primitives alone", () => {
+    const pair = new HandshakePair({ responderSuite: native });
+    const secrets: Uint8Array[] = [];
+    const entropy = (length: number) => {
+      const drawn = pair.responderContext.entropy(length);
+      secrets.push(drawn.slice());
+      return drawn;
+    };
+    const gate = new CookieGate({ ...pair.responderContext, entropy }, pair.responder.publicKeyHash, 0);
+    const initiator = pair.initiator();
+    const init = initiator.start(0)!;
+    const packet = gate.bake(0, init, 0, init.length, tagOf(7));
+    const [secret, nonce] = secrets; // drawn in this order
+
+    const { hash } = nobleSuite;
+    const label = (text: string) => new Uint8Array(Buffer.from(text));
+    const cookie = hash(secret!, tagOf(7)).slice(0, 16);
+    const sealed = new Uint8Array(32);
+    sealed.set(cookie);
+    const key = hash(label("mq1 cookie"), hash(pair.keys.publicKey));
+    nobleSuite.aead(key).seal(nonce!, init.slice(-32, -16), sealed, 0, 16);
+    expect(packet).toEqual(Uint8Array.from([5, 1, 1, 0, ...nonce!, ...sealed]));
+
+    const again = initiator.handleCookie(0, packet, 0, packet.length)!;
+    expect(again.slice(-16)).toEqual(hash(label("mq1 mac2"), cookie, again.subarray(0, -16)).slice(0, 16));
   });
 
   test("a cookie counts on the path that it was given to, and on no other", () => {

@@ -139,6 +139,21 @@ test("paths are bounded: the oldest that nobody uses is given away, one in use n
   expect(udp.drops.pathsFull).toBe(0);
 });
 
+test("an address that was answered outlives a flood from invented ones, and one that was only heard does not", async () => {
+  const udp = await udpAt(LOOPBACK);
+  const answered = udp.pathOf("127.0.0.1", 9);
+  const heard = udp.pathOf("127.0.0.2", 9);
+  udp.send(answered, bytesOf("resp"), 0, 4);
+
+  for (let i = 0; i < 4 * PATHS_MAX; i += 1) udp.pathOf(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 4000);
+
+  expect(udp.endpointOf(answered)).toBe("127.0.0.1:9");
+  expect(udp.endpointOf(heard)).not.toBe("127.0.0.2:9");
+  for (let i = 0; i < 16 * PATHS_MAX; i += 1) udp.pathOf(`11.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 4000);
+  expect(udp.endpointOf(answered)).not.toBe("127.0.0.1:9");
+  expect(udp.drops.pathsFull).toBe(0);
+});
+
 test("when every path is in use, a stranger is dropped and counted", async () => {
   const udp = await udpAt(LOOPBACK);
   for (let i = 0; i < PATHS_MAX; i += 1) udp.pathOf(`10.0.${i >> 8}.${i & 255}`, 4000);
