@@ -69,12 +69,12 @@ export class Backlog {
     return longestUs;
   }
 
-  /** Less and less while turns leave something unread, twice as much each turn once they do not. */
+  /** Half as many while turns leave something unread, one more for each turn that does not: the next flood comes slowly. */
   private settleQuota(): void {
     const isFull = this.reads >= TURN_READS;
     this.reads = 0;
     this.fullTurns = isFull ? this.fullTurns + 1 : 0;
-    if (!isFull) this.quota = Math.min(WAITING_MAX, this.quota * 2);
-    else if (this.fullTurns > BURST_TURNS) this.quota = Math.max(QUOTA_MIN, Math.min(this.quota, TURN_READS) - 1);
+    if (!isFull) this.quota = Math.min(WAITING_MAX, this.quota + 1);
+    else if (this.fullTurns > BURST_TURNS) this.quota = Math.max(QUOTA_MIN, Math.min(this.quota, TURN_READS) >> 1);
   }
 }

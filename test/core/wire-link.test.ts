@@ -4,6 +4,7 @@ import { decodeBye, encodeBye } from "../../core/wire/bye.js";
 import { LINK_DATAGRAM_BYTES, paddedControlBytes } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
 import { decodeHello, encodeHello, HELLO_BYTES, ROUTER_ID_BYTES, TABLE_DIGEST_BYTES } from "../../core/wire/hello.js";
+import { decodeMerge, encodeMerge, MERGE_BYTES, MERGE_PROOF_BYTES } from "../../core/wire/merge.js";
 import {
   decodeNetworkHeader,
   END_PACKET_BYTES,
@@ -14,6 +15,7 @@ import {
   NETWORK_HEADER_BYTES,
   NetworkHeader,
 } from "../../core/wire/network-header.js";
+import { decodePathChallenge, encodePathChallenge, PATH_TOKEN_BYTES } from "../../core/wire/path-challenge.js";
 
 const u8 = fc.integer({ min: 0, max: 0xff });
 const u16 = fc.integer({ min: 0, max: 0xffff });
@@ -146,4 +148,20 @@ test.each([
   [1200, 1200],
 ])("a control record of %i bytes leaves as %i", (size, padded) => {
   expect(paddedControlBytes(size)).toBe(padded);
+});
+
+test("a path challenge and a merge come out as they went in, in their one size, and cut short they are none", () => {
+  fc.assert(
+    fc.property(bytes(PATH_TOKEN_BYTES), u32, bytes(MERGE_PROOF_BYTES), (token, index, proof) => {
+      const out = new Writer(new Uint8Array(PATH_TOKEN_BYTES + MERGE_BYTES));
+      encodePathChallenge(out, { token });
+      encodeMerge(out, { index, proof });
+      expect(out.room).toBe(0);
+      const input = new Reader(out.bytes);
+      expect(decodePathChallenge(input)).toEqual({ token });
+      expect(decodeMerge(input)).toEqual(index === 0 ? undefined : { index, proof }); // 0 is nobody's session
+      expect(decodePathChallenge(new Reader(out.bytes, 0, PATH_TOKEN_BYTES - 1))).toBeUndefined();
+      expect(decodeMerge(new Reader(out.bytes, PATH_TOKEN_BYTES, PATH_TOKEN_BYTES + MERGE_BYTES - 1))).toBeUndefined();
+    }),
+  );
 });
