@@ -34,7 +34,7 @@ describe("no attack is found on MQ1", () => {
       { ...BESIDE_A_BAD_SERVICE, ...lengthOf({ short: { inits: 1, confs: 1 }, full: {} }), powers: QUANTUM },
     ],
   ];
-  test.each(scenes)("%s", (_name, scene) => {
+  test.each(scenes)("%s: none is found", (_name, scene) => {
     const { attacks, completed } = searchAttacks(scene);
 
     expect(tell(attacks)).toBe("");
@@ -60,7 +60,7 @@ describe("the search finds what a weaker protocol would allow", () => {
     ["version and suites in no transcript", { headersUnbound: true }, {}, "agreement"],
     ["used biscuits forgotten", { biscuitsForgotten: true }, {}, "no session twice"],
   ];
-  test.each(flaws)("%s", (_name, planted, powers, property) => {
+  test.each(flaws)("%s is found out", (_name, planted, powers, property) => {
     const { attacks } = searchAttacks({ ...ALONE, flaws: planted, powers: powers ?? {} });
 
     expect(attacks.map((attack) => attack.property)).toContain(property);
