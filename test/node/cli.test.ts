@@ -498,7 +498,7 @@ describe("two daemons", () => {
     const first = await up("ada");
     const bob = await up("bob");
     const peer = ["--peer", bob.status.udp[0]!];
-    const reaches = async (nac: string) => (await mariana("ping", nac, "-c", "1", "--dir", bob.directory)).code;
+    const reaches = async (nac: string) => (await mariana("ping", nac, "-c", "2", "--dir", bob.directory)).code;
     await end(first.child);
 
     const second = await up("ada", "--rotate", ...peer);
