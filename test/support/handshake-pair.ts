@@ -12,7 +12,6 @@ import { OBSERVED_NOTHING } from "../../core/wire/resp.js";
 export const LINK_BYTES = 1200;
 export const END_BYTES = 1152;
 export const PATH_TAG = new Uint8Array(8);
-export const NO_NAC = new Uint8Array(16);
 
 /** The same stream for the same seed (splitmix32). For tests only: nobody's keys come from here. */
 export function seededEntropy(seed: number): Entropy {
