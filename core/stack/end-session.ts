@@ -2,6 +2,7 @@ import type { Digest } from "../collections/digest.js";
 import type { Initiator } from "../session/initiator.js";
 import type { RekeyTypes } from "../session/rekey.js";
 import type { Session } from "../session/session.js";
+import type { StreamBounds } from "../stream/bounds.js";
 import { SEND_BUFFER_BYTES } from "../stream/send-buffer.js";
 import { Streams } from "../stream/streams.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
@@ -98,6 +99,7 @@ export class EndSession implements Timed {
       plane: Plane;
       streams: StreamHandles<EndSession>;
       flows: Flows<EndSession>;
+      bounds: StreamBounds;
       send: (nowUs: number, bytes: Uint8Array) => void;
       onOver: (self: EndSession) => void;
     },
@@ -127,6 +129,7 @@ export class EndSession implements Timed {
         streamsMax: (this.isCaller ? args.peerParams : END_PARAMS).streamsMax,
         session,
         trace,
+        bounds: args.bounds,
       },
       {
         opened: (id, port) => {

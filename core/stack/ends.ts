@@ -10,6 +10,7 @@ import { InitQueue } from "../session/init-queue.js";
 import { Responder } from "../session/responder.js";
 import { SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
+import { StreamBounds } from "../stream/bounds.js";
 import { Trace } from "../trace/trace.js";
 import { EndCode } from "../wire/cell.js";
 import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
@@ -37,6 +38,8 @@ import { StreamHandles } from "./stream-handles.js";
 
 /** End-to-end sessions held at once; a handshake beyond is refused. */
 const SESSIONS_MAX = 1024;
+/** Of one return NAC that called us; a handshake beyond is refused. */
+const PEER_SESSIONS_MAX = 128;
 const NO_PATH_TAG = new Uint8Array(8);
 /** Stands for the link of packets that this node sent to itself. */
 const OWN_LINK = -1;
@@ -63,6 +66,9 @@ export class Ends implements LinkUser {
   private readonly looping: Timed;
   private readonly index: SessionIndex<EndOwner>;
   private readonly ends = new Set<EndSession>();
+  private readonly bounds = new StreamBounds();
+  private readonly sessionCap = new Cap("sessions", SESSIONS_MAX);
+  private readonly peerCap = new Cap("sessions.peer", PEER_SESSIONS_MAX);
   private readonly out = new Uint8Array(LINK_DATAGRAM_BYTES);
   private readonly header = new NetworkHeader();
   private links: Links | undefined;
@@ -127,7 +133,15 @@ export class Ends implements LinkUser {
   }
 
   get caps(): readonly Cap[] {
-    return [this.used, this.inits.cap, this.pool.cap, ...this.flows.caps];
+    return [
+      this.used,
+      this.inits.cap,
+      this.pool.cap,
+      ...this.flows.caps,
+      this.sessionCap,
+      this.peerCap,
+      ...this.bounds.caps,
+    ];
   }
 
   get queues(): Readonly<Record<string, number>> {
@@ -344,9 +358,22 @@ export class Ends implements LinkUser {
     // Our RESP went there, so the NAC is known.
     const peer = returnNac === undefined ? -1 : this.plane.ports.dictionary.find(returnNac);
     if (peer < 0) return this.plane.drop("handshake");
+    const held = this.sessionsOf(peer);
+    if (held >= PEER_SESSIONS_MAX) {
+      done.session.erase();
+      return this.plane.drop("sessionLimit");
+    }
+    this.peerCap.note(held + 1);
     const end = this.establish({ nowUs, ...done, peer, called: destination, initiator: undefined, rttUs: undefined });
     end.answerConf(nowUs);
     this.pool.take(localIndex, (_path, pooled, pooledAt) => this.handleRecord(nowUs, pooled, pooledAt));
+  }
+
+  /** Sessions with `peer` that it opened. */
+  private sessionsOf(peer: number): number {
+    let count = 0;
+    for (const end of this.ends) if (!end.isCaller && end.peer === peer) count += 1;
+    return count;
   }
 
   private responderOf(destination: number): { readonly responder: Responder; readonly timer: Timed } | undefined {
@@ -365,12 +392,14 @@ export class Ends implements LinkUser {
       plane: this.plane,
       streams: this.streams,
       flows: this.flows,
+      bounds: this.bounds,
       send: (now, bytes) => this.send(now, peer, bytes),
       onOver: (self) => this.forget(self),
     });
     const { localIndex } = end.session;
     this.plane.ports.dictionary.hold(peer);
     this.ends.add(end);
+    this.sessionCap.note(this.ends.size);
     this.index.set(localIndex, { kind: "end", end });
     this.plane.handshakes.done += 1;
     this.plane.ports.trace(Trace.handshakeDone, 1, localIndex, 0);

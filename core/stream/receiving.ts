@@ -1,4 +1,5 @@
 import type { StreamFrame } from "../wire/stream-frame.js";
+import type { StreamBounds } from "./bounds.js";
 import type { ReceiveCredit } from "./credit.js";
 import type { Sending } from "./sending.js";
 import { Pending, type Stream } from "./stream.js";
@@ -18,13 +19,21 @@ export class Receiving {
   /** For all streams together. */
   private readonly credit: ReceiveCredit;
   private readonly sending: Sending;
+  private readonly bounds: StreamBounds;
   private readonly events: ReceivingEvents;
   private readonly onArrival: (stream: Stream) => void;
 
   /** @param onArrival data came that keeps the rules; called before `events.data` */
-  constructor(credit: ReceiveCredit, sending: Sending, events: ReceivingEvents, onArrival: (stream: Stream) => void) {
+  constructor(
+    credit: ReceiveCredit,
+    sending: Sending,
+    bounds: StreamBounds,
+    events: ReceivingEvents,
+    onArrival: (stream: Stream) => void,
+  ) {
     this.credit = credit;
     this.sending = sending;
+    this.bounds = bounds;
     this.events = events;
     this.onArrival = onArrival;
   }
@@ -117,6 +126,7 @@ export class Receiving {
   private receive(stream: Stream, end: number): boolean {
     const grown = end - stream.credit.received;
     if (!stream.credit.receive(grown) || !this.credit.receive(grown)) return false;
+    this.bounds.held.note(this.credit.received - this.credit.consumed);
     this.raiseWhereDue(stream);
     return true;
   }

@@ -5,6 +5,7 @@ import { encodeMaxSession, encodeMaxStream, MAX_SESSION_BYTES } from "../wire/cr
 import type { Writer } from "../wire/cursor.js";
 import { encodeAccept, encodeOpen, encodeReset, encodeStop } from "../wire/stream-control-frames.js";
 import { encodeStreamHeader, STREAM_HEADER_BYTES, STREAM_HEADER_LEN_BYTES } from "../wire/stream-frame.js";
+import { SESSION_SEND_BYTES_MAX, STREAM_SEND_BYTES_MIN, type StreamBounds } from "./bounds.js";
 import type { ReceiveCredit } from "./credit.js";
 import { SEND_BUFFER_BYTES } from "./send-buffer.js";
 import { Pending, type Stream } from "./stream.js";
@@ -29,6 +30,9 @@ export class Sending {
   private readonly controls = new Ring<Stream>();
   private readonly ready = new Ring<Stream>();
   private readonly roomy: Stream[] = [];
+  private readonly bounds: StreamBounds;
+  /** Bytes in the send buffers of all streams. */
+  private buffered = 0;
   private isCreditDue = false;
   private isOver = false;
   private sent = 0;
@@ -36,8 +40,9 @@ export class Sending {
   private rttUs = 0;
 
   /** @param sendLimit stream bytes that the peer takes in all at first */
-  constructor(sendLimit: number, credit: ReceiveCredit, events: SendingEvents) {
+  constructor(sendLimit: number, credit: ReceiveCredit, bounds: StreamBounds, events: SendingEvents) {
     this.sendLimit = sendLimit;
+    this.bounds = bounds;
     this.credit = credit;
     this.events = events;
   }
@@ -64,8 +69,19 @@ export class Sending {
     }
     while (this.roomy.length > 0) {
       const stream = this.roomy.pop()!;
-      if (!stream.isSendOver) this.events.writable(stream.id, stream.buffer.room);
+      if (!stream.isSendOver) this.events.writable(stream.id, this.roomOf(stream));
     }
+  }
+
+  /** Copies bytes to be sent. Returns how many were taken. */
+  take(stream: Stream, bytes: Uint8Array, at: number, length: number): number {
+    const taken = stream.buffer.write(bytes, at, Math.min(length, this.roomOf(stream)));
+    if (taken < length) stream.wantsRoom = true;
+    this.buffered += taken;
+    this.bounds.session.note(this.buffered);
+    this.bounds.add(taken);
+    this.queueData(stream);
+    return taken;
   }
 
   /** The peer takes so many bytes in all. A smaller limit is old news. */
@@ -101,6 +117,7 @@ export class Sending {
   /** Nothing more of this stream is sent but RESET. */
   end(stream: Stream, code: number): void {
     if (stream.isSendOver) return;
+    this.release(stream.buffer.length);
     stream.buffer.clear();
     stream.send = { kind: "reset", code };
     // RESET alone tells the peer of the stream; what it would have been for no longer matters.
@@ -109,6 +126,7 @@ export class Sending {
   }
 
   handleSessionEnd(): void {
+    this.release(this.buffered);
     this.isOver = true;
     this.isCreditDue = false;
     this.controls.clear();
@@ -117,11 +135,29 @@ export class Sending {
   }
 
   digest(into: Digest): void {
+    into.number(this.buffered);
     into
       .number(this.sent)
       .number(this.sendLimit)
       .number(this.isCreditDue ? 1 : 0);
     into.number(this.controls.length).number(this.ready.length);
+  }
+
+  /** What one stream may add to its buffer: its own bound, and what is left of those for all. */
+  private roomOf({ buffer }: Stream): number {
+    const left = Math.min(SESSION_SEND_BYTES_MAX - this.buffered, this.bounds.room);
+    return Math.max(0, Math.min(buffer.room, Math.max(left, STREAM_SEND_BYTES_MIN - buffer.length)));
+  }
+
+  /** Half of the buffer is free, or of what it may hold in hard times. */
+  private isRoomy(stream: Stream): boolean {
+    if (stream.buffer.length <= STREAM_SEND_BYTES_MIN / 2) return true;
+    return this.roomOf(stream) >= SEND_BUFFER_BYTES / 2;
+  }
+
+  private release(bytes: number): void {
+    this.buffered -= bytes;
+    this.bounds.sending -= bytes;
   }
 
   private writeControls(nowUs: number, out: Writer, stream: Stream): void {
@@ -152,8 +188,9 @@ export class Sending {
     out.offset += length;
     stream.sent += length;
     this.sent += length;
+    this.release(length);
     if (isFin) stream.send = { kind: "finished" };
-    if (stream.wantsRoom && stream.buffer.room >= SEND_BUFFER_BYTES / 2) {
+    if (stream.wantsRoom && this.isRoomy(stream)) {
       stream.wantsRoom = false;
       this.roomy.push(stream);
     }

@@ -7,6 +7,7 @@ import { decodeMaxSession, decodeMaxStream } from "../wire/credit-frames.js";
 import type { Reader, Writer } from "../wire/cursor.js";
 import { decodeAccept, decodeOpen, decodeReset, decodeStop } from "../wire/stream-control-frames.js";
 import { decodeStreamFrame, isStreamType, StreamFrame } from "../wire/stream-frame.js";
+import { SESSION_CREDIT_MAX_BYTES, StreamBounds } from "./bounds.js";
 import { ReceiveCredit } from "./credit.js";
 import { Receiving, type ReceivingEvents } from "./receiving.js";
 import { Sending, type SendingEvents } from "./sending.js";
@@ -24,6 +25,8 @@ export interface StreamsConfig {
   readonly peerCreditBytes: number;
   /** Streams that may be open at once: our own grant for a responder, the peer's for an initiator. */
   readonly streamsMax: number;
+  /** Shared with the other sessions of a stack. */
+  readonly bounds?: StreamBounds | undefined;
 }
 
 /** What happens to streams. An id is valid from `open` or `opened` to `closed`, which is always the last. */
@@ -40,7 +43,6 @@ export interface StreamEvents extends ReceivingEvents, Pick<SendingEvents, "writ
   closed(id: number): void;
 }
 
-const SESSION_CREDIT_MAX_BYTES = 16 << 20;
 const STREAM_ID_MAX = 0xff_fffe;
 /**
  * All streams of one session: which there are, how they open and end. What they send and what they receive is in the two
@@ -60,6 +62,7 @@ export class Streams implements CellSource, CellSink {
 
   private readonly frame = new StreamFrame();
   private readonly credit: ReceiveCredit;
+  private readonly bounds: StreamBounds;
   private readonly sending: Sending;
   private readonly receiving: Receiving;
 
@@ -67,11 +70,12 @@ export class Streams implements CellSource, CellSink {
     this.config = config;
     this.events = events;
     this.credit = new ReceiveCredit(config.localCreditBytes, SESSION_CREDIT_MAX_BYTES);
-    this.sending = new Sending(config.peerCreditBytes, this.credit, {
+    this.bounds = config.bounds ?? new StreamBounds();
+    this.sending = new Sending(config.peerCreditBytes, this.credit, this.bounds, {
       writable: (id, bytes) => events.writable(id, bytes),
       sent: (stream) => this.closeIfOver(stream),
     });
-    this.receiving = new Receiving(this.credit, this.sending, events, (stream) => {
+    this.receiving = new Receiving(this.credit, this.sending, this.bounds, events, (stream) => {
       if (config.initiator) this.markAccepted(stream);
     });
   }
@@ -113,10 +117,7 @@ export class Streams implements CellSource, CellSink {
     const stream = this.streams.get(id);
     if (stream === undefined || stream.send.kind !== "open") return 0;
     if (!this.config.initiator && stream.opening.kind !== "accepted") return 0;
-    const taken = stream.buffer.write(bytes, at, length);
-    if (taken < length) stream.wantsRoom = true;
-    this.sending.queueData(stream);
-    return taken;
+    return this.sending.take(stream, bytes, at, length);
   }
 
   /** No more will be written: FIN follows the last byte. */
@@ -308,6 +309,7 @@ export class Streams implements CellSource, CellSink {
     const stream = new Stream(id, { kind: "unannounced" });
     const isRefused = this.streams.size >= served;
     this.streams.set(id, stream);
+    this.bounds.streams.note(this.streams.size);
     if (isRefused) this.reset(id, EndCode.overload);
     return stream;
   }

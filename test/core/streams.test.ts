@@ -5,6 +5,7 @@ import { CELL_BYTES, EndCode, encodeCellHeader } from "../../core/wire/cell.js";
 import { Writer } from "../../core/wire/cursor.js";
 import { encodeOpen, encodeReset } from "../../core/wire/stream-control-frames.js";
 import { encodeStreamHeader } from "../../core/wire/stream-frame.js";
+import { StackWorld } from "../support/stack-world.js";
 import { type PairOptions, patternBytes, TransportPair } from "../support/transport-pair.js";
 
 const LINE = { megabitsPerSecond: 10, delayUs: 20_000 };
@@ -237,6 +238,96 @@ describe("credit", () => {
     const cell = forge(500, write);
     expect(pair.server.transport.handleCell(pair.nowUs, 10_000, cell, 0, CELL_BYTES)).toBe("user");
     expect(pair.server.seen.get(id)).toMatchObject({ reset: EndCode.protocol, closed: true });
+  });
+});
+
+describe("what a peer can make us hold", () => {
+  test("a hundred streams opened and never read hold no more than the session's credit", () => {
+    const pair = pairOf({ path: { ...LINE, megabitsPerSecond: 200 } });
+    pair.server.reads = false;
+    pair.server.keeps = false;
+    const ids = Array.from({ length: 100 }, () => open(pair));
+    for (const id of ids) pair.send(pair.client, id, new Uint8Array(200_000));
+    pair.run(20 * SECOND_US);
+    const delivered = ids.reduce((sum, id) => sum + (pair.server.seen.get(id)?.bytes ?? 0), 0);
+    expect(delivered + pair.server.streams.bufferedBytes).toBeLessThanOrEqual(4 << 20);
+    expect(delivered).toBeGreaterThan(3.9 * (1 << 20));
+    expect(pair.server.bounds.held.peak).toBeLessThanOrEqual(4 << 20);
+    // All of it is whole again when they are reset.
+    for (const id of ids) pair.act(pair.server, (streams) => streams.reset(id, EndCode.cancelled));
+    pair.run(5 * SECOND_US);
+    const next = open(pair);
+    pair.server.reads = true;
+    pair.send(pair.client, next, new Uint8Array(6 << 20));
+    expect(pair.run(30 * SECOND_US, () => pair.server.seen.get(next)?.finished === true)).toBe(true);
+  });
+
+  test("a peer that opens many streams and reads none of their answers holds sixteen megabytes of ours", () => {
+    const pair = pairOf({ path: { ...LINE, megabitsPerSecond: 200 } });
+    pair.client.reads = false;
+    pair.client.keeps = false;
+    pair.server.onOpened = (id) => {
+      pair.server.streams.accept(id);
+      push(id);
+    };
+    const answer = new Uint8Array(300_000);
+    const written = new Map<number, number>();
+    const push = (id: number): void => {
+      const at = written.get(id) ?? 0;
+      const taken = pair.server.streams.write(id, answer, at);
+      written.set(id, at + taken);
+      if (at + taken === answer.length) pair.server.streams.finish(id);
+    };
+    pair.server.onWritable = push;
+    const ids = Array.from({ length: 80 }, () => open(pair));
+    pair.run(20 * SECOND_US);
+    expect(pair.server.streams.bufferedBytes).toBeLessThanOrEqual((16 << 20) + 80 * (16 << 10));
+    expect(pair.server.bounds.session.peak).toBeGreaterThanOrEqual(16 << 20);
+    expect(pair.server.bounds.sending).toBe(pair.server.streams.bufferedBytes);
+    // None stops for another: when the peer reads after all, each comes to its end.
+    pair.client.reads = true;
+    for (const id of ids) {
+      const bytes = pair.client.seen.get(id)?.bytes ?? 0;
+      pair.act(pair.client, (streams) => streams.consume(id, bytes));
+    }
+    const isDone = (): boolean => ids.every((id) => pair.client.seen.get(id)?.finished === true);
+    expect(pair.run(120 * SECOND_US, isDone)).toBe(true);
+    expect(pair.server.bounds.sending).toBe(0);
+  });
+
+  test("when the buffers of all sessions are full a stream still has a little of its own", () => {
+    const pair = pairOf();
+    const id = open(pair);
+    pair.client.bounds.add(pair.client.bounds.all.limit);
+    expect(pair.act(pair.client, (streams) => streams.write(id, new Uint8Array(1 << 20)))).toBe(16 << 10);
+    pair.send(pair.client, id, patternBytes(300_000, 1));
+    expect(pair.run(20 * SECOND_US, () => pair.server.seen.get(id)?.finished === true)).toBe(true);
+    expect(pair.client.bounds.sending).toBe(pair.client.bounds.all.limit);
+  });
+
+  test("a session that ends, or a stream that is reset, gives back what waited", () => {
+    const pair = pairOf();
+    const ids = [open(pair), open(pair)];
+    for (const id of ids) pair.client.streams.write(id, new Uint8Array(400_000));
+    pair.client.streams.reset(ids[0]!, EndCode.cancelled);
+    expect(pair.client.bounds.sending).toBe(400_000);
+    pair.client.transport.close(pair.nowUs, EndCode.noError);
+    expect(pair.client.bounds.sending).toBe(0);
+  });
+
+  test("one return NAC has 128 sessions of a node at most", () => {
+    const world = new StackWorld({ seed: "many" });
+    world.wire("client", "host");
+    world.run(3 * SECOND_US);
+    const host = world.node("host");
+    for (let i = 0; i < 131; i += 1) {
+      world.node("client").stack.openStream(world.nowUs, host.nac, 80, undefined, `tag ${i}`);
+      world.run(200 * MILLISECOND_US);
+    }
+    const { sessions, drops, caps } = host.stack.status();
+    expect(sessions).toBe(128);
+    expect(drops.sessionLimit).toBeGreaterThan(0);
+    expect(caps["sessions.peer"]).toEqual({ limit: 128, peak: 128 });
   });
 });
 

@@ -1,5 +1,6 @@
 import seedrandom from "seedrandom";
 import { Digest } from "../../core/collections/digest.js";
+import { StreamBounds } from "../../core/stream/bounds.js";
 import { type StreamEvents, Streams } from "../../core/stream/streams.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
@@ -58,6 +59,7 @@ export class End implements StreamEvents {
   readonly seen = new Map<number, Seen>();
   readonly pongs: { id: number; rttUs: number }[] = [];
   readonly faults: TransportFault[] = [];
+  readonly bounds = new StreamBounds();
   readonly streams: Streams;
   readonly transport: Transport;
   /** False: delivered bytes are not consumed. */
@@ -88,6 +90,7 @@ export class End implements StreamEvents {
         localCreditBytes: creditBytes,
         peerCreditBytes: creditBytes,
         streamsMax,
+        bounds: this.bounds,
       },
       this,
     );
