@@ -65,7 +65,7 @@ export class KeyedRateLimit {
   }
 
   /** Forgets those who may take a whole burst again: nothing is lost with them. */
-  forget(nowUs: number): void {
+  private forget(nowUs: number): void {
     for (const [key, wholeUs] of this.wholeUs) if (wholeUs <= nowUs) this.wholeUs.delete(key);
   }
 
