@@ -459,7 +459,8 @@ export class RoutingWorld {
     const session = edge.session;
     this.takeUp(a, session);
     this.plan(edge.latencyUs, () => {
-      if (edge.session === session && b.owner.isAlive && a.isUp && a.session === session) this.takeUp(b, session);
+      const isSameProcess = b.owner.isAlive && b.owner.incarnation === a.peerIncarnation;
+      if (edge.session === session && isSameProcess && a.isUp && a.session === session) this.takeUp(b, session);
     });
   }
 
