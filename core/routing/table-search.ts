@@ -18,7 +18,7 @@ import { isInside, partOf, partPrefix } from "./table-digest.js";
 /** Disagreeing hellos in a row before anything is asked: one may be a message that a bound refused and that came again. */
 const MISMATCHES_MIN = 2;
 /** Queries of one search. Beyond: the rest is found by the next search. */
-export const QUERIES_MAX = 32;
+const QUERIES_MAX = 32;
 /** Between the starts of two searches; doubled while the tables stay different. */
 const SEARCH_SPACING_US = 4 * SECOND_US;
 const SEARCH_SPACING_MAX_US = 64 * SECOND_US;

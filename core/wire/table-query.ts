@@ -15,7 +15,6 @@ import type { Reader, Writer } from "./cursor.js";
  *                         0 .. 8: the entries themselves are wanted (ROUTES); so many NACs follow
  *        7    16  each: a NAC of the bucket that the asker has; it is retracted if it was not announced
  */
-export const TABLE_QUERY_HEAD_BYTES = 7;
 export const TABLE_DEPTH_MAX = 8;
 /** NACs in one query, and entries of a bucket that are repeated in answer to it. */
 export const TABLE_LEAF_MAX = 8;
