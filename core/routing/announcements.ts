@@ -1,4 +1,5 @@
 import type { NacDictionary } from "../address/dictionary.js";
+import { Cap } from "../collections/cap.js";
 import { MILLISECOND_US, NEVER } from "../time/instant.js";
 import type { Writer } from "../wire/cursor.js";
 import {
@@ -12,9 +13,11 @@ import {
   ROUTES_HEAD_BYTES,
   sealRoutes,
 } from "../wire/routes.js";
+import { UNPROCESSED_MAX } from "./control-stream.js";
 import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 import { ASKED, FORCED, type Neighbour, PENDING, Urgency } from "./neighbour.js";
 import { LOCAL, OURS, type RouteTable } from "./route-table.js";
+import { SHORT_IDS_MAX } from "./short-ids.js";
 
 /** Lost, new and worse routes: the first leaves at once, what follows within this window leaves with the next batch. */
 const URGENT_WINDOW_US = 50 * MILLISECOND_US;
@@ -41,6 +44,8 @@ export class Announcements {
   /** Entries written, and how many of them with a short id. */
   entries = 0;
   shortEntries = 0;
+  readonly windowCap = new Cap("controlWindow", UNPROCESSED_MAX);
+  readonly idsCap = new Cap("shortIds", SHORT_IDS_MAX);
 
   constructor(table: RouteTable, dictionary: NacDictionary) {
     this.table = table;
@@ -153,6 +158,8 @@ export class Announcements {
     }
     sealRoutes(out, start, count);
     neighbour.stream.keep(nowUs, out.bytes.subarray(start, out.offset));
+    this.windowCap.note(neighbour.stream.sent - neighbour.stream.acknowledged);
+    this.idsCap.note(neighbour.outgoing.inUse);
     return count;
   }
 

@@ -78,8 +78,17 @@ export class Decision {
     this.lost = new LostSources(table);
     this.trace = trace;
     this.random = random;
-    const { requests, lost, wanted } = this;
-    this.caps = [this.taughtCap, this.heldCap, this.starvingCap, requests.cap, lost.cap, wanted.cap];
+    const { announcements, requests, lost, wanted } = this;
+    this.caps = [
+      this.taughtCap,
+      this.heldCap,
+      this.starvingCap,
+      announcements.windowCap,
+      announcements.idsCap,
+      requests.cap,
+      lost.cap,
+      wanted.cap,
+    ];
   }
 
   get nextTimeoutUs(): number {

@@ -23,6 +23,8 @@ export class Intake {
   private readonly body = new Reader(new Uint8Array(0));
   /** Entries with an id that stands for nothing: no honest neighbour writes one. */
   senseless = 0;
+  /** ROUTES messages that came faster than they are taken from one neighbour. */
+  hurried = 0;
 
   constructor(table: RouteTable, decision: Decision, origins: Origins, dictionary: NacDictionary) {
     this.table = table;
@@ -71,6 +73,7 @@ export class Intake {
     const body = input.bytes.subarray(start, input.offset);
     const mustWait = neighbour.messages.nextUs > nowUs;
     const arrival = neighbour.stream.receive(nowUs, head.number, body, mustWait);
+    if (mustWait) this.hurried += 1;
     if (arrival === "next") {
       neighbour.messages.take(nowUs);
       this.learnAll(nowUs, neighbour, body);

@@ -176,6 +176,12 @@ export class Routing {
     return { all: entries, short: shortEntries };
   }
 
+  /** What neighbours sent beyond their rates: messages that had to wait, requests and questions that were dropped. */
+  get refusals(): { readonly messages: number; readonly requests: number; readonly questions: number } {
+    const { hurried } = this.intake;
+    return { messages: hurried, requests: this.decision.requests.refused, questions: this.tables.refused };
+  }
+
   get caps(): readonly Cap[] {
     return this.decision.caps;
   }
