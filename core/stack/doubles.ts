@@ -17,9 +17,13 @@ export function isCounterpart(link: Link, other: Link): boolean {
   return isSameRouter(link, other) && other.isIncoming !== link.isIncoming;
 }
 
-/** Two links over the same path, opened from the same end, whose hellos name the same router: one succeeds the other. */
+/**
+ * Two links opened from the same end, over the same path or by the same dialer, whose hellos name the same router: one
+ * succeeds the other. (An address of its own for each is a peer that is configured twice, who keeps both.)
+ */
 export function isSuccessor(link: Link, other: Link): boolean {
-  return isSameRouter(link, other) && other.path === link.path && other.isIncoming === link.isIncoming;
+  const isSamePlace = other.path === link.path || (link.dialer !== undefined && link.dialer === other.dialer);
+  return isSameRouter(link, other) && isSamePlace && other.isIncoming === link.isIncoming;
 }
 
 /**

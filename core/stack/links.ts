@@ -586,8 +586,8 @@ export class Links implements HandshakeUser {
     }
     if (step === "hello") this.sendHello(nowUs, link);
     this.sendRekey(nowUs, link);
-    if (link.session.wantsSuccessor && !link.isIncoming && link.retireAtUs === NEVER) {
-      this.handshakes.redial(nowUs, link.path);
+    if (link.session.wantsSuccessor && !link.isIncoming && link.retireAtUs === NEVER && link.dialer !== undefined) {
+      this.handshakes.redial(nowUs, link.dialer.path);
     }
     this.plane.watch(link);
   }

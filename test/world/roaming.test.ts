@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
+import { Writer } from "../../core/wire/cursor.js";
 import { PacketType } from "../../core/wire/flight.js";
+import { recordIndex } from "../../core/wire/record.js";
+import { encodeUnknown, UNKNOWN_BYTES } from "../../core/wire/unknown.js";
 import { StackWorld, type WorldNode } from "../support/stack-world.js";
 
 const CABLE = { delayUs: 10 * MILLISECOND_US };
@@ -143,6 +146,27 @@ test("a link that moved keeps its pin and its dialer, and is dialled where it al
 
   expect(world.run(31 * SECOND_US, () => ada.stack.status().neighbours === 1)).toBe(true);
   expect(ada.stack.peers(world.nowUs)).toMatchObject([{ path: 0, pinned: true }]);
+});
+
+test("a successor of a link that moved is dialled at the address that was given, and takes the place of the moved one", () => {
+  const world = new StackWorld({ seed: "successor" }).wire("ada", "bob", CABLE);
+  world.run(3 * SECOND_US);
+  const [ada, bob] = [world.node("ada"), world.node("bob")];
+  world.rebind("bob", "ada", true);
+  expect(world.run(5 * SECOND_US, () => moves(ada) === 1)).toBe(true);
+  world.isRecording = true;
+  world.run(3 * SECOND_US);
+  const record = world.seen.findLast(({ from, bytes }) => from === "ada" && bytes[0] === PacketType.record)!;
+  const hint = new Uint8Array(UNKNOWN_BYTES);
+  encodeUnknown(new Writer(hint), { index: recordIndex(record.bytes, 0, record.bytes.length) });
+  bob.sockets[0]!.peerPath = 0; // bob is back at his first address
+
+  ada.stack.handleDatagram(world.nowUs, 1, hint, 0, hint.length); // as if he had forgotten the session
+  world.run(10 * SECOND_US);
+
+  expect(ada.stack.status().handshakes.started).toBe(2);
+  expect(ada.stack.peers(world.nowUs)).toMatchObject([{ path: 0, incoming: false }]);
+  expect(bob.stack.status().neighbours).toBe(1);
 });
 
 // Who is not the neighbour.
