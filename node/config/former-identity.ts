@@ -9,6 +9,7 @@
  * the same keys as privatekey.former.pem, the rotation was killed before its end, and the old identity goes on.
  */
 import { timingSafeEqual } from "node:crypto";
+import { statSync } from "node:fs";
 import type { IdentitySeeds } from "../../core/crypto/pem.js";
 import { Failure } from "../failure.js";
 import type { Directory } from "./directory.js";
@@ -49,13 +50,19 @@ export function openFormerKeys(directory: Directory, current: IdentitySeeds, sta
   const seeds = readIfSound(directory.formerKeyFile);
   if (seeds === "unusable") return erase("unusable", state);
   if (seeds === undefined) return { kind: "none", state: forget(directory, state) };
-  const { former } = state;
-  if (isSame(seeds, current)) return erase("unfinished", { epoch: state.epoch || (former?.epoch ?? 0) });
+  if (isSame(seeds, current)) return erase("unfinished", { epoch: state.epoch || (state.former?.epoch ?? 0) });
+  const former = state.former ?? (state.damage === undefined ? undefined : guessFormer(directory, grace));
   if (former === undefined) return erase("unfinished", state);
   // A clock that was wrong at the rotation cannot make the time longer than it is configured.
   const remainingSeconds = Math.min(former.untilSeconds - grace.nowSeconds, grace.hours * HOUR_SECONDS);
   if (remainingSeconds <= 0) return erase("expired", state);
-  return { kind: "kept", state, seeds, remainingSeconds };
+  return { kind: "kept", state: { ...state, former }, seeds, remainingSeconds };
+}
+
+/** What a damaged state.json said: its keys were written at the rotation, and no epoch of it was later than now. */
+function guessFormer(directory: Directory, { hours, nowSeconds }: Grace): NonNullable<State["former"]> {
+  const writtenSeconds = Math.floor(statSync(directory.formerKeyFile).mtimeMs / 1000);
+  return { untilSeconds: writtenSeconds + hours * HOUR_SECONDS, epoch: nowSeconds };
 }
 
 /** No former identity is left when it returns. */

@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -241,6 +242,7 @@ describe("a file that is spoiled", () => {
     mkdirSync(directory.path, { mode: 0o700 });
     for (const name of readdirSync(join(made, "node"))) {
       writeFileSync(join(directory.path, name), readFileSync(join(made, "node", name)), { mode: 0o600 });
+      utimesSync(join(directory.path, name), NOW_SECONDS - 10, NOW_SECONDS - 10);
     }
   });
 
@@ -256,7 +258,8 @@ describe("a file that is spoiled", () => {
       if (name !== "state.json") expect(after[name]).toBe(before[name]); // as it was laid out
       expect(Object.keys(after).sort()).toEqual(Object.keys(before).sort());
     } else if (then === "replaced") {
-      expect(startOnce().damage).toEqual(expect.any(String));
+      expect(startOnce()).toMatchObject({ damage: expect.any(String), formerKept: true });
+      expect(readState(directory.stateFile).former?.untilSeconds).toBe(NOW_SECONDS - 10 + 24 * 3600);
       expect(readState(directory.stateFile).damage).toBeUndefined();
       expect(contents()["privatekey.pem"]).toBe(whole["privatekey.pem"]);
     } else if (then === "erased") {
