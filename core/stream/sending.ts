@@ -1,9 +1,18 @@
 import type { Digest } from "../collections/digest.js";
 import { Ring } from "../collections/ring.js";
 import { CELL_BODY } from "../wire/cell.js";
-import { encodeMaxSession, encodeMaxStream, MAX_SESSION_BYTES } from "../wire/credit-frames.js";
+import { encodeMaxSession, encodeMaxStream, MAX_SESSION_BYTES, MAX_STREAM_BYTES } from "../wire/credit-frames.js";
 import type { Writer } from "../wire/cursor.js";
-import { encodeAccept, encodeOpen, encodeReset, encodeStop } from "../wire/stream-control-frames.js";
+import {
+  ACCEPT_BYTES,
+  encodeAccept,
+  encodeOpen,
+  encodeReset,
+  encodeStop,
+  OPEN_BYTES,
+  RESET_BYTES,
+  STOP_BYTES,
+} from "../wire/stream-control-frames.js";
 import { encodeStreamHeader, STREAM_HEADER_BYTES, STREAM_HEADER_LEN_BYTES } from "../wire/stream-frame.js";
 import { SESSION_SEND_BYTES_MAX, STREAM_SEND_BYTES_MIN, type StreamBounds } from "./bounds.js";
 import type { ReceiveCredit } from "./credit.js";
@@ -12,8 +21,8 @@ import { Pending, type Stream } from "./stream.js";
 
 /** Further small frames are put into a cell while at least this much room is left. */
 const ROOM_MIN = 64;
-/** All control frames of one stream together, at most. */
-const CONTROL_ROOM = 51;
+/** All control frames of one stream together, at most; the end of it without data is one of them. */
+const CONTROL_ROOM = OPEN_BYTES + ACCEPT_BYTES + MAX_STREAM_BYTES + STREAM_HEADER_LEN_BYTES + RESET_BYTES + STOP_BYTES;
 
 export interface SendingEvents {
   /** A write was cut short before; now so many bytes fit. */

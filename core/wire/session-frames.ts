@@ -9,7 +9,6 @@ import type { Reader, Writer } from "./cursor.js";
  * All in unreliable cells. Encoders write the type byte, decoders read what follows it.
  */
 export const PING_FRAME_BYTES = 5;
-export const CLOSE_FRAME_BYTES = 3;
 
 export function encodePing(out: Writer, id: number): void {
   out.u8(FrameType.ping).u32(id);

@@ -77,6 +77,22 @@ describe("the end of a burst", () => {
     expect(tailUs).toBeLessThanOrEqual(3 * RTT_US + 25 * MILLISECOND_US);
   });
 
+  test("a cell of which the repair is lost too is asked after by itself, not by way of the last", () => {
+    const pair = warmPair("twice");
+    let wanted = 0;
+    let copies = 0;
+    pair.drops = (fromClient, cell) => {
+      if (!fromClient || !isData(cell)) return false;
+      const seq = new DataView(cell.buffer, cell.byteOffset).getUint32(1);
+      if (wanted === 0) wanted = seq + 9;
+      if (seq === wanted) copies += 1;
+      return seq === wanted && copies <= 2;
+    };
+    const { tailUs } = sendObject(pair, 20 * CELL_BODY);
+    expect(copies).toBeGreaterThanOrEqual(3);
+    expect(tailUs).toBeLessThan(5 * RTT_US);
+  });
+
   test("on a clean path nothing is sent twice", () => {
     const pair = warmPair("clean");
     const before = pair.client.transport.status.repairedCells;
