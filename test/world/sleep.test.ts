@@ -78,7 +78,7 @@ test.each(SLEEPS)("a node that slept for %s has its links and routes back within
 });
 
 test.each(SLEEPS)(
-  "when all machines sleep for %s at once, no link is given up and no stream breaks",
+  "when all machines sleep for %s at once, no link is given up and every route stays",
   (_name, asleepUs) => {
     const { world, nodes } = ring(`all-${asleepUs}`);
     const from = nodes.map((node) => node.events.length);
