@@ -246,7 +246,7 @@ describe("a file that is spoiled", () => {
     }
   });
 
-  test.each(CASES)("%s, %s", (name, _what, spoil, then) => {
+  test.each(CASES)("%s, %s: refused in one line, or mended, and nothing is lost", (name, _what, spoil, then) => {
     const path = join(directory.path, name);
     const whole = contents();
     spoil(path, whole[name]!);
