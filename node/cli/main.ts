@@ -381,7 +381,7 @@ function report(error: unknown): number {
     return ExitCode.unexpected;
   }
   complain(`${label} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  complain("  fix: this is a fault of ours; CONTRIBUTING.md says where to report it");
+  complain("  fix: this is a fault of ours; please report it with these lines");
   return ExitCode.unexpected;
 }
 
