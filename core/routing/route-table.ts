@@ -114,13 +114,8 @@ export class RouteTable {
     const state = this.state[destination]!;
     if ((state & KNOWN) !== 0) return;
     this.dictionary.hold(destination);
-    if ((state & PLACED) !== 0) {
-      // Whose number it was then says nothing about this one: it goes to the end as any new one does.
-      const place = this.order.indexOf(destination);
-      this.order.copyWithin(place, place + 1, this.listed);
-      this.listed -= 1;
-      this.forgotten -= 1;
-    }
+    // Whose number it was then says nothing about this one: it goes to the end as any new one does.
+    if ((state & PLACED) !== 0) this.tidy();
     this.state[destination] = state | KNOWN | PLACED;
     if (this.listed === this.order.length) this.makeRoomInOrder();
     this.order[this.listed] = destination;
@@ -259,18 +254,20 @@ export class RouteTable {
     for (const neighbour of this.neighbours) this.growColumns(neighbour.columns);
   }
 
-  private makeRoomInOrder(): void {
-    if (this.forgotten * 2 > this.listed) {
-      let kept = 0;
-      for (let i = 0; i < this.listed; i += 1) {
-        const destination = this.order[i]!;
-        if ((this.state[destination]! & KNOWN) !== 0) this.order[kept++] = destination;
-        else this.state[destination] = 0;
-      }
-      this.listed = kept;
-      this.forgotten = 0;
-      return;
+  /** Takes all that were forgotten off the list. */
+  private tidy(): void {
+    let kept = 0;
+    for (let i = 0; i < this.listed; i += 1) {
+      const destination = this.order[i]!;
+      if ((this.state[destination]! & KNOWN) !== 0) this.order[kept++] = destination;
+      else this.state[destination] = 0;
     }
+    this.listed = kept;
+    this.forgotten = 0;
+  }
+
+  private makeRoomInOrder(): void {
+    if (this.forgotten * 2 > this.listed) return this.tidy();
     const larger = new Uint32Array(this.order.length * 2);
     larger.set(this.order);
     this.order = larger;
