@@ -7,7 +7,6 @@ import { ascii, utf8 } from "../address/text.js";
 import type { CryptoSuite, KemKeys, SignatureKeys } from "./suite.js";
 
 export const DEFAULT_NETWORK = "mariana";
-export const NETWORK_ID_BYTES = 32;
 export const NETWORK_LABEL_BYTES = 4;
 
 /** The weakest suite an identity accepts; part of its NAC, so that nobody can talk its peers down. */

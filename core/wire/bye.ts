@@ -11,7 +11,6 @@ export interface Bye {
 }
 
 export const ByeReason = { shutdown: 1, replaced: 2, unheard: 3 } as const;
-export const BYE_BYTES = 1;
 
 export function encodeBye(out: Writer, bye: Bye): void {
   out.u8(bye.reason);
