@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { METRIC_INFINITY, METRIC_NONE } from "../../core/routing/feasible.js";
 import type { Neighbour } from "../../core/routing/neighbour.js";
+import type { Routing } from "../../core/routing/routing.js";
+import { SECOND_US } from "../../core/time/instant.js";
 import { ENTRY_RETRACTION, emptyRouteEntry, type RouteEntry } from "../../core/wire/routes.js";
 import { grid, insideOf, RoutingWorld, randomGraph } from "../support/routing-world.js";
+import { StackWorld } from "../support/stack-world.js";
 
 /** Three hellos, and what a search takes over links of some tens of milliseconds. */
 const LIMIT_SECONDS = 3 * 2 + 0.5;
@@ -147,4 +150,25 @@ test("what a node hears of itself is compared too, and starts no search, nor whe
   world.run({ within: "20s" });
   expect(world.knowing("ada")).toEqual(["bob", "cyd"]);
   expect(world.tables()).toEqual({ searches: 0, miscounts: 0, repeats: 0, refused: 0 });
+});
+
+test("whole nodes find and mend it too, by the digests in their hellos", () => {
+  const world = new StackWorld({ seed: "whole" }).line("ada", "bob", "cyd");
+  const ada = world.node("ada");
+  expect(world.run(5 * SECOND_US, () => ada.stack.status().routes === 2)).toBe(true);
+  world.run(3 * SECOND_US);
+  world.hasLiar = true; // searches are no mistake from here on
+  const routing = ada.inside.plane.routing as unknown as Routing;
+  const { neighbours } = insideOf(routing).table;
+  const cyd = ada.inside.ports.dictionary.find(world.node("cyd").nac);
+  const { decision } = insideOf(routing);
+  decision.learn(world.nowUs, neighbours[0]!, cyd, { ...emptyRouteEntry(), flags: ENTRY_RETRACTION });
+  expect(routing.nextHop(cyd)).toBe(-1);
+
+  expect(world.run(LIMIT_SECONDS * SECOND_US, () => routing.nextHop(cyd) >= 0)).toBe(true);
+
+  world.run(30 * SECOND_US);
+  expect(routing.tables).toEqual({ searches: 1, miscounts: 0, repeats: 0, refused: 0 });
+  const { tables } = world.node("bob").inside.plane.routing;
+  expect([tables.searches, tables.repeats]).toEqual([0, 2]); // bob and cyd: so few are one bucket
 });
