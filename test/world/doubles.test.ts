@@ -8,12 +8,23 @@ import { StackWorld, type WorldNode } from "../support/stack-world.js";
 /** What a liar bends: the name that it says in hellos, and the proofs that it says beside it. */
 interface Liar {
   routerId: Uint8Array;
-  writeMerges(link: { readonly id: number }, out: { u8(value: number): unknown }): void;
-  handleMerge(nowUs: number, link: { readonly id: number }, said: Merge): void;
+  readonly sender: {
+    routerId: Uint8Array;
+    sendHello(nowUs: number, link: { readonly path: number; readonly id: number }): void;
+    writeMerges(link: { readonly id: number }, out: { u8(value: number): unknown }): void;
+  };
+  readonly succession: {
+    routerId: Uint8Array;
+    handleMerge(nowUs: number, link: { readonly id: number }, said: Merge): void;
+  };
 }
 
 function inside(node: WorldNode): Liar {
   return node.inside.links as unknown as Liar;
+}
+
+function rename(liar: Liar, routerId: Uint8Array): void {
+  for (const part of [liar, liar.sender, liar.succession]) part.routerId = routerId;
 }
 
 function downs(node: WorldNode): string[] {
@@ -125,7 +136,7 @@ function liar(seed: string): { world: StackWorld; ada: WorldNode; bob: WorldNode
     WorldNode,
   ];
   world.hasLiar = true;
-  inside(mallory).routerId = inside(bob).routerId.slice();
+  rename(inside(mallory), inside(bob).routerId.slice());
   return { world, ada, bob, mallory };
 }
 
@@ -155,7 +166,7 @@ test("proofs that a liar makes up are counted and prove nothing", () => {
     ({ from, to, bytes }) => from === "bob" && to === "ada" && bytes[0] === PacketType.record,
   )!;
   const index = recordIndex(record.bytes, 0, record.bytes.length); // ada's number for the session with bob, in clear
-  inside(mallory).writeMerges = (_link, out) => {
+  inside(mallory).sender.writeMerges = (_link, out) => {
     const frame = [11, index >>> 24, (index >>> 16) & 0xff, (index >>> 8) & 0xff, index & 0xff];
     for (const byte of [...frame, ...world.random.bytes(MERGE_PROOF_BYTES)]) out.u8(byte);
   };
@@ -181,25 +192,23 @@ test("a liar in the middle, who tells each of two neighbours that it is the othe
     world.isRecording = false;
     // On the link to ada it is bob, on the link to bob it is ada.
     world.hasLiar = true;
-    const links = inside(mallory);
+    const { sender, succession } = inside(mallory);
     const names = { ada: inside(bob).routerId.slice(), bob: inside(ada).routerId.slice() };
     const proofs: { ada?: Uint8Array; bob?: Uint8Array } = {};
     const sides = new Map<number, "ada" | "bob">();
-    const sendHello = (
-      links as unknown as { sendHello(nowUs: number, link: { path: number; id: number }): void }
-    ).sendHello.bind(links);
-    (links as unknown as { sendHello: typeof sendHello }).sendHello = (nowUs, link) => {
+    const sendHello = sender.sendHello.bind(sender);
+    sender.sendHello = (nowUs, link) => {
       const side = mallory.sockets[link.path]!.peer.name as "ada" | "bob";
       sides.set(link.id, side);
-      links.routerId = names[side];
+      rename(inside(mallory), names[side]);
       sendHello(nowUs, link);
-      links.routerId = new Uint8Array(8);
+      rename(inside(mallory), new Uint8Array(8));
     };
     let handedOn = 0;
-    links.handleMerge = (_nowUs, link, said) => {
+    succession.handleMerge = (_nowUs, link, said) => {
       proofs[sides.get(link.id) === "ada" ? "bob" : "ada"] = said.proof.slice();
     };
-    links.writeMerges = (link, out) => {
+    sender.writeMerges = (link, out) => {
       const side = sides.get(link.id)!;
       const proof = proofs[side];
       if (proof === undefined) return;

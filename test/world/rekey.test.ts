@@ -10,7 +10,7 @@ import { StackWorld, type WorldNode } from "../support/stack-world.js";
 
 /** The sessions inside a stack, which no status tells of. */
 interface Sessions {
-  readonly links: { readonly links: readonly ({ readonly session: Session } | undefined)[] };
+  readonly links: { readonly links: Iterable<{ readonly session: Session }> };
   readonly ends: {
     readonly ends: ReadonlySet<Pick<EndSession, "session" | "pump"> & { readonly transport: Transport }>;
   };
@@ -18,7 +18,7 @@ interface Sessions {
 
 function roundsOfLinks(node: WorldNode): number[] {
   const { links } = (node.stack as unknown as Sessions).links;
-  return links.flatMap((link) => (link === undefined ? [] : [link.session.round]));
+  return [...links].map((link) => link.session.round);
 }
 
 function roundsOfEnds(node: WorldNode): number[] {

@@ -1,0 +1,122 @@
+import { Cap } from "../collections/cap.js";
+import type { Digest } from "../collections/digest.js";
+import { ROUTER_ID_BYTES } from "../wire/hello.js";
+import type { Link } from "./link.js";
+import type { PeerStatus } from "./ports.js";
+
+/**
+ * More links opened by others than this are refused: an ordinary node holds 8, a public relay 64, and each may be
+ * replaced once. Links to configured peers always find room: there are two per peer at most.
+ */
+const INCOMING_MAX = 128;
+
+const NO_ROUTER = new Uint8Array(ROUTER_ID_BYTES);
+
+/** All links of this node by their numbers; the lowest free number is the next. */
+export class LinkTable implements Iterable<Link> {
+  readonly incomingCap = new Cap("linksIncoming", INCOMING_MAX);
+  private readonly links: (Link | undefined)[] = [];
+
+  /** The number of the next link. */
+  get freeId(): number {
+    const id = this.links.indexOf(undefined);
+    return id < 0 ? this.links.length : id;
+  }
+
+  /** The most links there ever were at once. */
+  get length(): number {
+    return this.links.length;
+  }
+
+  /** By number. Links may be deleted meanwhile. */
+  *[Symbol.iterator](): Generator<Link> {
+    for (const link of this.links) if (link !== undefined) yield link;
+  }
+
+  get(id: number): Link | undefined {
+    return this.links[id];
+  }
+
+  holds(link: Link): boolean {
+    return this.links[link.id] === link;
+  }
+
+  set(link: Link): void {
+    this.links[link.id] = link;
+    this.incomingCap.note(this.incomingCount);
+  }
+
+  delete(link: Link): void {
+    this.links[link.id] = undefined;
+  }
+
+  find(isMeant: (link: Link) => boolean): Link | undefined {
+    return this.links.find((link) => link !== undefined && isMeant(link));
+  }
+
+  /** No room for one more link opened by others. */
+  get isFull(): boolean {
+    return this.incomingCount >= INCOMING_MAX;
+  }
+
+  get upCount(): number {
+    let count = 0;
+    for (const link of this.links) if (link?.isUp && !link.isDraining) count += 1;
+    return count;
+  }
+
+  /** The paths that links hold or are about to move to, some of them twice. */
+  get pathsInUse(): number[] {
+    const paths: number[] = [];
+    for (const link of this) {
+      paths.push(link.path);
+      if (link.check.state.kind === "checking") paths.push(link.check.state.path);
+    }
+    return paths;
+  }
+
+  status(nowUs: number): PeerStatus[] {
+    const all: PeerStatus[] = [];
+    for (const link of this) {
+      const { neighbour } = link;
+      if (neighbour.state.kind !== "up" || link.isDraining) continue;
+      all.push({
+        link: link.id,
+        path: link.path,
+        pinned: link.isPinned,
+        incoming: link.isIncoming,
+        found: link.dialer === undefined ? "incoming" : "config",
+        rttUs: neighbour.rttUs,
+        lossPerMille: neighbour.lossPerMille,
+        cost: neighbour.cost,
+        queueDelayMs: neighbour.queueDelayMs,
+        load: neighbour.load,
+        upUs: nowUs - neighbour.state.sinceUs,
+      });
+    }
+    return all;
+  }
+
+  digest(into: Digest): void {
+    into.number(this.links.length);
+    for (const link of this) {
+      into.number(link.id).number(link.path).number(link.bornUs).number(link.retireAtUs);
+      into.number(link.routed ? 1 : 0).bytes(link.routerId ?? NO_ROUTER);
+      into
+        .number(link.newest)
+        .number(link.drainedUs)
+        .number(link.isPinned ? 1 : 0)
+        .number(link.isSuperseded ? 1 : 0);
+      into.number(link.sated.length);
+      link.session.digest(into);
+      link.neighbour.digest(into);
+      link.check.digest(into);
+    }
+  }
+
+  private get incomingCount(): number {
+    let count = 0;
+    for (const link of this.links) if (link?.isIncoming) count += 1;
+    return count;
+  }
+}
