@@ -8,13 +8,12 @@
  * So nothing an application does in a callback can enter the stack while it is inside a call. A turn of the event loop
  * handles all datagrams that have arrived, then what has become due.
  */
-import { performance } from "node:perf_hooks";
 import { NacDictionary } from "../core/address/dictionary.js";
 import { heapAllocator } from "../core/collections/table-allocator.js";
 import type { CryptoSuite, Entropy } from "../core/crypto/suite.js";
-import type { Load, PingFailure, StackConfig, StackEvent, StackPorts } from "../core/stack/ports.js";
+import type { StackConfig, StackPorts } from "../core/stack/ports.js";
 import { Stack } from "../core/stack/stack.js";
-import { MILLISECOND_US, NEVER, SECOND_US } from "../core/time/instant.js";
+import { MILLISECOND_US, NEVER } from "../core/time/instant.js";
 import { traceNothing } from "../core/trace/trace.js";
 import { Backlog } from "./backlog.js";
 import type { Clock } from "./clock.js";
@@ -22,46 +21,22 @@ import { DatagramFlow, type FlowCommands } from "./datagram-flow.js";
 import { systemRandom32 } from "./entropy.js";
 import type { StackSurface } from "./journal/inputs.js";
 import type { Journal } from "./journal/journal.js";
+import { LoadGauge } from "./load-gauge.js";
 import type { Log } from "./log.js";
+import { type Notice, Notices } from "./notices.js";
 import { OverlayStream, type StreamCommands } from "./overlay-stream.js";
+import { type PingOutcome, Pings } from "./pings.js";
 import { StreamCode } from "./stream-error.js";
 import type { UdpPort } from "./udp.js";
-
-export type PingOutcome = { readonly rttUs: number } | { readonly reason: PingFailure | "busy" | "closed" };
 
 /** What the driver asks of UDP. */
 export type DatagramPort = Pick<UdpPort, "onDatagram" | "send" | "pathOf" | "endpointOf">;
 
-/** Pings under way; one more is answered "busy". */
-const PINGS_MAX = 1024;
 /** setTimeout takes no more (2^31 - 1 ms); a longer wait is cut in two. */
 const WAIT_MS_MAX = 2_000_000_000;
 
 /** A deadline nearer than this is waited for by turning the event loop. */
 const SPIN_US = 150;
-/** Of `Load.busy`. */
-const BUSY_MAX = 255;
-
-/** Delivered bytes are copied into these, so that the many cells of a turn become few chunks for the application. */
-const SLAB_BYTES = 32 * 1024;
-
-/** `slab[at, end)`; `end` grows while the next bytes are of the same stream. */
-interface DataNotice {
-  readonly kind: "data";
-  readonly stream: number;
-  readonly slab: Buffer;
-  readonly at: number;
-  end: number;
-}
-
-interface DatagramNotice {
-  readonly kind: "datagram";
-  readonly flow: number;
-  readonly bytes: Buffer;
-}
-
-type Notice = DataNotice | DatagramNotice | { readonly kind: "event"; readonly event: StackEvent };
-
 /** What is known of a stream while it is open. */
 export interface StreamNote {
   /** The stack's handle. */
@@ -72,11 +47,6 @@ export interface StreamNote {
   readonly openedUs: number;
   bytesIn: number;
   bytesOut: number;
-}
-
-interface PendingPing {
-  readonly answer: (outcome: PingOutcome) => void;
-  readonly timer: NodeJS.Timeout;
 }
 
 export class Driver implements StreamCommands, FlowCommands {
@@ -94,25 +64,17 @@ export class Driver implements StreamCommands, FlowCommands {
   private readonly streams = new Map<number, OverlayStream>();
   private readonly notes = new Map<number, StreamNote>();
   private readonly flows = new Map<number, DatagramFlow>();
-  private readonly pings = new Map<number, PendingPing>();
+  private readonly pings = new Pings();
   private readonly ports = new Set<number>();
-  /** What the stack said during calls, in order. Bounded by the credit we gave and by what one call can cause. */
-  private notices: Notice[] = [];
-  private isTelling = false;
-  private slab = Buffer.alloc(0);
-  private slabUsed = 0;
+  private readonly notices = new Notices();
   /** Credit to give back at the end of the turn: one command a stream, however many chunks were read. */
   private readonly credit = new Map<number, number>();
-  private pingIds = 0;
   private deadlineUs = NEVER;
   private timer: NodeJS.Timeout | undefined;
   private timerUs = NEVER;
   private turn: NodeJS.Immediate | undefined;
   private readonly backlog = new Backlog();
-  private load: Load = { queueDelayUs: 0, busy: 0 };
-  private loadDueUs = 0;
-  private lateUs = 0;
-  private utilization = performance.eventLoopUtilization();
+  private readonly gauge = new LoadGauge();
   private isClosed = false;
 
   constructor(args: {
@@ -140,9 +102,9 @@ export class Driver implements StreamCommands, FlowCommands {
       dictionary: new NacDictionary(64, [systemRandom32(), systemRandom32()]),
       sink: {
         transmit: (path, bytes, at, length) => udp.send(path, bytes, at, length),
-        event: (event) => void this.notices.push({ kind: "event", event }),
-        deliver: (stream, bytes, at, length) => this.keepData(stream, bytes, at, length),
-        deliverDatagram: (flow, bytes, at, length) => this.keepDatagram(flow, bytes, at, length),
+        event: (event) => this.notices.event(event),
+        deliver: (stream, bytes, at, length) => this.notices.data(stream, bytes, at, length),
+        deliverDatagram: (flow, bytes, at, length) => this.notices.datagram(flow, bytes, at, length),
         persist: ({ nac, epoch }) => persistEpoch(nac, epoch),
       },
     };
@@ -205,14 +167,7 @@ export class Driver implements StreamCommands, FlowCommands {
   /** Asks a node for a sign of life, at most `timeoutMs` long. `nacHash`, if given, is what its keys must hash to. */
   ping(nac: Uint8Array, timeoutMs: number, nacHash?: Uint8Array): Promise<PingOutcome> {
     if (this.isClosed) return Promise.resolve({ reason: "closed" });
-    if (this.pings.size >= PINGS_MAX) return Promise.resolve({ reason: "busy" });
-    this.pingIds += 1;
-    const id = this.pingIds;
-    return new Promise((answer) => {
-      const timer = setTimeout(() => this.answerPing(id, { reason: "timeout" }), timeoutMs);
-      this.pings.set(id, { answer, timer });
-      this.settle(this.stack.ping(this.clock.nowUs(), nac, id, nacHash));
-    });
+    return this.pings.start(timeoutMs, (id) => this.settle(this.stack.ping(this.clock.nowUs(), nac, id, nacHash)));
   }
 
   /** Full-size records that came faster than they could be dealt with. */
@@ -237,8 +192,8 @@ export class Driver implements StreamCommands, FlowCommands {
     this.udp.onDatagram = () => undefined;
     clearTimeout(this.timer);
     clearImmediate(this.turn);
-    for (const id of [...this.pings.keys()]) this.answerPing(id, { reason: "closed" });
-    this.notices = [];
+    this.pings.close();
+    this.notices.clear();
     await new Promise((resolve) => setImmediate(resolve));
   }
 
@@ -299,23 +254,6 @@ export class Driver implements StreamCommands, FlowCommands {
     else this.settle(this.stack.handleDatagram(nowUs, path, bytes, 0, length));
   }
 
-  private keepData(stream: number, bytes: Uint8Array, at: number, length: number): void {
-    if (this.slabUsed + length > this.slab.length) {
-      this.slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, length));
-      this.slabUsed = 0;
-    }
-    const { slab, slabUsed, notices } = this;
-    slab.set(bytes.subarray(at, at + length), slabUsed);
-    this.slabUsed += length;
-    const last = notices[notices.length - 1];
-    if (last?.kind === "data" && last.stream === stream && last.slab === slab) last.end = this.slabUsed;
-    else notices.push({ kind: "data", stream, slab, at: slabUsed, end: this.slabUsed });
-  }
-
-  private keepDatagram(flow: number, bytes: Uint8Array, at: number, length: number): void {
-    this.notices.push({ kind: "datagram", flow, bytes: Buffer.from(bytes.subarray(at, at + length)) });
-  }
-
   /** After every input. What it caused is told, and its deadline looked at, at the end of the turn. */
   private settle(deadlineUs: number): void {
     this.deadlineUs = deadlineUs;
@@ -338,27 +276,18 @@ export class Driver implements StreamCommands, FlowCommands {
     this.returnCredit();
     const nowUs = this.clock.nowUs();
     if (this.deadlineUs <= nowUs) {
-      this.lateUs = Math.max(this.lateUs, nowUs - this.deadlineUs);
+      this.gauge.noteLate(nowUs - this.deadlineUs);
       this.deadlineUs = this.stack.handleTimer(nowUs);
       this.tell();
     }
-    if (nowUs >= this.loadDueUs) this.measureLoad(nowUs);
+    if (this.gauge.isDue(nowUs)) this.measureLoad(nowUs);
     if (this.backlog.size > 0) this.scheduleTurn();
     this.arm();
   }
 
-  /** Once a second at most: how long datagrams and timers waited, and how much of the time there was work to do. */
   private measureLoad(nowUs: number): void {
-    this.loadDueUs = nowUs + SECOND_US;
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, this.utilization);
-    this.utilization = now;
-    const queueDelayUs = Math.max(this.backlog.takeLongestUs(), this.lateUs < MILLISECOND_US ? 0 : this.lateUs);
-    this.lateUs = 0;
-    const busy = Math.min(BUSY_MAX, Math.round(utilization * BUSY_MAX));
-    if (queueDelayUs === this.load.queueDelayUs && busy === this.load.busy) return;
-    this.load = { queueDelayUs, busy };
-    this.deadlineUs = this.stack.handleLoad(nowUs, this.load);
+    const load = this.gauge.measure(nowUs, this.backlog.takeLongestUs());
+    if (load !== undefined) this.deadlineUs = this.stack.handleLoad(nowUs, load);
   }
 
   private arm(): void {
@@ -383,19 +312,9 @@ export class Driver implements StreamCommands, FlowCommands {
     }, waitMs);
   }
 
-  /** Tells the applications what the stack said. They may give commands meanwhile; what these cause is told after. */
+  /** Tells the applications what the stack said. */
   private tell(): void {
-    if (this.isTelling) return;
-    this.isTelling = true;
-    try {
-      while (this.notices.length > 0) {
-        const batch = this.notices;
-        this.notices = [];
-        for (const notice of batch) this.tellOne(notice);
-      }
-    } finally {
-      this.isTelling = false;
-    }
+    this.notices.tell((notice) => this.tellOne(notice));
   }
 
   private tellOne(notice: Notice): void {
@@ -460,10 +379,10 @@ export class Driver implements StreamCommands, FlowCommands {
         this.onFormerWithdrawn(event.nac);
         return;
       case "pong":
-        this.answerPing(event.id, { rttUs: event.rttUs });
+        this.pings.answer(event.id, { rttUs: event.rttUs });
         return;
       case "pingFailed":
-        this.answerPing(event.id, { reason: event.reason });
+        this.pings.answer(event.id, { reason: event.reason });
         return;
     }
   }
@@ -494,14 +413,6 @@ export class Driver implements StreamCommands, FlowCommands {
     const nowUs = this.clock.nowUs();
     for (const [stream, bytes] of this.credit) this.deadlineUs = this.stack.consume(nowUs, stream, bytes);
     this.credit.clear();
-  }
-
-  private answerPing(id: number, outcome: PingOutcome): void {
-    const ping = this.pings.get(id);
-    if (ping === undefined) return;
-    this.pings.delete(id);
-    clearTimeout(ping.timer);
-    ping.answer(outcome);
   }
 }
 
