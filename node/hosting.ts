@@ -34,6 +34,8 @@ const FLOWS_MAX = 256;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** While the daemon drains: a stream on which the target spoke last, and so long ago, waits for a request that never comes. */
 const QUIET_MS = 2_000;
+/** The end that it was given found nobody for as long again: its visitor is gone. */
+const GONE_MS = 2 * QUIET_MS;
 const QUIET_CHECK_MS = 100;
 
 /** When a stream last carried anything, and whether that was towards the target. */
@@ -124,7 +126,9 @@ export class Hosting {
   private endQuietStreams(): void {
     const nowMs = performance.now();
     for (const [stream, { atMs, isAsking }] of this.movements) {
-      if (!isAsking && nowMs - atMs > QUIET_MS && !stream.writableEnded) stream.end();
+      if (isAsking || nowMs - atMs <= QUIET_MS) continue;
+      if (!stream.writableEnded) stream.end();
+      else if (nowMs - atMs > GONE_MS && stream.writableFinished) stream.destroy();
     }
   }
 

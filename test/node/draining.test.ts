@@ -150,6 +150,18 @@ test.concurrent("a host's daemon lets what it serves end, takes no new streams, 
   expect(performance.now() - startedMs).toBeLessThan(8_000);
 });
 
+test.concurrent("a host's daemon does not wait the whole time for a kept stream whose visitor is gone", async () => {
+  const pair = await startPair();
+  expect(await text(await ask(pair, "/now"))).toBe("now"); // its stream is kept for the next request
+  await pair.client.kill();
+  const startedMs = performance.now();
+
+  process.kill(pair.host.pid, "SIGTERM");
+
+  expect(await pair.host.exited).toBe(0);
+  expect(performance.now() - startedMs).toBeLessThan(8_000);
+});
+
 test.concurrent("a second signal ends it at once, and what was open breaks", async () => {
   const pair = await startPair();
   const { tunnels, answer } = await openAll(pair);
