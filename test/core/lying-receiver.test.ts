@@ -7,6 +7,7 @@ import { Reader, Writer } from "../../core/wire/cursor.js";
 import { decodeFeedback, encodeFeedback, Feedback } from "../../core/wire/feedback-frame.js";
 import { encodeReset } from "../../core/wire/stream-control-frames.js";
 import { encodeStreamHeader } from "../../core/wire/stream-frame.js";
+import { forgedCell } from "../support/forged-cell.js";
 import { TransportPair } from "../support/transport-pair.js";
 
 const LINE = { megabitsPerSecond: 10, delayUs: 50_000 };
@@ -309,14 +310,6 @@ describe("a greedy receiver", () => {
 });
 
 describe("a sender that keeps no rules", () => {
-  function forge(seq: number, write: (out: Writer) => void): Uint8Array {
-    const bytes = new Uint8Array(CELL_BYTES);
-    const out = new Writer(bytes);
-    encodeCellHeader(out, { isReliable: true, isPush: false, seq });
-    write(out);
-    return bytes;
-  }
-
   function data(out: Writer, id: number, offset: number, length: number, isFin = false): void {
     encodeStreamHeader(out, id, offset, length, isFin);
     out.zeros(length);
@@ -334,7 +327,7 @@ describe("a sender that keeps no rules", () => {
       id,
       say: (write) => {
         seq += 1;
-        return pair.server.transport.handleCell(pair.nowUs, 10_000 + seq, forge(seq, write), 0, CELL_BYTES);
+        return pair.server.transport.handleCell(pair.nowUs, 10_000 + seq, forgedCell(seq, write), 0, CELL_BYTES);
       },
     };
   }

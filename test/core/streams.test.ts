@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { STREAM_CREDIT_BYTES } from "../../core/stream/stream.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
-import { CELL_BYTES, EndCode, encodeCellHeader } from "../../core/wire/cell.js";
-import { Writer } from "../../core/wire/cursor.js";
+import { CELL_BYTES, EndCode } from "../../core/wire/cell.js";
+import type { Writer } from "../../core/wire/cursor.js";
 import { encodeOpen, encodeReset } from "../../core/wire/stream-control-frames.js";
 import { encodeStreamHeader } from "../../core/wire/stream-frame.js";
+import { forgedCell } from "../support/forged-cell.js";
 import { StackWorld } from "../support/stack-world.js";
 import { type PairOptions, patternBytes, TransportPair } from "../support/transport-pair.js";
 
@@ -16,15 +17,6 @@ function pairOf(options: Partial<PairOptions> = {}): TransportPair {
 
 function open(pair: TransportPair, port = 80): number {
   return pair.act(pair.client, (streams) => streams.open(port));
-}
-
-/** A reliable cell of a peer that keeps no rules. */
-function forge(seq: number, write: (out: Writer) => void): Uint8Array {
-  const bytes = new Uint8Array(CELL_BYTES);
-  const out = new Writer(bytes);
-  encodeCellHeader(out, { isReliable: true, isPush: false, seq });
-  write(out);
-  return bytes;
 }
 
 describe("opening", () => {
@@ -77,7 +69,7 @@ describe("opening", () => {
   test("an initiator that opens far more than granted is refused as overload, then as a violation", () => {
     const pair = pairOf({ streamsMax: 8 });
     const cell = (seq: number): Uint8Array =>
-      forge(seq, (out) => {
+      forgedCell(seq, (out) => {
         for (let i = 0; i < 6; i += 1) encodeOpen(out, { id: 2 * (6 * (seq - 1) + i), port: 1 });
       });
     for (let seq = 1; seq <= 4; seq += 1)
@@ -235,7 +227,7 @@ describe("credit", () => {
     const id = open(pair);
     pair.act(pair.client, (streams) => streams.write(id, new Uint8Array(100)));
     pair.run(SECOND_US);
-    const cell = forge(500, write);
+    const cell = forgedCell(500, write);
     expect(pair.server.transport.handleCell(pair.nowUs, 10_000, cell, 0, CELL_BYTES)).toBe("user");
     expect(pair.server.seen.get(id)).toMatchObject({ reset: EndCode.protocol, closed: true });
   });

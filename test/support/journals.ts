@@ -6,7 +6,8 @@ import { type InputName, inputNamed, type StackSurface } from "../../node/journa
 import type { Journal } from "../../node/journal/journal.js";
 import { JournalReader } from "../../node/journal/journal-reader.js";
 import { decodeValue } from "../../node/journal/value.js";
-import { StackWorld, type WorldNode } from "./stack-world.js";
+import { ask, echo } from "./questions.js";
+import { StackWorld } from "./stack-world.js";
 
 /**
  * ada asks cyd through bob, over cables that lose: a ping, a stream, datagrams, a goodbye. The same for one seed, whatever
@@ -43,31 +44,6 @@ export function tellStory(
   ada.stack.closeFlow(world.nowUs, flow);
   for (const node of world.nodes.values()) node.stack.shutdown(world.nowUs);
   return world;
-}
-
-function echo(world: StackWorld, host: WorldNode): void {
-  const todo = new Map<number, Uint8Array>();
-  host.onEvent = (event) => {
-    if (event.kind === "streamOpened") host.stack.acceptStream(world.nowUs, event.stream);
-    if (event.kind === "streamFinished") todo.set(event.stream, host.bytesReceived(event.stream));
-    if (event.kind !== "streamFinished" && event.kind !== "streamWritable") return;
-    const rest = todo.get(event.stream);
-    if (rest === undefined) return;
-    const taken = host.stack.write(world.nowUs, event.stream, rest);
-    todo.set(event.stream, rest.subarray(taken));
-    if (taken === rest.length) host.stack.finish(world.nowUs, event.stream);
-  };
-}
-
-function ask(world: StackWorld, client: WorldNode, host: WorldNode, question: Uint8Array): number {
-  const stream = client.stack.openStream(world.nowUs, host.nac, 80);
-  let sent = 0;
-  client.onEvent = (event) => {
-    if (event.kind !== "streamWritable" || event.stream !== stream) return;
-    sent += client.stack.write(world.nowUs, stream, question.subarray(sent));
-    if (sent === question.length) client.stack.finish(world.nowUs, stream);
-  };
-  return stream;
 }
 
 /** Bytes of the file that one thing of a record takes. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { StackEvent } from "../../core/stack/ports.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
+import { ask, echo } from "../support/questions.js";
 import { type Cable, StackWorld, type WorldNode } from "../support/stack-world.js";
 
 const names = ["ada", "bob", "cyd", "dan", "eve"] as const;
@@ -8,33 +9,6 @@ const names = ["ada", "bob", "cyd", "dan", "eve"] as const;
 function settled(world: StackWorld): boolean {
   const alive = [...world.nodes.values()].filter((node) => node.isAlive);
   return alive.every((node) => node.stack.status().routes >= alive.length - 1);
-}
-
-/** `host` sends back what it was sent, once it has heard all of it. */
-function echo(world: StackWorld, host: WorldNode): void {
-  const todo = new Map<number, Uint8Array>();
-  host.onEvent = (event) => {
-    if (event.kind === "streamOpened") host.stack.acceptStream(world.nowUs, event.stream);
-    if (event.kind === "streamFinished") todo.set(event.stream, host.bytesReceived(event.stream));
-    if (event.kind !== "streamFinished" && event.kind !== "streamWritable") return;
-    const rest = todo.get(event.stream);
-    if (rest === undefined) return;
-    const taken = host.stack.write(world.nowUs, event.stream, rest);
-    todo.set(event.stream, rest.subarray(taken));
-    if (taken === rest.length) host.stack.finish(world.nowUs, event.stream);
-  };
-}
-
-/** `client` sends `question` and finishes. Answers the stream's number. */
-function ask(world: StackWorld, client: WorldNode, host: WorldNode, question: Uint8Array): number {
-  const stream = client.stack.openStream(world.nowUs, host.nac, 80);
-  let sent = 0;
-  client.onEvent = (event) => {
-    if (event.kind !== "streamWritable" || event.stream !== stream) return;
-    sent += client.stack.write(world.nowUs, stream, question.subarray(sent));
-    if (sent === question.length) client.stack.finish(world.nowUs, stream);
-  };
-  return stream;
 }
 
 function has(node: WorldNode, kind: StackEvent["kind"], stream: number): boolean {
