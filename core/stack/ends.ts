@@ -1,9 +1,6 @@
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { Identity } from "../crypto/identity.js";
-import { Forwarder, takeHop } from "../forwarding/forwarder.js";
-import { LoopbackQueue } from "../forwarding/loopback-queue.js";
-import { RouteWait } from "../forwarding/route-wait.js";
 import { USED_BISCUITS_MAX } from "../session/biscuit-keys.js";
 import { drawIndex } from "../session/context.js";
 import { InitQueue } from "../session/init-queue.js";
@@ -13,22 +10,14 @@ import { UnknownPool } from "../session/unknown-pool.js";
 import { StreamBounds } from "../stream/bounds.js";
 import { Trace } from "../trace/trace.js";
 import { EndCode } from "../wire/cell.js";
-import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
 import { PacketType } from "../wire/flight.js";
-import {
-  decodeNetworkHeader,
-  END_PACKET_BYTES,
-  encodeNetworkHeader,
-  HOP_LIMIT,
-  NAC_OFFSET,
-  NETWORK_HEADER_BYTES,
-  NetworkHeader,
-} from "../wire/network-header.js";
+import { END_PACKET_BYTES } from "../wire/network-header.js";
 import { RECORD_HEADER_BYTES, recordIndex } from "../wire/record.js";
 import { OBSERVED_NOTHING } from "../wire/resp.js";
 import { Addresses } from "./addresses.js";
 import { Contacts, type EndOwner } from "./contacts.js";
-import { END_PARAMS, EndSession, type NewSession, PACKET_OFFSET } from "./end-session.js";
+import { Dispatch, OWN_LINK } from "./dispatch.js";
+import { END_PARAMS, EndSession, type NewSession } from "./end-session.js";
 import { Flows } from "./flows.js";
 import { KeyDesk } from "./key-desk.js";
 import type { Links, LinkUser } from "./links.js";
@@ -41,9 +30,6 @@ const SESSIONS_MAX = 1024;
 /** Of one return NAC that called us; a handshake beyond is refused. */
 const PEER_SESSIONS_MAX = 128;
 const NO_PATH_TAG = new Uint8Array(8);
-/** Stands for the link of packets that this node sent to itself. */
-const OWN_LINK = -1;
-
 /** The upper plane: packets between NACs. Forwards those of others, keeps end-to-end sessions for our own. */
 export class Ends implements LinkUser {
   readonly streams = new StreamHandles<EndSession>();
@@ -59,18 +45,12 @@ export class Ends implements LinkUser {
   private readonly queueing: Timed;
   private readonly pool = new UnknownPool("endUnknown");
   private readonly pooling: Timed;
-  private readonly forwarder = new Forwarder();
-  private readonly routeWait = new RouteWait();
-  private readonly waiting: Timed;
-  private readonly loopback = new LoopbackQueue();
-  private readonly looping: Timed;
+  private readonly dispatch: Dispatch;
   private readonly index: SessionIndex<EndOwner>;
   private readonly ends = new Set<EndSession>();
   private readonly bounds = new StreamBounds();
   private readonly sessionCap = new Cap("sessions", SESSIONS_MAX);
   private readonly peerCap = new Cap("sessions.peer", PEER_SESSIONS_MAX);
-  private readonly out = new Uint8Array(LINK_DATAGRAM_BYTES);
-  private readonly header = new NetworkHeader();
   private links: Links | undefined;
 
   constructor(args: {
@@ -101,7 +81,7 @@ export class Ends implements LinkUser {
       streams: this.streams,
       flows: () => this.flows,
       index: this.index,
-      sendFlight: (now, destination, flight) => this.sendFlight(now, destination, flight),
+      sendFlight: (now, destination, flight) => this.dispatch.sendFlight(now, destination, flight),
       establish: (session) => this.establish(session),
     });
     this.flows = new Flows(plane, (now, flow, { nac, nacHash, isolation }) =>
@@ -114,8 +94,12 @@ export class Ends implements LinkUser {
     }
     this.queueing = timed(plane, this.inits, (now) => this.serveInits(now));
     this.pooling = timed(plane, this.pool, (now) => this.pool.handleTimeout(now, () => undefined));
-    this.waiting = timed(plane, this.routeWait, (now) => this.releaseWaiting(now));
-    this.looping = timed(plane, this.loopback, (now) => this.drainLoopback(now));
+    this.dispatch = new Dispatch({
+      plane,
+      addresses: this.addresses,
+      links: () => this.links!,
+      onPacket: (now, link, destination, bytes, at) => this.handlePacket(now, link, destination, bytes, at),
+    });
   }
 
   /** Links and ends know each other; the stack joins them before the first input. */
@@ -145,7 +129,7 @@ export class Ends implements LinkUser {
   }
 
   get queues(): Readonly<Record<string, number>> {
-    return { inits: this.inits.size, unknownRecords: this.pool.size, routeWait: this.routeWait.waiting };
+    return { inits: this.inits.size, unknownRecords: this.pool.size, routeWait: this.dispatch.waitingCount };
   }
 
   get sessionCount(): number {
@@ -165,14 +149,13 @@ export class Ends implements LinkUser {
 
   shutdown(nowUs: number): void {
     for (const end of [...this.ends]) end.close(nowUs, EndCode.noError);
-    this.drainLoopback(nowUs);
+    this.dispatch.drainLoopback(nowUs);
   }
 
   /** After an input: what waited for a route goes out when there is one now. */
   settle(nowUs: number): void {
     this.contacts.settle(nowUs);
-    if (this.routeWait.waiting > 0) this.releaseWaiting(nowUs);
-    this.drainLoopback(nowUs);
+    this.dispatch.settle(nowUs);
   }
 
   digest(into: Digest): void {
@@ -182,8 +165,7 @@ export class Ends implements LinkUser {
     for (const end of this.ends) end.digest(into);
     this.flows.digest(into);
     this.keys.digest(into);
-    this.routeWait.digest(into);
-    this.loopback.digest(into);
+    this.dispatch.digest(into);
     this.pool.digest(into);
     this.inits.digest(into);
     for (const { responder } of this.responders.values()) responder.digest(into);
@@ -192,25 +174,7 @@ export class Ends implements LinkUser {
   // From the links.
 
   handleForward(nowUs: number, link: number, bytes: Uint8Array, at: number, length: number): void {
-    const { header } = this;
-    if (!decodeNetworkHeader(bytes, at, length, header)) return this.plane.drop("malformed");
-    const destination = this.plane.ports.dictionary.find(bytes, at + NAC_OFFSET);
-    const nextHop = destination < 0 ? -1 : this.plane.routing.nextHop(destination);
-    const decision = this.forwarder.decide(this.addresses.isLocal(destination), nextHop, header.hopsLeft);
-    switch (decision.kind) {
-      case "local":
-        return this.handlePacket(nowUs, link, destination, bytes, at + NETWORK_HEADER_BYTES);
-      case "relay":
-        takeHop(bytes, at);
-        this.plane.routing.want(nowUs, destination);
-        if (!this.links!.forward(decision.link, bytes, at - RECORD_HEADER_BYTES)) this.plane.drop("linkDown");
-        return;
-      case "drop":
-        if (decision.reason === "noRoute" && this.plane.routing.knows(destination)) {
-          this.plane.routing.want(nowUs, destination);
-        }
-        return this.plane.drop(decision.reason);
-    }
+    this.dispatch.handleForward(nowUs, link, bytes, at, length);
   }
 
   handleKeyRequest(nowUs: number, link: number, hops: number, bytes: Uint8Array, at: number, length: number): void {
@@ -222,52 +186,6 @@ export class Ends implements LinkUser {
   }
 
   // Packets of our own.
-
-  /** Sends the packet that stands at `bytes[PACKET_OFFSET]`; the space before it is used for headers. */
-  private send(nowUs: number, destination: number, bytes: Uint8Array): void {
-    if (this.addresses.isLocal(destination)) {
-      if (!this.loopback.add(destination, bytes, PACKET_OFFSET)) this.plane.drop("waitLimit");
-      return;
-    }
-    this.plane.routing.want(nowUs, destination);
-    const link = this.plane.routing.nextHop(destination);
-    if (link < 0) {
-      const nac = this.plane.ports.dictionary.bytesOf(destination);
-      return this.waitForRoute(nowUs, nac, bytes, PACKET_OFFSET);
-    }
-    encodeNetworkHeader(bytes, RECORD_HEADER_BYTES, HOP_LIMIT, 0);
-    this.plane.ports.dictionary.write(destination, bytes, RECORD_HEADER_BYTES + NAC_OFFSET);
-    if (!this.links!.forward(link, bytes, 0)) this.plane.drop("linkDown");
-  }
-
-  private sendFlight(nowUs: number, destination: number, flight: Uint8Array): void {
-    this.out.set(flight, PACKET_OFFSET);
-    this.send(nowUs, destination, this.out);
-  }
-
-  private waitForRoute(nowUs: number, nac: Uint8Array, bytes: Uint8Array, at: number): void {
-    if (!this.routeWait.add(nowUs, nac, bytes, at)) this.plane.drop("waitLimit");
-    this.plane.watch(this.waiting);
-  }
-
-  private releaseWaiting(nowUs: number): void {
-    const expired = this.routeWait.release(
-      nowUs,
-      (nacs, at) => {
-        const destination = this.plane.ports.dictionary.find(nacs, at);
-        return destination >= 0 && this.addresses.isReachable(destination) ? destination : -1;
-      },
-      (destination, packet) => this.sendFlight(nowUs, destination, packet),
-    );
-    for (let i = 0; i < expired; i += 1) this.plane.drop("noRoute");
-    this.plane.watch(this.waiting);
-  }
-
-  private drainLoopback(nowUs: number): void {
-    if (this.loopback.isEmpty) return;
-    this.loopback.drain(nowUs, (destination, bytes) => this.handlePacket(nowUs, OWN_LINK, destination, bytes, 0));
-    this.plane.watch(this.looping);
-  }
 
   /** One end-to-end packet for a NAC of ours, at `bytes[at, at + END_PACKET_BYTES)`, that came by `link`. */
   private handlePacket(nowUs: number, link: number, destination: number, bytes: Uint8Array, at: number): void {
@@ -337,8 +255,8 @@ export class Ends implements LinkUser {
     if (answer.returnNac === undefined) return this.plane.refuse("malformed"); // nowhere to answer to
     // Not interned: anybody may name any NAC here. One that is announced is known, another waits as it is.
     const peer = this.plane.ports.dictionary.find(answer.returnNac);
-    if (peer < 0) return this.waitForRoute(nowUs, answer.returnNac, answer.flight, 0);
-    this.sendFlight(nowUs, peer, answer.flight);
+    if (peer < 0) return this.dispatch.waitForRoute(nowUs, answer.returnNac, answer.flight, 0);
+    this.dispatch.sendFlight(nowUs, peer, answer.flight);
   }
 
   private handleConf(nowUs: number, destination: number, bytes: Uint8Array, at: number): void {
@@ -393,7 +311,7 @@ export class Ends implements LinkUser {
       streams: this.streams,
       flows: this.flows,
       bounds: this.bounds,
-      send: (now, bytes) => this.send(now, peer, bytes),
+      send: (now, bytes) => this.dispatch.send(now, peer, bytes),
       onOver: (self) => this.forget(self),
     });
     const { localIndex } = end.session;
