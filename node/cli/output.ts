@@ -59,3 +59,9 @@ export function formatBytes(bytes: number): string {
   for (; value >= 1000 && unit < units.length - 1; unit += 1) value /= 1000;
   return `${unit === 0 || value >= 10 ? Math.floor(value) : value.toFixed(1)} ${units[unit]}`;
 }
+
+/** A command's answer. */
+export function show<T>(json: boolean, value: T, format: (value: T) => string): void {
+  if (json) printJson(value);
+  else print(format(value));
+}
