@@ -1,4 +1,3 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -15,7 +14,6 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseNac } from "../../core/address/nac.js";
 import { parseName, printLongName } from "../../core/address/name.js";
@@ -23,81 +21,46 @@ import { linkKeyHashOf, networkIdOf, SUITE_FLOOR } from "../../core/crypto/ident
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import { readLinkKey } from "../../node/config/key-files.js";
 import type { IdReport, PeerReport, RouteReport, StatusReport } from "../../node/control/protocol.js";
-
-/** Built by `tsc -b`: what a user runs, and not what a test runner makes of the source. */
-const COMMAND = fileURLToPath(new URL("../../dist/node/cli/main.js", import.meta.url));
-const LOOPBACK = ["--udp", "127.0.0.1:0", "--http", "off", "--socks", "off"];
-
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function mariana(...args: string[]): Promise<Outcome> {
-  return marianaWith({}, ...args);
-}
+import {
+  COMMAND,
+  end,
+  endAll,
+  json,
+  LOOPBACK,
+  mariana,
+  type Outcome,
+  type Running,
+  run,
+  start,
+} from "../support/command.js";
 
 function marianaWith(environment: NodeJS.ProcessEnv, ...args: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const env = { ...process.env, ...environment };
-    execFile(process.execPath, [COMMAND, ...args], { env }, (error, out, err) => {
-      resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : -1, out, err });
-    });
-  });
-}
-
-async function json<T>(...args: string[]): Promise<T> {
-  const { code, out, err } = await mariana(...args, "--json");
-  if (code !== 0) throw new Error(`mariana ${args.join(" ")}: exit ${code}: ${err}`);
-  return JSON.parse(out) as T;
+  return run(process.execPath, [COMMAND, ...args], environment);
 }
 
 let folder: string;
-const children: ChildProcess[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "mariana-cli-"));
 });
 afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill("SIGKILL");
-    await once(child, "exit");
-  }
+  await endAll();
   rmSync(folder, { recursive: true, force: true });
 });
 
-function spawnUp(directory: string, args: readonly string[]): ChildProcess & { text: { out: string; err: string } } {
-  const child = spawn(process.execPath, [COMMAND, "up", "--dir", directory, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const text = { out: "", err: "" };
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-    text.out += chunk;
-  });
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-    text.err += chunk;
-  });
-  children.push(child);
-  return Object.assign(child, { text });
+function spawnUp(directory: string, args: readonly string[]): Running {
+  return start(process.execPath, [COMMAND, "up", "--dir", directory, ...args]);
 }
 
 async function up(name: string, ...args: string[]) {
   const directory = join(folder, name);
-  const child = spawnUp(directory, [...LOOPBACK, ...args]);
+  const { child, text } = spawnUp(directory, [...LOOPBACK, ...args]);
   const status = await json<StatusReport>("status", "--dir", directory, "--wait", "ready", "--timeout", "20");
-  return { child, directory, status };
+  return { child, text, directory, status };
 }
 
 /** Fails by the test's own timeout. */
 async function untilTrue(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
-  child.kill(signal);
-  const [code] = (await once(child, "exit")) as [number | null];
-  return code;
 }
 
 describe("usage", () => {
@@ -237,7 +200,7 @@ describe("without a daemon", () => {
 
 describe("one daemon", () => {
   test("shows its identity and status, ends with 0, and leaves an identity that can be read", async () => {
-    const { child, directory, status } = await up("ada");
+    const { child, text, directory, status } = await up("ada");
 
     expect(status).toMatchObject({
       verdict: "ready",
@@ -265,7 +228,7 @@ describe("one daemon", () => {
     expect(await end(child, "SIGINT")).toBe(0);
     expect(await json<IdReport>("id", "--dir", directory)).toEqual(id);
     expect(readdirSync(directory).sort()).toEqual(["config.json", "linkkey.pem", "privatekey.pem", "state.json"]);
-    expect(child.text.out).toContain(id.longName);
+    expect(text.out).toContain(id.longName);
   });
 
   test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
@@ -280,18 +243,18 @@ describe("one daemon", () => {
   );
 
   test("logs JSON lines in which neither its NAC nor its address stands", async () => {
-    const { child, directory, status } = await up("ada");
+    const { child, text, directory, status } = await up("ada");
     await end(child);
 
-    const lines = child.text.err
+    const lines = text.err
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as { event: string });
     expect(lines.map((line) => line.event)).toEqual(
       expect.arrayContaining(["node.start", "key.created", "port.bound", "node.ready", "node.stop"]),
     );
-    expect(child.text.err).not.toContain((await json<IdReport>("id", "--dir", directory)).nac);
-    expect(child.text.err).not.toContain(status.udp[0]);
+    expect(text.err).not.toContain((await json<IdReport>("id", "--dir", directory)).nac);
+    expect(text.err).not.toContain(status.udp[0]);
   });
 
   test("a second start in the same directory is exit 8 and names the pid of the first", async () => {
@@ -343,7 +306,7 @@ describe("one daemon", () => {
     expect((await mariana("status", "--dir", second.directory)).out).toMatch(
       new RegExp(`former NAC +${first.status.nac}`),
     );
-    expect(second.child.text.err).toContain('"graceSeconds":86400');
+    expect(second.text.err).toContain('"graceSeconds":86400');
   });
 
   test("when the grace time is over the daemon that runs erases the old keys and goes on", async () => {
@@ -356,10 +319,10 @@ describe("one daemon", () => {
     writeFileSync(stateFile, JSON.stringify({ ...state, former: { ...state.former, untilSeconds } }));
     const keyFile = join(first.directory, "privatekey.former.pem");
 
-    const { child, directory, status } = await up("ada");
+    const { text, directory, status } = await up("ada");
     expect(status.formerNac).toBe(first.status.nac);
     expect(existsSync(keyFile)).toBe(true);
-    await untilTrue(() => child.text.err.includes("key.erased"));
+    await untilTrue(() => text.err.includes("key.erased"));
 
     expect(existsSync(keyFile)).toBe(false);
     expect(Object.keys(JSON.parse(readFileSync(stateFile, "utf8")) as object)).toEqual(["epoch"]);
@@ -386,7 +349,7 @@ describe("one daemon", () => {
     const second = await up("ada");
 
     expect(second.status.epoch).toBeGreaterThan(first.status.epoch!);
-    expect(second.child.text.err).toContain("state.damaged");
+    expect(second.text.err).toContain("state.damaged");
   });
 
   test("a busy HTTP or UDP port is exit 8, naming the port and how to find who has it", async () => {
