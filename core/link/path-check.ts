@@ -11,6 +11,8 @@ const SILENCE_US = 200 * MILLISECOND_US;
 const ANSWER_US = SECOND_US;
 /** Between the starts of two checks of one link, whoever causes them. */
 const CHECK_SPACING_US = SECOND_US;
+/** Answers of one link in a second: two checks of the neighbour may begin in it, each with three questions on two paths. */
+const ANSWERS_MAX = 12;
 
 /**
  *   settled   the neighbour is where it was
@@ -47,11 +49,13 @@ export type PathCheckStep = { readonly kind: "ask"; readonly isNewToo: boolean }
  * Whoever copies records and is quicker than the originals also shows up "elsewhere", and may pass our question on to the
  * neighbour and his answer back to us. But the originals still arrive on the old path, if only as replays, and for as long
  * as anything does the link stays where it is (RFC 9000 section 9.3.3 has the attack). One check at a time, a few
- * datagrams each, never more bytes to the new path than came from it.
+ * datagrams each, never more bytes to the new path than came from it, answers to the neighbour's own questions included.
  */
 export class PathCheck {
   state: PathCheckState = { kind: "settled" };
   private restUntilUs: number = -NEVER;
+  private answers = 0;
+  private answersSinceUs: number = -NEVER;
 
   get nextTimeoutUs(): number {
     const { state } = this;
@@ -97,6 +101,26 @@ export class PathCheck {
     if (state.kind === "checking" && path === state.path && sameBytes(token, state.token)) state.isAnswered = true;
   }
 
+  /** The neighbour asked. False when it got as many answers within a second as an honest one could want. */
+  countAnswer(nowUs: number): boolean {
+    if (nowUs - this.answersSinceUs >= SECOND_US) {
+      this.answersSinceUs = nowUs;
+      this.answers = 0;
+    }
+    if (this.answers >= ANSWERS_MAX) return false;
+    this.answers += 1;
+    return true;
+  }
+
+  /** May `bytes` go to `path`, which is not the link's? A record of `recordBytes` just came from there, and pays for it. */
+  spend(path: number, recordBytes: number, bytes: number): boolean {
+    const { state } = this;
+    if (state.kind === "settled" || state.path !== path) return recordBytes >= bytes;
+    if (state.creditBytes < bytes) return false;
+    state.creditBytes -= bytes;
+    return true;
+  }
+
   /** `challengeBytes` is what one question costs on the wire. */
   handleTimeout(nowUs: number, challengeBytes: number): PathCheckStep | undefined {
     const { state } = this;
@@ -119,7 +143,8 @@ export class PathCheck {
 
   digest(into: Digest): void {
     const { state } = this;
-    into.number(this.restUntilUs).number(state.kind === "checking" ? state.path : -1);
+    into.number(this.restUntilUs).number(this.answers).number(this.answersSinceUs);
+    into.number(state.kind === "checking" ? state.path : -1);
     if (state.kind === "checking")
       into
         .number(state.tries)

@@ -180,7 +180,7 @@ export class Links implements HandshakeUser {
     const body = at + RECORD_HEADER_BYTES;
     const kind = bytes[body]!;
     if (kind === RecordKind.control) {
-      return this.handleControl(nowUs, link, path, new Reader(bytes, body + 1, body + opened));
+      return this.handleControl(nowUs, link, path, length, new Reader(bytes, body + 1, body + opened));
     }
     if (!link.isUp) return this.plane.drop("linkDown");
     switch (kind) {
@@ -232,7 +232,7 @@ export class Links implements HandshakeUser {
     this.handshakes.redial(nowUs, link.dialer.path); // where it was told to dial: the link may have moved since
   }
 
-  private handleControl(nowUs: number, link: Link, path: number, frames: Reader): void {
+  private handleControl(nowUs: number, link: Link, path: number, recordBytes: number, frames: Reader): void {
     let isAsked = false; // one answer for one record, whatever stands in it
     while (frames.remaining > 0) {
       const type = frames.u8();
@@ -253,7 +253,7 @@ export class Links implements HandshakeUser {
         const said = decodePathChallenge(frames);
         if (said === undefined) return this.plane.drop("malformed");
         if (type === ControlFrame.pathResponse) this.whereabouts.handleResponse(nowUs, link, path, said.token);
-        else if (!isAsked) this.whereabouts.handleChallenge(link, path, said.token);
+        else if (!isAsked) this.whereabouts.handleChallenge(nowUs, link, path, recordBytes, said.token);
         if (type === ControlFrame.pathChallenge) isAsked = true;
       } else if (type === ControlFrame.merge) {
         const said = decodeMerge(frames);

@@ -37,10 +37,15 @@ export class Whereabouts {
     if (path === link.path) this.stay(link);
   }
 
-  handleChallenge(link: Link, path: number, token: Uint8Array): void {
-    this.sender.sendToken(link, path, ControlFrame.pathResponse, token);
-    // The question for this path may have been copied to another one: whoever asked shall see that we are here too.
-    if (path !== link.path) this.sender.sendToken(link, link.path, ControlFrame.pathResponse, token);
+  /** A question came on `path` in a record of `bytes`. Another address may be somebody's who asked for nothing. */
+  handleChallenge(nowUs: number, link: Link, path: number, bytes: number, token: Uint8Array): void {
+    if (!link.check.countAnswer(nowUs)) return;
+    if (path !== link.path && link.check.spend(path, bytes, CONTROL_LEAST_BYTES)) {
+      this.sender.sendToken(link, path, ControlFrame.pathResponse, token);
+    }
+    // The question for this path may have been copied to another one: whoever asked shall see, by the newest record, that
+    // we are here too.
+    this.sender.sendToken(link, link.path, ControlFrame.pathResponse, token);
   }
 
   handleResponse(nowUs: number, link: Link, path: number, token: Uint8Array): void {

@@ -1,9 +1,12 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
+import type { Session } from "../../core/session/session.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
+import { ControlFrame, RecordKind } from "../../core/wire/control-frame.js";
 import { Writer } from "../../core/wire/cursor.js";
 import { PacketType } from "../../core/wire/flight.js";
-import { recordIndex } from "../../core/wire/record.js";
+import { PATH_TOKEN_BYTES } from "../../core/wire/path-challenge.js";
+import { RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES, recordIndex } from "../../core/wire/record.js";
 import { encodeUnknown, UNKNOWN_BYTES } from "../../core/wire/unknown.js";
 import { StackWorld, type WorldNode } from "../support/stack-world.js";
 
@@ -233,6 +236,41 @@ test("a path that is not validated never gets more bytes than came from it", () 
   expect(sent.out).toBe(128);
   expect([moves(bob), downs(ada), downs(bob)]).toEqual([0, 0, 0]);
 });
+
+test.each([
+  [39, "the shortest"],
+  [60, "longer ones"],
+  [128, "as long as our own"],
+])(
+  "a neighbour that asks from an address of somebody else, in records of %i bytes (%s), makes us send no more there",
+  (bytes) => {
+    const { world, ada, bob } = pair(`reflect-${bytes}`);
+    world.lay("victim", "bob");
+    const { links } = ada.inside.links as unknown as { links: Iterable<{ session: Session }> };
+    const [{ session }] = [...links] as [{ session: Session }];
+    const sent = { in: 0, out: 0, toAda: 0 };
+    world.carries = (from, to, { length }) => {
+      if (from === "bob" && to === "victim") sent.out += length;
+      if (from === "bob" && to === "ada") sent.toAda += 1;
+      return true;
+    };
+    for (let i = 0; i < 600; i += 1) {
+      const record = new Uint8Array(bytes);
+      const out = new Writer(record, RECORD_HEADER_BYTES).u8(RecordKind.control).u8(ControlFrame.pathChallenge);
+      out.raw(world.random.bytes(PATH_TOKEN_BYTES));
+      session.seal(record, 0, bytes - RECORD_OVERHEAD_BYTES);
+      world.inject("victim", "bob", record);
+      sent.in += bytes;
+      world.run(10 * MILLISECOND_US);
+      expect(sent.out).toBeLessThanOrEqual(sent.in);
+    }
+
+    expect(sent.out).toBeGreaterThan(0); // answers, and questions of our own when enough has come
+    expect(sent.toAda).toBeGreaterThanOrEqual(12);
+    expect(sent.toAda).toBeLessThanOrEqual(7 * (12 + 3) + 6); // answers, questions, hellos
+    expect([moves(bob), downs(ada), downs(bob)]).toEqual([0, 0, 0]);
+  },
+);
 
 test("old records from many addresses are replays: no answer, no state, no move", () => {
   const { world, ada, bob } = pair("replays");
