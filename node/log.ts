@@ -4,6 +4,9 @@
  * People paste logs into public threads, so NACs, names and addresses never reach one unless `log.unsafe` is set. Each
  * is replaced by a short tag that is the same throughout one run, so that lines can still be matched, and means nothing
  * outside it (an HMAC under a key that lives in memory only: enumerating all IPv4 addresses does not undo it).
+ *
+ * Strangers can cause lines, so each event has an allowance: a burst, then one line a second. What is too much is only
+ * counted, and the newest of it is written, with the count, as soon as a second has passed.
  */
 import { createHmac, randomBytes } from "node:crypto";
 
@@ -21,6 +24,11 @@ export interface Log {
   error(event: string, fields?: LogFields): void;
 }
 
+/** Lines of one event after a rest: a start with many links says them all. */
+const BURST_LINES = 16;
+/** Then one line of that event in so long. */
+const LINE_MS = 1_000;
+
 export interface LogOptions {
   readonly level: LogLevel;
   /** Writes NACs and addresses as they are. */
@@ -36,8 +44,19 @@ export function createLog(options: LogOptions): Log {
   const nowMs = options.nowMs ?? Date.now;
   const clean = options.unsafe ? (text: string) => text : createRedactor(randomBytes(32));
 
+  /** One for each event that this program knows. */
+  const allowances = new Map<string, Allowance>();
+
   const write = (level: LogLevel, event: string, fields: LogFields | undefined): void => {
     if (LOG_LEVELS.indexOf(level) < least) return;
+    let allowance = allowances.get(event);
+    if (allowance === undefined) {
+      allowance = new Allowance();
+      allowances.set(event, allowance);
+    }
+    allowance.spend((leftOut) => writeLine(level, event, leftOut === 0 ? fields : { ...fields, leftOut }));
+  };
+  const writeLine = (level: LogLevel, event: string, fields: LogFields | undefined): void => {
     const line: Record<string, unknown> = {
       time: new Date(nowMs()).toISOString(),
       level,
@@ -56,6 +75,45 @@ export function createLog(options: LogOptions): Log {
     warn: (event, fields) => write("warn", event, fields),
     error: (event, fields) => write("error", event, fields),
   };
+}
+
+/** How many lines of one event may be written. */
+class Allowance {
+  /** When it is whole again, by the clock that never jumps; the same algorithm as core/session/rate-limit.ts. */
+  private wholeMs = 0;
+  /** The newest that was too much; it is written next. */
+  private waiting: ((leftOut: number) => void) | undefined;
+  /** Lines that came before it, and are never written. */
+  private leftOut = 0;
+
+  /** Calls `write` now, later with the number of those that never were, or never. */
+  spend(write: (leftOut: number) => void): void {
+    if (this.waiting !== undefined) {
+      this.waiting = write;
+      this.leftOut += 1;
+      return;
+    }
+    const waitMs = this.wholeMs - (BURST_LINES - 1) * LINE_MS - performance.now();
+    if (waitMs <= 0) {
+      this.take();
+      write(0);
+      return;
+    }
+    this.waiting = write;
+    setTimeout(() => this.writeWaiting(), waitMs).unref();
+  }
+
+  private writeWaiting(): void {
+    const { waiting, leftOut } = this;
+    this.waiting = undefined;
+    this.leftOut = 0;
+    this.take();
+    waiting?.(leftOut);
+  }
+
+  private take(): void {
+    this.wholeMs = Math.max(this.wholeMs, performance.now()) + LINE_MS;
+  }
 }
 
 /** A log that writes to the standard error stream, and survives its being closed (`mariana up 2>&1 | head`). */

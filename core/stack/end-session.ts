@@ -135,7 +135,7 @@ export class EndSession implements Timed {
         opened: (id, port) => {
           const stream = this.handles.reserve();
           this.bind(stream, id);
-          sink.event({ kind: "streamOpened", stream, port });
+          sink.event({ kind: "streamOpened", stream, port, session });
         },
         accepted: (id) => this.tell(id, (stream) => sink.event({ kind: "streamAccepted", stream })),
         data: (id, bytes, at, length) => this.tell(id, (stream) => sink.deliver(stream, bytes, at, length)),

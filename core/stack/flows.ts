@@ -1,5 +1,6 @@
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
+import { RateLimit } from "../session/rate-limit.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
 import { DATAGRAM_BYTES_MAX, type DatagramFrame } from "../wire/datagram-frame.js";
 import type { Plane, Timed } from "./plane.js";
@@ -8,6 +9,10 @@ import type { Plane, Timed } from "./plane.js";
 const FLOW_IDLE_US = 60 * SECOND_US;
 /** Flows of one session; another takes the place of the one that was idle longest. */
 const SESSION_FLOWS_MAX = 64;
+/** At the called end each costs a socket: a session opens so many in a second, after a rest all of its own at once. */
+const NEW_FLOWS_PER_SECOND = 32;
+/** And takes no place of a flow that carried something so lately: it may still be waited for. */
+const FLOW_BUSY_US = SECOND_US;
 /** Flows that our applications hold at once; another is not opened. */
 const FLOWS_MAX = 4_096;
 /** Datagrams of a flow that wait for a session; another takes the place of the oldest. */
@@ -16,6 +21,7 @@ const FLOW_ID_LIMIT = 0x100_0000;
 
 /** What a flow asks of a session. */
 export interface FlowEnd {
+  readonly session: { readonly localIndex: number };
   readonly wantsSuccessor: boolean;
   /** A flow is about to be placed here: a session that was idle is in use from now on. */
   beginUse(nowUs: number): void;
@@ -49,6 +55,8 @@ interface Flow<End> {
 interface SessionFlows<End> {
   readonly flows: Map<number, Flow<End>>;
   nextId: number;
+  /** Those that the peer may open. */
+  readonly opening: RateLimit;
 }
 
 /** All flows of a stack. The shell knows each by one number, whatever session carries it. */
@@ -59,7 +67,7 @@ export class Flows<End extends FlowEnd> implements Timed {
     new Cap("flows.session", SESSION_FLOWS_MAX),
     new Cap("flows.waiting", WAITING_MAX),
   ] as const;
-  /** Datagrams that came for a flow that nobody here has, or were given up before a session took them. */
+  /** Datagrams that came for a flow that nobody here has or that was one too many, or were given up before a session took them. */
   dropped = 0;
   private readonly plane: Plane;
   private readonly wish: (nowUs: number, flow: number, target: FlowTarget) => void;
@@ -150,7 +158,8 @@ export class Flows<End extends FlowEnd> implements Timed {
     this.unplace(flow);
     end.beginUse(nowUs);
     const session = this.sessionOf(end);
-    this.makeRoom(session);
+    const oldest = oldestOf(session); // our own application's, who knows best what it still needs
+    if (oldest !== undefined) this.remove(oldest);
     while (session.flows.has(session.nextId)) session.nextId = (session.nextId + 1) % FLOW_ID_LIMIT;
     this.place(flow, end, session.nextId);
     session.nextId = (session.nextId + 1) % FLOW_ID_LIMIT;
@@ -198,15 +207,25 @@ export class Flows<End extends FlowEnd> implements Timed {
       into.number(flow.place === undefined ? 0 : flow.place.id + 1);
       into.number((flow.isWished ? 1 : 0) + (flow.isDeaf ? 2 : 0));
     }
+    for (const { opening } of this.sessions.values()) opening.digest(into);
   }
 
   /** The first datagram of a flow opens it at the called end; a caller hears only of flows that it has. */
   private welcome(nowUs: number, end: End, isCaller: boolean, frame: DatagramFrame): Flow<End> | undefined {
     if (isCaller) return undefined;
-    this.makeRoom(this.sessionOf(end));
+    const session = this.sessionOf(end);
+    if (!session.opening.take(nowUs)) return undefined;
+    const oldest = oldestOf(session);
+    if (oldest !== undefined && nowUs - oldest.usedUs < FLOW_BUSY_US) return undefined;
+    if (oldest !== undefined) this.remove(oldest);
     const flow = this.add(nowUs, frame.port, undefined);
     this.place(flow, end, frame.flow);
-    this.plane.ports.sink.event({ kind: "flowOpened", flow: flow.handle, port: flow.port });
+    this.plane.ports.sink.event({
+      kind: "flowOpened",
+      flow: flow.handle,
+      port: flow.port,
+      session: end.session.localIndex,
+    });
     return flow;
   }
 
@@ -240,19 +259,10 @@ export class Flows<End extends FlowEnd> implements Timed {
   private sessionOf(end: End): SessionFlows<End> {
     let session = this.sessions.get(end);
     if (session === undefined) {
-      session = { flows: new Map(), nextId: 0 };
+      session = { flows: new Map(), nextId: 0, opening: new RateLimit(NEW_FLOWS_PER_SECOND, SESSION_FLOWS_MAX) };
       this.sessions.set(end, session);
     }
     return session;
-  }
-
-  private makeRoom(session: SessionFlows<End>): void {
-    if (session.flows.size < SESSION_FLOWS_MAX) return;
-    let oldest: Flow<End> | undefined;
-    for (const flow of session.flows.values()) {
-      if (oldest === undefined || flow.usedUs < oldest.usedUs) oldest = flow;
-    }
-    if (oldest !== undefined) this.remove(oldest);
   }
 
   private place(flow: Flow<End>, end: End, id: number): void {
@@ -267,4 +277,14 @@ export class Flows<End extends FlowEnd> implements Timed {
     this.sessions.get(flow.place.end)?.flows.delete(flow.place.id);
     flow.place = undefined;
   }
+}
+
+/** The flow that was idle longest, when the session has no room for another. */
+function oldestOf<End>(session: SessionFlows<End>): Flow<End> | undefined {
+  if (session.flows.size < SESSION_FLOWS_MAX) return undefined;
+  let oldest: Flow<End> | undefined;
+  for (const flow of session.flows.values()) {
+    if (oldest === undefined || flow.usedUs < oldest.usedUs) oldest = flow;
+  }
+  return oldest;
 }

@@ -105,8 +105,8 @@ export type StackEvent =
   | { readonly kind: "linkDown"; readonly link: number; readonly path: number; readonly reason: LinkDownReason }
   /** The neighbour has another address now; the link and all that runs over it goes on. */
   | { readonly kind: "linkMoved"; readonly link: number; readonly path: number }
-  /** A peer wants `port`: answer with acceptStream or reset. */
-  | { readonly kind: "streamOpened"; readonly stream: number; readonly port: number }
+  /** A peer wants `port`: answer with acceptStream or reset. Those of one `session` are of one visitor. */
+  | { readonly kind: "streamOpened"; readonly stream: number; readonly port: number; readonly session: number }
   | { readonly kind: "streamAccepted"; readonly stream: number }
   /** `bytes` more may be written now. */
   | { readonly kind: "streamWritable"; readonly stream: number; readonly bytes: number }
@@ -116,7 +116,7 @@ export type StackEvent =
   /** The peer wants no more of what we send. */
   | { readonly kind: "streamStopped"; readonly stream: number; readonly code: number }
   /** The first datagram of a peer's new flow to `port` follows: answer it with sendDatagram, or close it. */
-  | { readonly kind: "flowOpened"; readonly flow: number; readonly port: number }
+  | { readonly kind: "flowOpened"; readonly flow: number; readonly port: number; readonly session: number }
   /** The flow was idle for a minute, made room for another, or went with its session; its number is never used again. */
   | { readonly kind: "flowClosed"; readonly flow: number }
   /** The time of a former identity is over: its NAC is withdrawn, its sessions are closed, its keys may be erased. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { EndSession } from "../../core/stack/end-session.js";
 import type { Ends } from "../../core/stack/ends.js";
 import type { StackEvent } from "../../core/stack/ports.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
@@ -204,7 +205,9 @@ describe("flows of a stack", () => {
     for (let mark = 0; mark < 3; mark += 1)
       expect(client.stack.sendDatagram(world.nowUs, flow, marked(mark))).toBe(true);
     runEchoing(world, host, 2 * SECOND_US);
-    expect(flowsOf(host, "flowOpened")).toEqual([{ kind: "flowOpened", flow: expect.any(Number), port: PORT }]);
+    expect(flowsOf(host, "flowOpened")).toEqual([
+      { kind: "flowOpened", flow: expect.any(Number), port: PORT, session: expect.any(Number) },
+    ]);
     expect(marksOf(host)).toEqual([0, 1, 2]);
     expect(marksOf(client)).toEqual([0, 1, 2]);
     expect(client.datagrams.every((one) => one.flow === flow)).toBe(true);
@@ -263,6 +266,39 @@ describe("flows of a stack", () => {
     expect(marksOf(host).at(-1)).toBe(64);
     expect(flowsOf(client, "flowClosed")).toEqual([{ kind: "flowClosed", flow: flows[1] }]);
     expect(flowsOf(host, "flowClosed")).toHaveLength(1);
+  });
+
+  /** Has `client` send datagrams of flow numbers that it makes up, a few each millisecond. */
+  function flood(world: StackWorld, client: WorldNode, ids: (nth: number) => number, milliseconds: number): void {
+    const [end] = (client.stack as unknown as { ends: { ends: Set<EndSession> } }).ends.ends;
+    for (let nth = 0; nth < milliseconds * 4; nth += 1) {
+      end!.sendDatagram(world.nowUs, ids(nth), PORT, marked(nth & 0xffff, 2));
+      if (nth % 4 === 3) world.run(MILLISECOND_US);
+    }
+  }
+
+  test("a peer that names ever new flows opens sixty-four, then thirty-two a second", () => {
+    const { world, client, host } = line();
+    client.stack.sendDatagram(world.nowUs, client.stack.openFlow(world.nowUs, host.nac, PORT), marked(1));
+    world.run(2 * SECOND_US);
+    flood(world, client, (nth) => 1_000 + nth, 3_000);
+    const opened = flowsOf(host, "flowOpened").length;
+    expect(opened).toBeGreaterThan(64 + 2 * 32);
+    expect(opened).toBeLessThan(64 + 4 * 32);
+  });
+
+  test("a flow that carried something within the last second is not put out by new ones", () => {
+    const { world, client, host } = line();
+    client.stack.sendDatagram(world.nowUs, client.stack.openFlow(world.nowUs, host.nac, PORT), marked(1));
+    world.run(2 * SECOND_US);
+    flood(world, client, (nth) => 1_000 + (nth % 64), 500); // one more than there is room for: the first, idle for 2 s, goes
+    expect(flowsOf(host, "flowClosed")).toHaveLength(1);
+    flood(world, client, (nth) => (nth % 4 === 0 ? 9_000 + nth : 1_000 + (nth % 64)), 3_000);
+    const closed = flowsOf(host, "flowClosed").length - 1;
+    expect(closed).toBeGreaterThan(0); // every fourth of the sixty-four has fallen silent
+    expect(closed).toBeLessThanOrEqual(16 * 3);
+    const lately = (host.stack as unknown as { ends: Ends }).ends.flows;
+    expect(lately.count).toBe(64);
   });
 
   test("four thousand flows of our own at most; a closed one makes room", () => {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLog, createRedactor, type LogFields } from "../../node/log.js";
 
 const NAC = "0f8fad5b-d9cb-869f-a165-70867728950e";
@@ -93,4 +93,48 @@ test("no IPv4 or IPv6 address survives, whatever stands around it", () => {
     ),
     { numRuns: 1000 },
   );
+});
+
+describe("a flood of one event", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  function flooded() {
+    vi.useFakeTimers();
+    const lines: { event: string; nth?: number; leftOut?: number }[] = [];
+    const log = createLog({ level: "info", unsafe: false, write: (line) => lines.push(JSON.parse(line)) });
+    const of = (event: string) => lines.filter((line) => line.event === event);
+    return { log, of };
+  }
+
+  test("becomes a line a second, which says how many were left out", async () => {
+    const { log, of } = flooded();
+    for (let nth = 0; nth < 10_000; nth += 1) {
+      log.warn("host.overload", { nth });
+      await vi.advanceTimersByTimeAsync(1);
+    }
+
+    const lines = of("host.overload");
+    expect(lines.length).toBeGreaterThanOrEqual(16 + 8);
+    expect(lines.length).toBeLessThanOrEqual(16 + 10);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(of("host.overload").at(-1)).toMatchObject({ nth: 9_999 }); // the last is never left out
+    const leftOut = of("host.overload").reduce((sum, line) => sum + (line.leftOut ?? 0), 0);
+    expect(of("host.overload").length + leftOut).toBe(10_000);
+  });
+
+  test("keeps no other event out, and is forgotten after a rest", async () => {
+    const { log, of } = flooded();
+    for (let nth = 0; nth < 100; nth += 1) log.warn("host.down", { nth });
+    log.info("link.up");
+    expect(of("link.up")).toEqual([expect.not.objectContaining({ leftOut: expect.anything() })]);
+    expect(of("host.down")).toHaveLength(16);
+
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(of("host.down")).toHaveLength(17);
+    for (let nth = 0; nth < 16; nth += 1) log.warn("host.down", { nth });
+    expect(of("host.down")).toHaveLength(33);
+    expect(of("host.down").filter((line) => line.leftOut !== undefined)).toEqual([
+      expect.objectContaining({ nth: 99, leftOut: 83 }),
+    ]);
+  });
 });
