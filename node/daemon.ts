@@ -155,8 +155,8 @@ export class Daemon {
     const connect: Connect = (...target) => this.driver.connect(...target);
     this.proxy = new HttpProxy({ connect, log });
     this.socks = new SocksProxy({ connect, openFlow: (...target) => this.driver.openFlow(...target), log });
-    this.driver.onStream = (stream, port) => this.hosting.handle(stream, port);
-    this.driver.onDatagramFlow = (flow, port) => this.hosting.handleFlow(flow, port);
+    this.driver.onStream = (stream, port, session) => this.hosting.handle(stream, port, session);
+    this.driver.onDatagramFlow = (flow, port, session) => this.hosting.handleFlow(flow, port, session);
     this.peersWanted = config.peers.length + options.peers.length;
   }
 

@@ -50,10 +50,11 @@ export interface StreamNote {
 }
 
 export class Driver implements StreamCommands, FlowCommands {
-  /** A stream that came in for one of our ports; the handler calls `accept` or `refuse` on it. */
-  onStream: (stream: OverlayStream, port: number) => void = (stream) => stream.refuse(StreamCode.refused);
+  /** A stream that came in for one of our ports, by its visitor's session; the handler calls `accept` or `refuse` on it. */
+  onStream: (stream: OverlayStream, port: number, session: number) => void = (stream) =>
+    stream.refuse(StreamCode.refused);
   /** A flow of datagrams that came in: the handler sets `onDatagram` and keeps it, or closes it. The first follows. */
-  onDatagramFlow: (flow: DatagramFlow, port: number) => void = (flow) => flow.close();
+  onDatagramFlow: (flow: DatagramFlow, port: number, session: number) => void = (flow) => flow.close();
   /** The time of a former identity is over; its keys are not needed any more. */
   onFormerWithdrawn: (nac: Uint8Array) => void = () => undefined;
   readonly stack: StackSurface;
@@ -349,7 +350,7 @@ export class Driver implements StreamCommands, FlowCommands {
         this.log.info("link.moved", { link: event.link, endpoint: this.udp.endpointOf(event.path) });
         return;
       case "streamOpened":
-        this.welcome(event.stream, event.port);
+        this.welcome(event.stream, event.port, event.session);
         return;
       case "streamAccepted":
         this.streams.get(event.stream)?.handleAccepted();
@@ -367,7 +368,7 @@ export class Driver implements StreamCommands, FlowCommands {
         this.streams.get(event.stream)?.handleReset(event.code);
         return;
       case "flowOpened":
-        this.welcomeFlow(event.flow, event.port);
+        this.welcomeFlow(event.flow, event.port, event.session);
         return;
       case "flowClosed": {
         const flow = this.flows.get(event.flow);
@@ -387,7 +388,7 @@ export class Driver implements StreamCommands, FlowCommands {
     }
   }
 
-  private welcome(handle: number, port: number): void {
+  private welcome(handle: number, port: number, session: number): void {
     if (!this.ports.has(port)) {
       this.reset(handle, StreamCode.refused);
       return;
@@ -395,13 +396,13 @@ export class Driver implements StreamCommands, FlowCommands {
     const stream = new OverlayStream(this, handle, "incoming");
     this.streams.set(handle, stream);
     this.note(handle, undefined, port);
-    this.onStream(stream, port);
+    this.onStream(stream, port, session);
   }
 
-  private welcomeFlow(handle: number, port: number): void {
+  private welcomeFlow(handle: number, port: number, session: number): void {
     const flow = new DatagramFlow(this, handle);
     this.flows.set(handle, flow);
-    this.onDatagramFlow(flow, port);
+    this.onDatagramFlow(flow, port, session);
   }
 
   private note(id: number, nac: Uint8Array | undefined, port: number): void {

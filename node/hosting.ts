@@ -9,7 +9,8 @@ import type { DatagramFlow } from "./datagram-flow.js";
 import { joinFlow } from "./datagram-target.js";
 import { systemCode } from "./failure.js";
 import type { Log } from "./log.js";
-import { StreamCode } from "./stream-error.js";
+import { Shares } from "./shares.js";
+import { StreamCode, StreamError } from "./stream-error.js";
 import { breakStream, joinStreams, OpenStreams } from "./tunnel.js";
 
 /** What hosting needs of an incoming OverlayStream. */
@@ -37,11 +38,33 @@ const QUIET_MS = 2_000;
 /** The end that it was given found nobody for as long again: its visitor is gone. */
 const GONE_MS = 2 * QUIET_MS;
 const QUIET_CHECK_MS = 100;
+/** Neither visitor nor target ever said a word: ended after so long while more than half of the table is taken. */
+const SILENT_MS = 60_000;
+const SILENT_CHECK_MS = 5_000;
+/** With the table full the longest silent makes room sooner. */
+const SILENT_FULL_MS = 5_000;
+/** A full table is searched for room so seldom, however many knock. */
+const SEARCH_MS = 100;
 
-/** When a stream last carried anything, and whether that was towards the target. */
-interface Movement {
+/** A stream that is open. */
+interface Visit {
+  readonly port: number;
+  /** The visitor's session; one visitor may have several. */
+  readonly session: number;
+  /** The target answered. */
+  isJoined: boolean;
+  /** When it last carried anything; when it was opened or joined, if it never did. */
   atMs: number;
+  hasSpoken: boolean;
+  /** What it carried last went towards the target. */
   isAsking: boolean;
+}
+
+interface HostedFlow {
+  readonly port: number;
+  readonly session: number;
+  atMs: number;
+  end: () => void;
 }
 
 export class Hosting {
@@ -49,10 +72,13 @@ export class Hosting {
   private readonly log: Log;
   private readonly streamsMax: number;
   private readonly streams = new OpenStreams<HostedStream>();
-  /** The overlay port of each stream that is open. */
-  private readonly portOf = new Map<HostedStream, number>();
-  private readonly flows = new Map<DatagramFlow, { readonly port: number; readonly end: () => void }>();
-  private readonly movements = new Map<HostedStream, Movement>();
+  private readonly visits = new Map<HostedStream, Visit>();
+  private readonly visitShares = new Shares();
+  private readonly flows = new Map<DatagramFlow, HostedFlow>();
+  private readonly flowShares = new Shares();
+  private silenceTimer: NodeJS.Timeout | undefined;
+  /** There was no room to be made a moment ago. */
+  private searchAtMs = 0;
   private current: readonly HostedPort[];
 
   constructor(args: { hosts: readonly HostedPort[]; log: Log; streamsMax?: number }) {
@@ -73,43 +99,57 @@ export class Hosting {
   setHosts(hosts: readonly HostedPort[]): void {
     this.current = hosts;
     const ports = new Set(this.ports);
-    for (const [stream, port] of [...this.portOf]) if (!ports.has(port)) breakStream(stream);
+    for (const [stream, { port }] of [...this.visits]) if (!ports.has(port)) breakStream(stream);
     for (const { port, end } of [...this.flows.values()]) if (!ports.has(port)) end();
   }
 
-  /** Decides what becomes of a stream that came in for `port`. */
-  handle(stream: HostedStream, port: number): void {
+  /** Decides what becomes of a stream that came in for `port`, in the visitor's `session`. */
+  handle(stream: HostedStream, port: number, session = 0): void {
     const target = this.current.find((host) => host.port === port);
     if (target === undefined || target.target.kind === "udp") {
       this.counts.refusedNoPort += 1;
       stream.refuse(StreamCode.refused);
       return;
     }
-    if (this.streams.size >= this.streamsMax) {
+    if (this.streams.size >= this.streamsMax && !this.makeRoom(session)) {
       this.counts.refusedOverload += 1;
       this.log.warn("host.overload", { port, streams: this.streams.size });
       stream.refuse(StreamCode.overload);
       return;
     }
     this.streams.add(stream);
-    this.portOf.set(stream, port);
+    const visit = { port, session, isJoined: false, atMs: performance.now(), hasSpoken: false, isAsking: false };
+    this.visits.set(stream, visit);
+    this.visitShares.add(session);
     this.counts.open = this.streams.size;
+    this.watchSilence();
     this.dial(stream, target);
   }
 
-  /** Decides what becomes of a flow of datagrams that came in for `port`. */
-  handleFlow(flow: DatagramFlow, port: number): void {
+  /** Decides what becomes of a flow of datagrams that came in for `port`, in the visitor's `session`. */
+  handleFlow(flow: DatagramFlow, port: number, session = 0): void {
     const hosted = this.current.find((host) => host.port === port);
     if (hosted?.target.kind !== "udp") {
       this.counts.refusedNoPort += 1;
       flow.close();
-    } else if (this.flows.size >= FLOWS_MAX) {
+    } else if (this.flows.size >= FLOWS_MAX && !this.makeRoomForFlow(session)) {
       this.counts.refusedOverload += 1;
       this.log.warn("host.overload", { port, streams: this.flows.size });
       flow.close();
     } else {
       const { host, port: targetPort } = hosted.target;
-      this.flows.set(flow, { port, end: joinFlow(flow, host, targetPort, () => this.flows.delete(flow)) });
+      const hostedFlow: HostedFlow = { port, session, atMs: performance.now(), end: () => undefined };
+      this.flows.set(flow, hostedFlow);
+      this.flowShares.add(session);
+      hostedFlow.end = joinFlow(flow, host, targetPort, {
+        moved: () => {
+          hostedFlow.atMs = performance.now();
+        },
+        ended: () => {
+          this.flows.delete(flow);
+          this.flowShares.subtract(session);
+        },
+      });
     }
   }
 
@@ -120,16 +160,80 @@ export class Hosting {
     const timer = setInterval(() => this.endQuietStreams(), QUIET_CHECK_MS);
     await this.streams.close(drainMs);
     clearInterval(timer);
+    clearInterval(this.silenceTimer);
   }
 
   /** Visitors keep streams for their next request. An end in order costs them nothing, and us no wait. */
   private endQuietStreams(): void {
     const nowMs = performance.now();
-    for (const [stream, { atMs, isAsking }] of this.movements) {
-      if (isAsking || nowMs - atMs <= QUIET_MS) continue;
+    for (const [stream, { atMs, isAsking, isJoined }] of this.visits) {
+      if (!isJoined || isAsking || nowMs - atMs <= QUIET_MS) continue;
       if (!stream.writableEnded) stream.end();
       else if (nowMs - atMs > GONE_MS && stream.writableFinished) stream.destroy();
     }
+  }
+
+  /** Whether `session` gets the place of another stream, which is ended; asked when the table is full. */
+  private makeRoom(session: number): boolean {
+    const share = this.streamsMax / 4;
+    const nowMs = performance.now();
+    if (this.visitShares.of(session) >= share || nowMs < this.searchAtMs) return false;
+    const silent = this.stillest((visit) => isSilent(visit) && nowMs - visit.atMs >= SILENT_FULL_MS);
+    const { largest } = this.visitShares;
+    const isGreedy = largest !== undefined && this.visitShares.of(largest) > share;
+    const stream = silent ?? (isGreedy ? this.stillest((visit) => visit.session === largest) : undefined);
+    if (stream === undefined) this.searchAtMs = nowMs + SEARCH_MS;
+    else this.clear(stream, silent === undefined ? "share" : "silent");
+    return stream !== undefined;
+  }
+
+  /** The one that carried nothing for longest. */
+  private stillest(isMeant: (visit: Visit) => boolean): HostedStream | undefined {
+    let found: HostedStream | undefined;
+    let sinceMs = Number.POSITIVE_INFINITY;
+    for (const [stream, visit] of this.visits) {
+      if (visit.atMs >= sinceMs || !isMeant(visit)) continue;
+      found = stream;
+      sinceMs = visit.atMs;
+    }
+    return found;
+  }
+
+  /** The session that has most flows gives up the one that it used least lately, if it then still has no fewer. */
+  private makeRoomForFlow(session: number): boolean {
+    const { largest } = this.flowShares;
+    if (largest === undefined || this.flowShares.of(largest) < this.flowShares.of(session) + 2) return false;
+    let found: HostedFlow | undefined;
+    for (const flow of this.flows.values()) {
+      if (flow.session === largest && (found === undefined || flow.atMs < found.atMs)) found = flow;
+    }
+    found?.end();
+    return true;
+  }
+
+  private watchSilence(): void {
+    if (this.silenceTimer !== undefined || !this.isHalfFull) return;
+    this.silenceTimer = setInterval(() => this.endSilentStreams(), SILENT_CHECK_MS).unref();
+  }
+
+  private endSilentStreams(): void {
+    const nowMs = performance.now();
+    for (const [stream, visit] of this.visits) {
+      if (this.isHalfFull && isSilent(visit) && nowMs - visit.atMs >= SILENT_MS) this.clear(stream, "silent");
+    }
+    if (this.isHalfFull) return;
+    clearInterval(this.silenceTimer);
+    this.silenceTimer = undefined;
+  }
+
+  private get isHalfFull(): boolean {
+    return this.streams.size > this.streamsMax / 2;
+  }
+
+  private clear(stream: HostedStream, reason: "silent" | "share"): void {
+    this.log.warn("host.cleared", { port: this.visits.get(stream)?.port, reason });
+    this.forget(stream); // its "close" comes a little later
+    stream.destroy(new StreamError(StreamCode.overload));
   }
 
   private dial(stream: HostedStream, hosted: HostedPort): void {
@@ -164,9 +268,11 @@ export class Hosting {
   private join(stream: HostedStream, socket: Socket): void {
     this.counts.accepted += 1;
     stream.accept();
-    const movement: Movement = { atMs: performance.now(), isAsking: false };
-    this.movements.set(stream, movement);
-    const move = (isAsking: boolean): void => void Object.assign(movement, { atMs: performance.now(), isAsking });
+    const visit = this.visits.get(stream);
+    if (visit !== undefined) Object.assign(visit, { atMs: performance.now(), isJoined: true });
+    const move = (isAsking: boolean): void => {
+      if (visit !== undefined) Object.assign(visit, { atMs: performance.now(), hasSpoken: true, isAsking });
+    };
     stream.on("data", () => move(true));
     socket.on("data", () => move(false));
     joinStreams(stream, socket, () => this.forget(stream));
@@ -174,10 +280,17 @@ export class Hosting {
 
   private forget(stream: HostedStream): void {
     this.streams.delete(stream);
-    this.portOf.delete(stream);
-    this.movements.delete(stream);
+    const visit = this.visits.get(stream);
+    if (visit === undefined) return;
+    this.visits.delete(stream);
+    this.visitShares.subtract(visit.session);
     this.counts.open = this.streams.size;
   }
+}
+
+/** A target that is being dialled has 10 s of its own. */
+function isSilent({ isJoined, hasSpoken }: Visit): boolean {
+  return isJoined && !hasSpoken;
 }
 
 /** As net.connect wants it. Not for a UDP server, which knows no connections. */

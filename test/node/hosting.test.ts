@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { DatagramFlow } from "../../node/datagram-flow.js";
 import { Hosting } from "../../node/hosting.js";
 import { createLog } from "../../node/log.js";
@@ -154,6 +154,89 @@ test("a stream that goes away while the target is dialled leaves nothing behind"
   expect(hosting.counts.accepted).toBe(0);
 });
 
+describe("a table that many want a place in", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** A target that listens and never says a word, and streams to it from whichever session. */
+  async function crowded(streamsMax: number) {
+    const { hosting, world, open, lines } = await host((socket) => socket.resume(), streamsMax);
+    let session = 0;
+    world.onStream = (stream, port) => hosting.handle(stream, port, session);
+    /** Opens `count` streams, one after the other; they stay silent unless `words` are given. */
+    const visit = async (from: number, count: number, words?: string) => {
+      session = from;
+      const streams: Duplex[] = [];
+      for (let i = 0; i < count; i += 1) {
+        const stream = open(80).resume();
+        streams.push(stream);
+        await once(stream, "accepted");
+        if (words !== undefined) stream.write(words);
+      }
+      return streams;
+    };
+    const refused = async (from: number): Promise<number> => {
+      session = from;
+      return codeOf(open(80));
+    };
+    const cleared = () => lines.map((line) => JSON.parse(line)).filter(({ event }) => event === "host.cleared");
+    return { hosting, visit, refused, cleared };
+  }
+
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+  test("a minute without a word ends a stream while it is more than half full; who waits for an answer is left alone", async () => {
+    const { hosting, visit, cleared } = await crowded(4);
+    const asking = await visit(1, 1, "GET / HTTP/1.1\r\n");
+    const silent = await visit(2, 2);
+    await rest(); // the words arrive
+    vi.advanceTimersByTime(59_000);
+    expect(cleared()).toEqual([]);
+    const ended = codeOf(silent[0]!);
+    vi.advanceTimersByTime(600_000);
+    expect(await ended).toBe(StreamCode.overload);
+    expect(cleared()).toMatchObject([{ port: 80, reason: "silent" }]); // the other silent one fits into half of the table
+    expect(silent[1]!.destroyed).toBe(false);
+    expect(asking[0]!.destroyed).toBe(false);
+    expect(hosting.counts.open).toBe(2);
+  });
+
+  test("the longest silent makes room as soon as it is full", async () => {
+    const { visit, refused } = await crowded(8);
+    const silent = [...(await visit(1, 1)), ...(await visit(2, 1)), ...(await visit(3, 1)), ...(await visit(4, 1))];
+    await visit(5, 1, "GET");
+    await visit(6, 1, "GET");
+    await visit(7, 1, "GET");
+    await visit(8, 1, "GET");
+    expect(await refused(9)).toBe(StreamCode.overload); // nobody was silent for five seconds yet
+    await rest();
+    vi.advanceTimersByTime(5_100);
+    const ended = codeOf(silent[0]!);
+    await visit(9, 1, "GET");
+    expect(await ended).toBe(StreamCode.overload);
+    expect(silent.map((stream) => stream.destroyed)).toEqual([true, false, false, false]);
+  });
+
+  test("one visitor may take all of it, and keeps a quarter when others come", async () => {
+    const { hosting, visit, refused, cleared } = await crowded(8);
+    const first = await visit(1, 8, "GET");
+    await rest();
+    vi.advanceTimersByTime(600_000); // a slow server
+    expect(hosting.counts).toMatchObject({ open: 8, accepted: 8, refusedOverload: 0 });
+    expect(await refused(1)).toBe(StreamCode.overload);
+
+    await visit(2, 2, "GET");
+    expect(cleared().map(({ reason }) => reason)).toEqual(["share", "share"]);
+    expect(await refused(2)).toBe(StreamCode.overload);
+    await visit(3, 2, "GET");
+    await visit(4, 2, "GET");
+    await rest();
+    expect(first.filter((stream) => !stream.destroyed)).toHaveLength(2);
+    expect(await refused(5)).toBe(StreamCode.overload); // all have their quarter now
+    expect(hosting.counts.open).toBe(8);
+  });
+});
+
 describe("a UDP target", () => {
   /** A server that says back what it hears and from whom, and a flow of the overlay as the driver hands it out. */
   async function flowTo(kind: "udp" | "tcp") {
@@ -167,7 +250,7 @@ describe("a UDP target", () => {
       () => void hosting.close(),
       () => server.close(),
     );
-    const open = () => {
+    const open = (session = 0) => {
       const sent: string[] = [];
       let closed = 0;
       const flow = new DatagramFlow(
@@ -179,7 +262,7 @@ describe("a UDP target", () => {
         },
         1,
       );
-      hosting.handleFlow(flow, 53);
+      hosting.handleFlow(flow, 53, session);
       return { flow, sent, closed: () => closed };
     };
     return { hosting, open };
@@ -216,13 +299,36 @@ describe("a UDP target", () => {
 
   test("takes no more flows than it has room for", async () => {
     const { hosting, open } = await flowTo("udp");
-    const flows = Array.from({ length: 257 }, open);
+    const flows = Array.from({ length: 257 }, () => open());
 
     expect(flows.map(({ closed }) => closed()).filter((count) => count > 0)).toEqual([1]);
     expect(hosting.counts.refusedOverload).toBe(1);
     flows[0]!.flow.handleClosed(); // idle for too long
     expect(open().closed()).toBe(0);
   });
+});
+
+test("flows of many visitors share the room: whoever has most gives up the one that it used least lately", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  cleanups.push(() => void vi.useRealTimers());
+  const log = createLog({ level: "error", unsafe: false, write: () => undefined });
+  const target = { kind: "udp" as const, host: "127.0.0.1", port: 9 };
+  const hosting = new Hosting({ hosts: [{ port: 53, target }], log });
+  cleanups.push(() => void hosting.close());
+  const open = (session: number) => {
+    const flow = new DatagramFlow({ sendDatagram: () => true, closeFlow: () => undefined }, 1);
+    hosting.handleFlow(flow, 53, session);
+    vi.advanceTimersByTime(1);
+    return flow;
+  };
+  const greedy = Array.from({ length: 256 }, () => open(1));
+  greedy[0]!.onDatagram(Buffer.from("still in use"));
+  const others = Array.from({ length: 128 }, () => open(2));
+
+  expect(others.every((flow) => !flow.isClosed)).toBe(true);
+  expect(greedy.map((flow) => flow.isClosed)).toEqual(greedy.map((_, i) => i > 0 && i <= 128));
+  expect(open(2).isClosed).toBe(true); // both have half
+  expect(open(3).isClosed).toBe(false);
 });
 
 test("bulk goes both ways at once, whole, through bounded buffers", async () => {
