@@ -46,7 +46,8 @@ const NOTHING_ASSOCIATED = new Uint8Array(0);
 export interface ResponderConfig {
   /** The static key that initiators address. */
   readonly keys: KemKeys;
-  readonly params: Params;
+  /** What is granted, or how to learn it at each RESP. */
+  readonly params: Params | (() => Params);
   /** Bounds the biscuits remembered per key; USED_BISCUITS_MAX unless given. */
   readonly used?: Cap | undefined;
 }
@@ -181,12 +182,13 @@ export class Responder {
     });
     const generation = this.biscuitKeys.serving(nowUs);
     const responderIndex = allocateIndex();
+    const { params } = this.config;
     const bodyEnd = length - TAG_BYTES;
     encodeRespBody(new Writer(flight, RESP_HEAD_BYTES, bodyEnd), {
       index: responderIndex,
       biscuit: NO_BISCUIT_YET,
       publicKey: generation.kem.publicKey,
-      params: this.config.params,
+      params: typeof params === "function" ? params() : params,
       observed,
     });
     const transcript = suite.hash(afterInit.transcript, init.sealed);

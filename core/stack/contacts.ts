@@ -8,10 +8,11 @@ import { EndCode } from "../wire/cell.js";
 import { Reader } from "../wire/cursor.js";
 import { KEY_NONCE_BYTES } from "../wire/keyreq.js";
 import { END_PACKET_BYTES } from "../wire/network-header.js";
+import type { Params } from "../wire/params.js";
 import { decodeResp } from "../wire/resp.js";
 import type { Addresses } from "./addresses.js";
 import { CONTACT_WAIT_US, Contact, type ContactFault, type Wish } from "./contact.js";
-import { END_PARAMS, type EndSession, type NewSession } from "./end-session.js";
+import type { EndSession, NewSession } from "./end-session.js";
 import type { Flows } from "./flows.js";
 import type { KeyDesk } from "./key-desk.js";
 import type { Plane, SessionIndex } from "./plane.js";
@@ -36,6 +37,7 @@ export class Contacts {
   private readonly flows: () => Flows<EndSession>;
   private readonly index: SessionIndex<EndOwner>;
   private readonly sendFlight: (nowUs: number, destination: number, flight: Uint8Array) => void;
+  private readonly params: () => Params;
   private readonly establish: (session: NewSession) => EndSession;
   /** By NAC, then by isolation tag: a stream is never given a session of another tag. */
   private readonly all = new Map<number, Map<string, Contact>>();
@@ -51,6 +53,7 @@ export class Contacts {
     flows: () => Flows<EndSession>;
     index: SessionIndex<EndOwner>;
     sendFlight: (nowUs: number, destination: number, flight: Uint8Array) => void;
+    params: () => Params;
     establish: (session: NewSession) => EndSession;
   }) {
     this.plane = args.plane;
@@ -60,6 +63,7 @@ export class Contacts {
     this.flows = args.flows;
     this.index = args.index;
     this.sendFlight = args.sendFlight;
+    this.params = args.params;
     this.establish = args.establish;
   }
 
@@ -172,7 +176,7 @@ export class Contacts {
     const initiator = new Initiator(this.plane.session, {
       peerPublicKey: key.publicKey,
       returnNac: this.addresses.client.identity.nac,
-      params: END_PARAMS,
+      params: this.params(),
       flightBytes: END_PACKET_BYTES,
       localIndex,
     });

@@ -18,6 +18,7 @@ export const DROP_REASONS = [
   "sessionLimit", // too many end-to-end sessions
   "protocol", // a peer broke the rules of an established session
   "routeLimit", // a neighbour taught more destinations than we keep
+  "heldLimit", // peers made us hold too much: the session that held the most lost it
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

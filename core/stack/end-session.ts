@@ -2,10 +2,11 @@ import type { Digest } from "../collections/digest.js";
 import type { Initiator } from "../session/initiator.js";
 import type { RekeyTypes } from "../session/rekey.js";
 import type { Session } from "../session/session.js";
-import type { StreamBounds } from "../stream/bounds.js";
+import { CRAMPED_CREDIT_BYTES, type StreamBounds } from "../stream/bounds.js";
 import { SEND_BUFFER_BYTES } from "../stream/send-buffer.js";
 import { Streams } from "../stream/streams.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
+import type { StoreBounds } from "../transport/store-bounds.js";
 import { Transport } from "../transport/transport.js";
 import { CELL_BYTES, EndCode, FrameType } from "../wire/cell.js";
 import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
@@ -41,6 +42,12 @@ const QUIET_PING = -2;
 
 /** What we grant the other end. */
 export const END_PARAMS: Params = { creditKiB: 4096, streamsMax: 1024, flags: 0 };
+/** The same while little memory is left for what peers send. A session takes what END_PARAMS grant all the same. */
+const CRAMPED_PARAMS: Params = { ...END_PARAMS, creditKiB: CRAMPED_CREDIT_BYTES / 1024 };
+
+export function endParams(bounds: StreamBounds): Params {
+  return bounds.strain === "cramped" ? CRAMPED_PARAMS : END_PARAMS;
+}
 
 /** A session as its handshake left it. */
 export interface NewSession {
@@ -100,6 +107,7 @@ export class EndSession implements Timed {
       streams: StreamHandles<EndSession>;
       flows: Flows<EndSession>;
       bounds: StreamBounds;
+      stores: StoreBounds;
       send: (nowUs: number, bytes: Uint8Array) => void;
       onOver: (self: EndSession) => void;
     },
@@ -126,6 +134,7 @@ export class EndSession implements Timed {
         initiator: this.isCaller,
         peerCreditBytes: args.peerParams.creditKiB * 1024,
         localCreditBytes: END_PARAMS.creditKiB * 1024,
+        mayBeCramped: true,
         streamsMax: (this.isCaller ? args.peerParams : END_PARAMS).streamsMax,
         session,
         trace,
@@ -148,7 +157,7 @@ export class EndSession implements Timed {
     );
     const { rttUs } = args;
     this.transport = new Transport(
-      { session, trace, random32, ...(rttUs === undefined ? {} : { rttUs }) },
+      { session, trace, random32, stores: args.stores, ...(rttUs === undefined ? {} : { rttUs }) },
       this.streams,
       {
         pong: (id, rttUs) => {
@@ -171,8 +180,9 @@ export class EndSession implements Timed {
   get nextTimeoutUs(): number {
     const handshakeUs = this.initiator?.nextTimeoutUs ?? NEVER;
     const lifeUs = Math.min(this.idleUs, this.aliveUs, this.silentUs);
-    const { transport, session } = this;
-    return Math.min(this.backlogUs, handshakeUs, transport.nextTimeoutUs, session.nextTimeoutUs, lifeUs, this.pingUs);
+    const { transport, session, streams } = this;
+    const cellsUs = Math.min(this.backlogUs, transport.nextTimeoutUs, streams.nextTimeoutUs);
+    return Math.min(handshakeUs, cellsUs, session.nextTimeoutUs, lifeUs, this.pingUs);
   }
 
   handleTimeout(nowUs: number): void {
@@ -182,6 +192,7 @@ export class EndSession implements Timed {
       if (step !== undefined) this.sendFlight(nowUs, step);
     }
     this.session.handleTimeout(nowUs);
+    this.streams.handleTimeout(nowUs);
     if (this.transport.nextTimeoutUs <= nowUs) {
       this.transport.handleTimeout(nowUs);
       const isSilent = nowUs - this.usedUs >= OUTLIVED_BUSY_US;
@@ -203,6 +214,17 @@ export class EndSession implements Timed {
     this.initiator?.confirm();
     this.initiator = undefined;
     return this.transport.handleCell(nowUs, this.session.openedCounter, bytes, at, length) === undefined;
+  }
+
+  /** What the peer makes us hold: see StreamBounds. */
+  get heldBytes(): number {
+    return this.streams.heldBytes;
+  }
+
+  /** Gives up half of that at least, of all sessions the most. */
+  shed(nowUs: number): void {
+    if (!this.streams.shed()) this.transport.close(nowUs, EndCode.overload);
+    this.pump(nowUs);
   }
 
   /** Sends what is due, up to a bound. */

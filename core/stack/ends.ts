@@ -9,6 +9,7 @@ import { SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
 import { StreamBounds } from "../stream/bounds.js";
 import { Trace } from "../trace/trace.js";
+import { StoreBounds } from "../transport/store-bounds.js";
 import { EndCode } from "../wire/cell.js";
 import { PacketType } from "../wire/flight.js";
 import { END_PACKET_BYTES } from "../wire/network-header.js";
@@ -17,7 +18,7 @@ import { OBSERVED_NOTHING } from "../wire/resp.js";
 import { Addresses } from "./addresses.js";
 import { Contacts, type EndOwner } from "./contacts.js";
 import { Dispatch, OWN_LINK } from "./dispatch.js";
-import { END_PARAMS, EndSession, type NewSession } from "./end-session.js";
+import { EndSession, endParams, type NewSession } from "./end-session.js";
 import { Flows } from "./flows.js";
 import { KeyDesk } from "./key-desk.js";
 import type { Links, LinkUser } from "./links.js";
@@ -49,6 +50,7 @@ export class Ends implements LinkUser {
   private readonly index: SessionIndex<EndOwner>;
   private readonly ends = new Set<EndSession>();
   private readonly bounds = new StreamBounds();
+  private readonly stores = new StoreBounds();
   private readonly sessionCap = new Cap("sessions", SESSIONS_MAX);
   private readonly peerCap = new Cap("sessions.peer", PEER_SESSIONS_MAX);
   private links: Links | undefined;
@@ -82,13 +84,18 @@ export class Ends implements LinkUser {
       flows: () => this.flows,
       index: this.index,
       sendFlight: (now, destination, flight) => this.dispatch.sendFlight(now, destination, flight),
+      params: () => endParams(this.bounds),
       establish: (session) => this.establish(session),
     });
     this.flows = new Flows(plane, (now, flow, { nac, nacHash, isolation }) =>
       this.contacts.wish(now, nac, { kind: "flow", flow }, nacHash, isolation),
     );
     for (const { number, identity } of this.addresses.called) {
-      const responder = new Responder(plane.session, { keys: identity.kem, params: END_PARAMS, used: this.used });
+      const responder = new Responder(plane.session, {
+        keys: identity.kem,
+        params: () => endParams(this.bounds),
+        used: this.used,
+      });
       const timer = timed(plane, responder, (now) => responder.handleTimeout(now));
       this.responders.set(number, { responder, timer });
     }
@@ -125,6 +132,7 @@ export class Ends implements LinkUser {
       this.sessionCap,
       this.peerCap,
       ...this.bounds.caps,
+      this.stores.cap,
     ];
   }
 
@@ -220,6 +228,18 @@ export class Ends implements LinkUser {
     }
     if (!end.handleCell(nowUs, bytes, at + RECORD_HEADER_BYTES, opened)) this.plane.drop("protocol");
     end.pump(nowUs);
+    if (this.bounds.isFull) this.shed(nowUs);
+  }
+
+  /** Peers made us hold more than there is room for: those who hold the most lose it. */
+  private shed(nowUs: number): void {
+    while (this.bounds.isFull && this.ends.size > 0) {
+      let largest: EndSession | undefined;
+      for (const end of this.ends) if (end.heldBytes > (largest?.heldBytes ?? 0)) largest = end;
+      if (largest === undefined) return;
+      this.plane.drop("heldLimit");
+      largest.shed(nowUs);
+    }
   }
 
   private handleInit(nowUs: number, link: number, destination: number, bytes: Uint8Array, at: number): void {
@@ -311,6 +331,7 @@ export class Ends implements LinkUser {
       streams: this.streams,
       flows: this.flows,
       bounds: this.bounds,
+      stores: this.stores,
       send: (now, bytes) => this.dispatch.send(now, peer, bytes),
       onOver: (self) => this.forget(self),
     });

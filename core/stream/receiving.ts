@@ -61,7 +61,7 @@ export class Receiving {
       if (offset > stream.delivered || stream.opening.kind === "unannounced") {
         if (!stream.reassembly.insert(offset, bytes, frame.at, length)) return false;
       } else {
-        if (end > stream.reassembly.firstOffset) return false;
+        if (!stream.reassembly.isFree(offset, length)) return false;
         stream.delivered = end;
         this.events.data(stream.id, bytes, frame.at, length);
       }
@@ -89,10 +89,11 @@ export class Receiving {
   deliver(stream: Stream): void {
     if (stream.opening.kind === "unannounced") return;
     while (stream.receive.kind === "open" || stream.receive.kind === "ending") {
-      const bytes = stream.reassembly.take(stream.delivered);
-      if (bytes === undefined) break;
-      stream.delivered += bytes.length;
-      this.events.data(stream.id, bytes, 0, bytes.length);
+      const { reassembly } = stream;
+      const length = reassembly.take(stream.delivered);
+      if (length === 0) break;
+      stream.delivered += length;
+      this.events.data(stream.id, reassembly.taken, reassembly.takenAt, length);
     }
     if (stream.receive.kind !== "ending" || stream.delivered < stream.receive.finalOffset) return;
     stream.receive = { kind: "finished" };
@@ -122,29 +123,41 @@ export class Receiving {
     this.sending.queueControl(stream, Pending.stop);
   }
 
+  /** Nothing of any stream is held any more. */
+  handleSessionEnd(): void {
+    this.bounds.release(this.credit.held);
+    this.credit.consume(this.credit.held);
+  }
+
   /** The highest byte of a stream moved to `end`. False when that breaks a limit. */
   private receive(stream: Stream, end: number): boolean {
     const grown = end - stream.credit.received;
-    if (!stream.credit.receive(grown) || !this.credit.receive(grown)) return false;
-    this.bounds.held.note(this.credit.received - this.credit.consumed);
+    if (!stream.credit.mayReceive(grown) || !this.credit.mayReceive(grown)) return false;
+    stream.credit.receive(grown);
+    this.credit.receive(grown);
+    this.bounds.hold(grown);
+    this.bounds.sessionHeld.note(this.credit.held);
     this.raiseWhereDue(stream);
     return true;
   }
 
   /** Nobody wants the rest: as far as credit goes, it was taken. */
   private consumeRest(stream: Stream): void {
-    const rest = stream.credit.received - stream.credit.consumed;
+    const rest = stream.credit.held;
     stream.credit.consume(rest);
     this.consumeSession(rest);
   }
 
   private consumeSession(bytes: number): void {
     this.credit.consume(bytes);
-    if (this.credit.needsRaise) this.sending.queueCredit();
+    this.bounds.release(bytes);
+    if (this.credit.needsRaise(this.bounds.strain)) this.sending.queueCredit();
   }
 
   private raiseWhereDue(stream: Stream): void {
-    if (this.credit.needsRaise) this.sending.queueCredit();
-    if (stream.receive.kind === "open" && stream.credit.needsRaise) this.sending.queueControl(stream, Pending.credit);
+    const { strain } = this.bounds;
+    if (this.credit.needsRaise(strain)) this.sending.queueCredit();
+    if (stream.receive.kind !== "open" || !stream.credit.needsRaise(strain)) return;
+    this.sending.queueControl(stream, Pending.credit);
   }
 }

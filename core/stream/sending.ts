@@ -68,7 +68,7 @@ export class Sending {
     this.rttUs = rttUs;
     if (this.isCreditDue && out.room >= MAX_SESSION_BYTES) {
       this.isCreditDue = false;
-      encodeMaxSession(out, this.credit.raise(nowUs, rttUs));
+      encodeMaxSession(out, this.credit.raise(nowUs, rttUs, this.bounds.strain));
     }
     while (this.controls.length > 0 && out.room >= CONTROL_ROOM) this.writeControls(nowUs, out, this.controls.shift()!);
     while (this.ready.length > 0 && this.sent < this.sendLimit && out.room >= ROOM_MIN) {
@@ -175,7 +175,9 @@ export class Sending {
     stream.pending = 0;
     if ((pending & Pending.open) !== 0 && opening.kind !== "unannounced") encodeOpen(out, { id, port: opening.port });
     if ((pending & Pending.accept) !== 0) encodeAccept(out, id);
-    if ((pending & Pending.credit) !== 0) encodeMaxStream(out, { id, limit: stream.credit.raise(nowUs, this.rttUs) });
+    if ((pending & Pending.credit) !== 0) {
+      encodeMaxStream(out, { id, limit: stream.credit.raise(nowUs, this.rttUs, this.bounds.strain) });
+    }
     if ((pending & Pending.fin) !== 0) {
       stream.send = { kind: "finished" };
       encodeStreamHeader(out, id, stream.sent, 0, true);

@@ -10,7 +10,7 @@ const STREAM_CREDIT_MAX_BYTES = 4 << 20;
 /** How far the two ends agree that the stream exists. */
 export type Opening =
   /** Bytes came before their OPEN: they are kept, nobody was told. */
-  | { readonly kind: "unannounced" }
+  | { readonly kind: "unannounced"; readonly sinceUs: number }
   /** OPEN went or came; the responder has not decided. */
   | { readonly kind: "offered"; readonly port: number }
   | { readonly kind: "accepted"; readonly port: number };

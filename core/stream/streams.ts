@@ -1,5 +1,6 @@
 import type { Digest } from "../collections/digest.js";
 import { GapRegister } from "../collections/gap-register.js";
+import { NEVER, SECOND_US } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import type { CellSink, CellSource } from "../transport/cell-user.js";
 import { EndCode, FrameType } from "../wire/cell.js";
@@ -7,7 +8,7 @@ import { decodeMaxSession, decodeMaxStream } from "../wire/credit-frames.js";
 import type { Reader, Writer } from "../wire/cursor.js";
 import { decodeAccept, decodeOpen, decodeReset, decodeStop } from "../wire/stream-control-frames.js";
 import { decodeStreamFrame, isStreamType, StreamFrame } from "../wire/stream-frame.js";
-import { SESSION_CREDIT_MAX_BYTES, StreamBounds } from "./bounds.js";
+import { CRAMPED_CREDIT_BYTES, SESSION_CREDIT_MAX_BYTES, STREAM_HELD_BYTES, StreamBounds } from "./bounds.js";
 import { ReceiveCredit } from "./credit.js";
 import { Receiving, type ReceivingEvents } from "./receiving.js";
 import { Sending, type SendingEvents } from "./sending.js";
@@ -21,6 +22,8 @@ export interface StreamsConfig {
   readonly trace: TraceSink;
   /** Session bytes the peer may send at first, as our PARAMS told it. */
   readonly localCreditBytes: number;
+  /** Our PARAMS told CRAMPED_CREDIT_BYTES instead, perhaps. */
+  readonly mayBeCramped?: boolean;
   /** Session bytes we may send at first, as the peer's PARAMS told. */
   readonly peerCreditBytes: number;
   /** Streams that may be open at once: our own grant for a responder, the peer's for an initiator. */
@@ -44,6 +47,9 @@ export interface StreamEvents extends ReceivingEvents, Pick<SendingEvents, "writ
 }
 
 const STREAM_ID_MAX = 0xff_fffe;
+/** A stream whose OPEN does not come for so long is reset: a peer whose cells get lost that long is lost itself. */
+const OPEN_WAIT_US = 30 * SECOND_US;
+
 /**
  * All streams of one session: which there are, how they open and end. What they send and what they receive is in the two
  * halves.
@@ -59,6 +65,9 @@ export class Streams implements CellSource, CellSink {
   private readonly used = new GapRegister(0);
   private nextId = 0;
   private isOver = false;
+  /** Streams that wait for their OPEN, by when their first bytes came. */
+  private readonly unannounced = new Set<Stream>();
+  private nowUs = 0;
 
   private readonly frame = new StreamFrame();
   private readonly credit: ReceiveCredit;
@@ -69,7 +78,8 @@ export class Streams implements CellSource, CellSink {
   constructor(config: StreamsConfig, events: StreamEvents) {
     this.config = config;
     this.events = events;
-    this.credit = new ReceiveCredit(config.localCreditBytes, SESSION_CREDIT_MAX_BYTES);
+    const told = config.mayBeCramped === true ? CRAMPED_CREDIT_BYTES : config.localCreditBytes;
+    this.credit = new ReceiveCredit(config.localCreditBytes, SESSION_CREDIT_MAX_BYTES, told);
     this.bounds = config.bounds ?? new StreamBounds();
     this.sending = new Sending(config.peerCreditBytes, this.credit, this.bounds, {
       writable: (id, bytes) => events.writable(id, bytes),
@@ -92,6 +102,41 @@ export class Streams implements CellSource, CellSink {
     return bytes;
   }
 
+  /** What the peer makes us hold, as StreamBounds counts it. */
+  get heldBytes(): number {
+    return this.credit.held + this.streams.size * STREAM_HELD_BYTES;
+  }
+
+  /** When the oldest stream that waits for its OPEN has waited long enough. */
+  get nextTimeoutUs(): number {
+    const { opening } = this.unannounced.values().next().value ?? {};
+    return opening?.kind === "unannounced" ? opening.sinceUs + OPEN_WAIT_US : NEVER;
+  }
+
+  handleTimeout(nowUs: number): void {
+    this.nowUs = nowUs;
+    for (const stream of this.unannounced) {
+      if (stream.opening.kind === "unannounced" && nowUs < stream.opening.sinceUs + OPEN_WAIT_US) return;
+      this.unannounced.delete(stream);
+      this.reset(stream.id, EndCode.overload);
+    }
+  }
+
+  /**
+   * Memory is short: resets the streams that hold the most until half of what the session holds is free. False when that
+   * did not do, because it is the streams themselves: then the session has to end.
+   */
+  shed(): boolean {
+    const goal = this.heldBytes / 2;
+    const streams = [...this.streams.values()].sort((a, b) => b.credit.held - a.credit.held || a.id - b.id);
+    for (const stream of streams) {
+      if (this.heldBytes <= goal || stream.credit.held === 0) break;
+      if (stream.isKnown && !stream.isSilent) this.events.reset(stream.id, EndCode.overload);
+      this.reset(stream.id, EndCode.overload);
+    }
+    return this.heldBytes <= goal;
+  }
+
   /** Opens a stream to an overlay port; data may be written at once. -1: too many are open, or the session is over. */
   open(port: number): number {
     if (!this.config.initiator) throw new Error("Streams: only the initiator of a session opens streams");
@@ -99,7 +144,7 @@ export class Streams implements CellSource, CellSink {
     const stream = new Stream(this.nextId, { kind: "offered", port });
     this.nextId += 2;
     stream.isKnown = true;
-    this.streams.set(stream.id, stream);
+    this.add(stream);
     this.config.trace(Trace.streamOpened, this.config.session, stream.id, port);
     this.sending.queueControl(stream, Pending.open);
     return stream.id;
@@ -167,7 +212,8 @@ export class Streams implements CellSource, CellSink {
 
   // CellSink
 
-  handleFrame(_nowUs: number, type: number, input: Reader): boolean {
+  handleFrame(nowUs: number, type: number, input: Reader): boolean {
+    this.nowUs = nowUs;
     if (isStreamType(type)) {
       if (!decodeStreamFrame(input, type, this.frame)) return false;
       return this.handleData(this.frame, input.bytes);
@@ -208,12 +254,14 @@ export class Streams implements CellSource, CellSink {
     if (this.isOver) return;
     this.isOver = true;
     this.sending.handleSessionEnd();
+    this.unannounced.clear();
     for (const stream of [...this.streams.values()]) {
-      this.streams.delete(stream.id);
+      this.forget(stream);
       if (!stream.isKnown) continue;
       if (!stream.isSilent) this.events.reset(stream.id, code === EndCode.noError ? EndCode.sessionLost : code);
       this.events.closed(stream.id);
     }
+    this.receiving.handleSessionEnd();
   }
 
   digest(into: Digest): void {
@@ -222,6 +270,7 @@ export class Streams implements CellSource, CellSink {
     this.sending.digest(into);
     into
       .number(this.nextId)
+      .number(this.unannounced.size)
       .number(this.streams.size)
       .number(this.isOver ? 1 : 0);
     for (const stream of this.streams.values()) stream.digest(into);
@@ -241,6 +290,7 @@ export class Streams implements CellSource, CellSink {
     if (!(stream instanceof Stream)) return stream === "closed";
     if (stream.opening.kind !== "unannounced") return false;
     stream.opening = { kind: "offered", port };
+    this.unannounced.delete(stream);
     // Reset before its OPEN came, or one too many: nobody needs to know.
     if (stream.isSilent) return true;
     stream.isKnown = true;
@@ -306,9 +356,10 @@ export class Streams implements CellSource, CellSink {
     // Beyond, streams are refused; beyond twice the limit the peer does not care for limits.
     const served = streamsMax + (streamsMax >>> 2) + 8;
     if (arrival === "beyond" || this.streams.size >= 2 * served) return "invalid";
-    const stream = new Stream(id, { kind: "unannounced" });
-    const isRefused = this.streams.size >= served;
-    this.streams.set(id, stream);
+    const stream = new Stream(id, { kind: "unannounced", sinceUs: this.nowUs });
+    const isRefused = this.streams.size >= served || this.unannounced.size >= streamsMax;
+    if (!isRefused) this.unannounced.add(stream);
+    this.add(stream);
     this.bounds.streams.note(this.streams.size);
     if (isRefused) this.reset(id, EndCode.overload);
     return stream;
@@ -320,9 +371,21 @@ export class Streams implements CellSource, CellSink {
     if (!stream.isSilent) this.events.accepted(stream.id);
   }
 
+  private add(stream: Stream): void {
+    this.streams.set(stream.id, stream);
+    this.bounds.hold(STREAM_HELD_BYTES);
+  }
+
+  private forget(stream: Stream): boolean {
+    if (!this.streams.delete(stream.id)) return false;
+    this.unannounced.delete(stream);
+    this.bounds.release(STREAM_HELD_BYTES);
+    return true;
+  }
+
   private closeIfOver(stream: Stream): void {
     if (!stream.isSendOver || !stream.isReceiveOver || stream.pending !== 0) return;
-    if (!this.streams.delete(stream.id)) return;
+    if (!this.forget(stream)) return;
     this.config.trace(Trace.streamClosed, this.config.session, stream.id, 0);
     if (stream.isKnown) this.events.closed(stream.id);
   }

@@ -1,5 +1,6 @@
 import type { Digest } from "../collections/digest.js";
 import { CELL_FRAMES_BYTES } from "../wire/cell.js";
+import type { StoreBounds } from "./store-bounds.js";
 
 const CAPACITY_MIN = 64;
 export const STORE_CELLS_MAX = 8_192;
@@ -10,7 +11,7 @@ const ASKED_MAX = 250;
 
 /**
  * Reliable cells that the peer has not reported yet, by seq: a ring of 1,024-byte slabs that grows by doubling from 64
- * to 8,192 cells. When it is full nothing new is sent until the peer reports.
+ * to 8,192 cells while the bound of all stores allows it. When it is full nothing new is sent until the peer reports.
  */
 export class CellStore {
   /** Every cell below this seq has been released. */
@@ -19,6 +20,7 @@ export class CellStore {
   next = 1;
   /** Cells waiting to be sent again. */
   repairs = 0;
+  private readonly bounds: StoreBounds;
   private slabs = new Uint8Array(CAPACITY_MIN * SLAB_BYTES);
   private packets = new Float64Array(CAPACITY_MIN);
   private firsts = new Float64Array(CAPACITY_MIN);
@@ -28,8 +30,15 @@ export class CellStore {
   private asked = new Uint8Array(CAPACITY_MIN);
   private mask = CAPACITY_MIN - 1;
 
+  constructor(bounds: StoreBounds) {
+    this.bounds = bounds;
+    bounds.add(this.slabs.length);
+  }
+
+  /** All places are taken, and there will be no more: the store is as large as it may be, or as all stores may be. */
   get isFull(): boolean {
-    return this.next - this.floor >= STORE_CELLS_MAX;
+    if (this.next - this.floor <= this.mask) return false;
+    return this.mask + 1 >= STORE_CELLS_MAX || !this.bounds.mayGrow(this.slabs.length);
   }
 
   get isEmpty(): boolean {
@@ -133,15 +142,30 @@ export class CellStore {
       this.repairs -= 1;
     }
     this.floor = floor;
+    if (this.isEmpty && this.mask >= CAPACITY_MIN && this.bounds.isTight) {
+      this.bounds.release(this.slabs.length - CAPACITY_MIN * SLAB_BYTES);
+      this.resize(CAPACITY_MIN);
+    }
   }
 
   digest(into: Digest): void {
     into.number(this.floor).number(this.next).number(this.repairs);
   }
 
+  /** Nothing is kept any more. */
+  close(): void {
+    this.bounds.release(this.slabs.length);
+    this.slabs = new Uint8Array(0);
+  }
+
   private grow(): void {
+    this.bounds.add(this.slabs.length);
+    this.resize((this.mask + 1) * 2);
+  }
+
+  /** Makes room for `size` cells, a power of two, and no fewer than there are. */
+  private resize(size: number): void {
     const { slabs, packets, firsts, times, repairing, repaired, asked, mask } = this;
-    const size = (mask + 1) * 2;
     this.slabs = new Uint8Array(size * SLAB_BYTES);
     this.packets = new Float64Array(size);
     this.firsts = new Float64Array(size);

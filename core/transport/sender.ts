@@ -8,6 +8,7 @@ import { PacketHistory } from "./packet-history.js";
 import { RateControl } from "./rate.js";
 import { feedbackIntervalUs } from "./receiver.js";
 import type { Rtt } from "./rtt.js";
+import type { StoreBounds } from "./store-bounds.js";
 
 const PROBE_MAX_US = SECOND_US;
 const PROBE_DOUBLINGS_MAX = 10;
@@ -36,7 +37,7 @@ const PUSH_WINDOW_CELLS = 64;
  * datagrams fly under the same window, and are forgotten when they have.
  */
 export class Sender {
-  readonly store = new CellStore();
+  readonly store: CellStore;
   readonly rate: RateControl;
   /** Reliable cells sent again, in all. */
   repaired = 0;
@@ -80,7 +81,8 @@ export class Sender {
   /** Lists that were never looked through, because newer ones came too soon. */
   listsIgnored = 0;
 
-  constructor(rtt: Rtt, random32: () => number) {
+  constructor(rtt: Rtt, random32: () => number, stores: StoreBounds) {
+    this.store = new CellStore(stores);
     this.rtt = rtt;
     this.random32 = random32;
     this.untilWithheld = 1 + (random32() % (2 * WITHHELD_MEAN));

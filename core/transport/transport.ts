@@ -27,6 +27,7 @@ import { DatagramQueue } from "./datagram-queue.js";
 import { Receiver } from "./receiver.js";
 import { Rtt } from "./rtt.js";
 import { Sender } from "./sender.js";
+import { StoreBounds } from "./store-bounds.js";
 
 export interface TransportConfig {
   /** Names the session in traces. */
@@ -36,6 +37,8 @@ export interface TransportConfig {
   readonly random32: () => number;
   /** Round-trip time as the handshake measured it, microseconds. */
   readonly rttUs?: number;
+  /** Shared with the other sessions of a stack. */
+  readonly stores?: StoreBounds;
 }
 
 export type TransportState =
@@ -102,7 +105,7 @@ export class Transport {
     this.events = events;
     this.untilSkip = 1 + (config.random32() % (2 * SKIP_MEAN));
     this.rtt = new Rtt(config.rttUs);
-    this.sender = new Sender(this.rtt, config.random32);
+    this.sender = new Sender(this.rtt, config.random32, config.stores ?? new StoreBounds());
     this.receiver = new Receiver(this.rtt);
   }
 
@@ -442,6 +445,7 @@ export class Transport {
   private end(code: number): void {
     this.datagrams.clear();
     this.queued.length = 0;
+    this.sender.store.close();
     this.config.trace(Trace.sessionClosed, this.config.session, code, 0);
     this.user.handleSessionEnd(code);
   }

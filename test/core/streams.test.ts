@@ -244,7 +244,7 @@ describe("what a peer can make us hold", () => {
     const delivered = ids.reduce((sum, id) => sum + (pair.server.seen.get(id)?.bytes ?? 0), 0);
     expect(delivered + pair.server.streams.bufferedBytes).toBeLessThanOrEqual(4 << 20);
     expect(delivered).toBeGreaterThan(3.9 * (1 << 20));
-    expect(pair.server.bounds.held.peak).toBeLessThanOrEqual(4 << 20);
+    expect(pair.server.bounds.sessionHeld.peak).toBeLessThanOrEqual(4 << 20);
     // All of it is whole again when they are reset.
     for (const id of ids) pair.act(pair.server, (streams) => streams.reset(id, EndCode.cancelled));
     pair.run(5 * SECOND_US);

@@ -4,6 +4,7 @@ import { StreamBounds } from "../../core/stream/bounds.js";
 import { type StreamEvents, Streams } from "../../core/stream/streams.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
+import { StoreBounds } from "../../core/transport/store-bounds.js";
 import { Transport, type TransportFault } from "../../core/transport/transport.js";
 import { CELL_BYTES } from "../../core/wire/cell.js";
 import type { Reader } from "../../core/wire/cursor.js";
@@ -60,6 +61,7 @@ export class End implements StreamEvents {
   readonly pongs: { id: number; rttUs: number }[] = [];
   readonly faults: TransportFault[] = [];
   readonly bounds = new StreamBounds();
+  readonly stores = new StoreBounds();
   readonly streams: Streams;
   readonly transport: Transport;
   /** False: delivered bytes are not consumed. */
@@ -94,7 +96,7 @@ export class End implements StreamEvents {
       },
       this,
     );
-    this.transport = new Transport({ session, trace: traceNothing, random32 }, this.streams, {
+    this.transport = new Transport({ session, trace: traceNothing, random32, stores: this.stores }, this.streams, {
       pong: (id, rttUs) => this.pongs.push({ id, rttUs }),
       handleUnreliableFrame: (_nowUs, type, input) => this.onFrame(type, input),
     });
@@ -260,7 +262,7 @@ export class TransportPair {
       }
     }
     end.bufferedMax = Math.max(end.bufferedMax, end.streams.bufferedBytes);
-    const dueUs = transport.nextTimeoutUs;
+    const dueUs = Math.min(transport.nextTimeoutUs, end.streams.nextTimeoutUs);
     if (dueUs === NEVER) {
       end.timerUs = NEVER;
       return;
@@ -275,6 +277,7 @@ export class TransportPair {
       if (order !== end.timerOrder) return;
       end.timerUs = NEVER;
       transport.handleTimeout(this.nowUs);
+      end.streams.handleTimeout(this.nowUs);
       this.drain(end);
     });
   }
