@@ -30,7 +30,7 @@ import { StreamCode } from "./stream-error.js";
 import type { UdpPort } from "./udp.js";
 
 /** What the driver asks of UDP. */
-export type DatagramPort = Pick<UdpPort, "onDatagram" | "send" | "pathOf" | "endpointOf">;
+export type DatagramPort = Pick<UdpPort, "onDatagram" | "send" | "pathOf" | "endpointOf" | "crowdOf">;
 
 /** setTimeout takes no more (2^31 - 1 ms); a longer wait is cut in two. */
 const WAIT_MS_MAX = 2_000_000_000;
@@ -252,7 +252,7 @@ export class Driver implements StreamCommands, FlowCommands {
   private handleDatagram(path: number, bytes: Uint8Array, length: number): void {
     const nowUs = this.clock.nowUs();
     if (this.backlog.take(nowUs, path, bytes)) this.scheduleTurn();
-    else this.settle(this.stack.handleDatagram(nowUs, path, bytes, 0, length));
+    else this.settle(this.stack.handleDatagram(nowUs, path, bytes, 0, length, this.udp.crowdOf(path)));
   }
 
   /** After every input. What it caused is told, and its deadline looked at, at the end of the turn. */

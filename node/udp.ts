@@ -61,6 +61,7 @@ export class UdpPort {
   // Columns, by path.
   private readonly addresses: string[] = [];
   private readonly ports = new Uint16Array(PATHS_MAX);
+  private readonly crowds = new Uint32Array(PATHS_MAX);
   private readonly socketOf = new Uint8Array(PATHS_MAX);
   private readonly chainNext = new Int32Array(PATHS_MAX).fill(-1);
   /** Turns of the hand that are left. */
@@ -166,6 +167,14 @@ export class UdpPort {
     return this.ports[path]!;
   }
 
+  /**
+   * The same number for all ports of one machine: of one IPv4 address, and of one /64 of IPv6, in which a machine has as many
+   * addresses as it wants. Two machines may have the same by chance, one pair in 2^32.
+   */
+  crowdOf(path: number): number {
+    return this.crowds[path]!;
+  }
+
   /** Hands a copy of `bytes[at, at + length)` to the system. Never throws for the network's sake; losses are counted. */
   send(path: number, bytes: Uint8Array, at: number, length: number): void {
     if (length > SLOT_BYTES) throw new RangeError(`UdpPort: a datagram of ${length} B is longer than ${SLOT_BYTES}`);
@@ -220,6 +229,7 @@ export class UdpPort {
     this.addresses[path] = address;
     this.ports[path] = port;
     this.socketOf[path] = socket;
+    this.crowds[path] = hashOf(machineOf(address), this.hashSeed);
     this.recent[path] = HEARD_TURNS;
     this.chainNext[path] = this.chainHead[chain]!;
     this.chainHead[chain] = path;
@@ -262,10 +272,7 @@ export class UdpPort {
 
   /** Seeded, so that nobody can aim all their addresses at one chain. */
   private chainOf(socket: number, address: string, port: number): number {
-    let hash = this.hashSeed ^ Math.imul(port * 8 + socket, 0x9e3779b1);
-    for (let i = 0; i < address.length; i += 1) hash = Math.imul(hash ^ address.charCodeAt(i), 0x01000193);
-    hash ^= hash >>> 15;
-    return (Math.imul(hash, 0x2c1b3c6d) >>> 16) % CHAINS;
+    return (hashOf(address, this.hashSeed ^ Math.imul(port * 8 + socket, 0x9e3779b1)) >>> 16) % CHAINS;
   }
 
   private countSendError(error: Error): void {
@@ -274,6 +281,29 @@ export class UdpPort {
     this.drops.sendErrors[code] = before + 1;
     if (before === 0) this.log.warn("udp.sendError", { code });
   }
+}
+
+function hashOf(text: string, seed: number): number {
+  let hash = seed;
+  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash ^= hash >>> 15;
+  return Math.imul(hash, 0x2c1b3c6d) >>> 0;
+}
+
+/**
+ * What a machine cannot easily have many of: its IPv4 address, or the first 64 bits of its IPv6 address. Neighbours on a
+ * cable share the first 64 bits of their link-local ones (fe80::1%eth0), so these count whole.
+ */
+function machineOf(address: string): string {
+  if (!address.includes(":") || address.includes("%")) return address;
+  const [head = "", tail] = address.split("::");
+  const words = head === "" ? [] : head.split(":");
+  if (tail !== undefined) {
+    const last = tail === "" ? [] : tail.split(":");
+    while (words.length + last.length < 8) words.push("0");
+    words.push(...last);
+  }
+  return words.slice(0, 4).join(":");
 }
 
 /** True when the machine has no such address: IPv6 switched off, mostly. */

@@ -30,8 +30,8 @@ export type LinkOwner = { readonly kind: "link"; readonly link: Link } | { reado
 
 /** What handshakes come to, for the links. */
 export interface HandshakeUser {
-  /** A session stands; `dialer` is who opened it, undefined when the neighbour did. */
-  handleSession(nowUs: number, path: number, session: Session, dialer: Dialer | undefined): void;
+  /** A session stands; `from` is our dialer that opened it, or the crowd of the neighbour who did. */
+  handleSession(nowUs: number, path: number, session: Session, from: Dialer | number): void;
   /** The neighbour did not see that its CONF arrived. */
   handleRepeat(nowUs: number, link: Link): void;
   /** Our CONF was never answered. */
@@ -196,7 +196,7 @@ export class LinkHandshakes {
     this.plane.watch(peer);
   }
 
-  handleConf(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
+  handleConf(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number, crowd: number): void {
     const done = this.responder.handleConf(nowUs, bytes, at, length, pathTag(path), (index) =>
       this.index.isFree(index),
     );
@@ -206,7 +206,7 @@ export class LinkHandshakes {
       if (owner?.kind === "link") this.user.handleRepeat(nowUs, owner.link);
       return;
     }
-    this.user.handleSession(nowUs, path, done.session, undefined);
+    this.user.handleSession(nowUs, path, done.session, crowd);
   }
 
   digest(into: Digest): void {

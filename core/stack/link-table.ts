@@ -5,8 +5,9 @@ import type { Link } from "./link.js";
 import type { PeerStatus } from "./ports.js";
 
 /**
- * More links opened by others than this are refused: an ordinary node holds 8, a public relay 64, and each may be
- * replaced once. Links to configured peers always find room: there are two per peer at most.
+ * Of links opened by others there are no more: an ordinary node holds 8, a public relay 64, and each may be replaced once.
+ * At the bound the crowd that has most gives one to a crowd that has fewer; when all have the same the new one is refused.
+ * Links to configured peers always find room: there are two per peer at most.
  */
 const INCOMING_MAX = 128;
 
@@ -59,6 +60,29 @@ export class LinkTable implements Iterable<Link> {
     return this.incomingCount >= INCOMING_MAX;
   }
 
+  /**
+   * The link that gives way to one more of `crowd`: of the largest crowd, if that has more than `crowd` even then. First one
+   * on its way out or not up yet, else the youngest: whoever came early keeps its place. A peer of ours is never taken.
+   */
+  surplusFor(crowd: number): Link | undefined {
+    const counts = new Map<number, number>();
+    for (const link of this) if (isGuest(link)) counts.set(link.crowd, (counts.get(link.crowd) ?? 0) + 1);
+    let largest = crowd;
+    let most = (counts.get(crowd) ?? 0) + 1;
+    for (const [one, count] of counts) {
+      if (count <= most) continue;
+      largest = one;
+      most = count;
+    }
+    if (largest === crowd) return undefined;
+    let found: Link | undefined;
+    for (const link of this) {
+      if (!isGuest(link) || link.crowd !== largest) continue;
+      if (found === undefined || isLessUseful(link, found)) found = link;
+    }
+    return found;
+  }
+
   get upCount(): number {
     let count = 0;
     for (const link of this.links) if (link?.isUp && !link.isDraining) count += 1;
@@ -100,7 +124,7 @@ export class LinkTable implements Iterable<Link> {
   digest(into: Digest): void {
     into.number(this.links.length);
     for (const link of this) {
-      into.number(link.id).number(link.path).number(link.bornUs).number(link.retireAtUs);
+      into.number(link.id).number(link.path).number(link.crowd).number(link.bornUs).number(link.retireAtUs);
       into.number(link.routed ? 1 : 0).bytes(link.routerId ?? NO_ROUTER);
       into
         .number(link.newest)
@@ -119,4 +143,14 @@ export class LinkTable implements Iterable<Link> {
     for (const link of this.links) if (link?.isIncoming) count += 1;
     return count;
   }
+}
+
+/** Opened by somebody whom we do not keep a link to ourselves. */
+function isGuest(link: Link): boolean {
+  return link.isIncoming && link.dialer === undefined && link.sated.length === 0;
+}
+
+function isLessUseful(link: Link, other: Link): boolean {
+  const [isIdle, isOtherIdle] = [!link.isUp || link.isDraining, !other.isUp || other.isDraining];
+  return isIdle === isOtherIdle ? link.bornUs >= other.bornUs : isIdle;
 }

@@ -10,6 +10,8 @@ export class Link implements Timed {
   readonly id: number;
   /** Where the neighbour is; another one once it has shown that it moved. */
   path: number;
+  /** Who opened it, if others did: links of one crowd come from one machine, as far as the shell can tell. It stays after a move. */
+  readonly crowd: number;
   readonly timer: number;
   readonly bornUs: number;
   readonly session: Session;
@@ -39,6 +41,7 @@ export class Link implements Timed {
   constructor(args: {
     id: number;
     path: number;
+    crowd: number;
     plane: Plane;
     session: Session;
     dialer: Dialer | undefined;
@@ -47,6 +50,7 @@ export class Link implements Timed {
   }) {
     this.id = args.id;
     this.path = args.path;
+    this.crowd = args.crowd;
     const { session, dialer } = args;
     this.session = session;
     this.dialer = dialer;

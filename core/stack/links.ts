@@ -101,7 +101,7 @@ export class Links implements HandshakeUser {
     }
   }
 
-  handleDatagram(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
+  handleDatagram(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number, crowd: number): void {
     switch (bytes[at]) {
       case PacketType.record:
         return this.handleRecord(nowUs, path, bytes, at, length);
@@ -110,7 +110,7 @@ export class Links implements HandshakeUser {
       case PacketType.resp:
         return this.handshakes.handleResp(nowUs, path, bytes, at, length);
       case PacketType.conf:
-        return this.handshakes.handleConf(nowUs, path, bytes, at, length);
+        return this.handshakes.handleConf(nowUs, path, bytes, at, length, crowd);
       case PacketType.cookie:
         return this.handshakes.handleCookie(nowUs, path, bytes, at, length);
       case PacketType.keyRequest:
@@ -370,15 +370,17 @@ export class Links implements HandshakeUser {
 
   // What handshakes come to.
 
-  handleSession(nowUs: number, path: number, session: Session, dialer: Dialer | undefined): void {
-    if (dialer === undefined) {
+  handleSession(nowUs: number, path: number, session: Session, from: Dialer | number): void {
+    const isOurs = typeof from !== "number";
+    if (!isOurs) {
       this.forgetGreeting(nowUs, path);
-      if (this.links.isFull) {
+      if (!this.makeRoom(nowUs, from)) {
         session.erase();
         return this.plane.drop("linkLimit");
       }
     }
-    this.sender.sendHello(nowUs, this.link(nowUs, path, session, dialer));
+    const dialer = isOurs ? from : undefined;
+    this.sender.sendHello(nowUs, this.link(nowUs, { path, session, dialer, crowd: isOurs ? path : from }));
     this.pool.take(session.localIndex, (pooledPath, pooled, pooledAt, pooledLength) => {
       this.handleRecord(nowUs, pooledPath, pooled, pooledAt, pooledLength);
     });
@@ -403,9 +405,22 @@ export class Links implements HandshakeUser {
     }
   }
 
-  private link(nowUs: number, path: number, session: Session, dialer: Dialer | undefined): Link {
+  /** For one more link that somebody of `crowd` opens. False when there is none and nobody holds more than a share. */
+  private makeRoom(nowUs: number, crowd: number): boolean {
+    if (!this.links.isFull) return true;
+    const link = this.links.surplusFor(crowd);
+    if (link === undefined) return false;
+    this.close(nowUs, link, "crowded", ByeReason.replaced);
+    return true;
+  }
+
+  private link(
+    nowUs: number,
+    args: { path: number; session: Session; dialer: Dialer | undefined; crowd: number },
+  ): Link {
+    const { session } = args;
     const onTimeout = (now: number, self: Link) => this.linkTimeout(now, self);
-    const link = new Link({ id: this.links.freeId, path, plane: this.plane, session, dialer, nowUs, onTimeout });
+    const link = new Link({ ...args, id: this.links.freeId, plane: this.plane, nowUs, onTimeout });
     this.links.set(link);
     this.index.set(session.localIndex, { kind: "link", link });
     this.plane.handshakes.done += 1;

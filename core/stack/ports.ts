@@ -80,7 +80,7 @@ export const LocalCode = {
 } as const;
 
 /** The order is stable: recordings hold the numbers. */
-export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdown"] as const;
+export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdown", "crowded"] as const;
 
 /**
  *   dead      nothing of ours was echoed for six seconds
@@ -88,6 +88,7 @@ export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdow
  *   bye       the neighbour took leave
  *   replaced  another link to the same address took its place
  *   shutdown  we took leave
+ *   crowded   others may open no more links, and its crowd had more than another
  */
 export type LinkDownReason = (typeof LINK_DOWN_REASONS)[number];
 

@@ -95,10 +95,13 @@ export class Stack {
     return this.settle(nowUs);
   }
 
-  /** One UDP payload at `bytes[at, at + length)`, ours to change until return. */
-  handleDatagram(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): number {
+  /**
+   * One UDP payload at `bytes[at, at + length)`, ours to change until return. Paths of one `crowd` are one machine's, as far
+   * as the shell can tell: crowds have equal shares of the links that others may open. Each path is its own unless given.
+   */
+  handleDatagram(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number, crowd = path): number {
     this.tick(nowUs);
-    this.links.handleDatagram(nowUs, path, bytes, at, length);
+    this.links.handleDatagram(nowUs, path, bytes, at, length, crowd);
     return this.settle(nowUs);
   }
 

@@ -39,8 +39,9 @@ export function inputNamed(number: number): InputName | undefined {
 /** Arguments as they are recorded: of the buffer that a datagram came in only the datagram, of a write what could be taken. */
 export function packArguments(name: InputName, given: readonly unknown[]): readonly unknown[] {
   if (name === "handleDatagram") {
-    const [nowUs, path, bytes, at, length] = given as Parameters<Stack["handleDatagram"]>;
-    return [nowUs, path, bytes.subarray(at, at + length)];
+    const [nowUs, path, bytes, at, length, crowd] = given as Parameters<Stack["handleDatagram"]>;
+    const kept = [nowUs, path, bytes.subarray(at, at + length)];
+    return crowd === undefined ? kept : [...kept, crowd];
   }
   if (name === "write") {
     const [nowUs, stream, bytes] = given as Parameters<Stack["write"]>;
@@ -55,8 +56,8 @@ export function packArguments(name: InputName, given: readonly unknown[]): reado
  */
 export function unpackArguments(name: InputName, kept: readonly unknown[]): readonly unknown[] {
   if (name === "handleDatagram") {
-    const [nowUs, path, bytes] = kept as [number, number, Uint8Array];
-    return [nowUs, path, bytes, 0, bytes.length];
+    const [nowUs, path, bytes, crowd] = kept as [number, number, Uint8Array, number?];
+    return [nowUs, path, bytes, 0, bytes.length, crowd];
   }
   if (name === "write") {
     const [nowUs, stream, length, bytes] = kept as [number, number, number, Uint8Array];

@@ -158,6 +158,19 @@ test("a reader that does not read stops the sender within credit and send buffer
   expect(read).toBe(total);
 });
 
+test("the core is told which machine a handshake comes from", async () => {
+  const { first, last } = line(2);
+  const { stack } = first.driver;
+  const crowds = new Set<number | undefined>();
+  const handle = stack.handleDatagram.bind(stack);
+  stack.handleDatagram = (...given) => {
+    crowds.add(given[5]);
+    return handle(...given);
+  };
+  await until(() => stack.status().neighbours === 1);
+  expect([...crowds]).toEqual([1000 + Number(last.address)]);
+});
+
 test("a quiet driver sleeps: only hellos leave, and the event loop is idle", async () => {
   const { first } = line(2);
   await until(() => first.driver.stack.status().neighbours === 1);

@@ -23,7 +23,7 @@ import { PacketType } from "../../core/wire/flight.js";
 import { createNativeSuite } from "../../node/crypto/native-suite.js";
 import { Failure } from "../../node/failure.js";
 import { FILE_HEADER_BYTES, VERSION } from "../../node/journal/format.js";
-import type { StackSurface } from "../../node/journal/inputs.js";
+import { packArguments, type StackSurface, unpackArguments } from "../../node/journal/inputs.js";
 import { Journal } from "../../node/journal/journal.js";
 import { type Replay, replayJournal } from "../../node/journal/replay.js";
 import { Scribe } from "../../node/journal/scribe.js";
@@ -192,6 +192,14 @@ describe("what is recorded", () => {
     const bytes = written.reduce((sum, { places }) => sum + (places[3]!.end - places[3]!.at), 0);
     expect(written.length).toBeGreaterThan(1);
     expect(bytes).toBe(600_000);
+  });
+
+  test("the crowd of a datagram is a part of the record, and one that was not told stays untold", () => {
+    const bytes = new Uint8Array(40);
+    for (const crowd of [[7], []]) {
+      const kept = packArguments("handleDatagram", [5, 1, bytes, 10, 20, ...crowd]);
+      expect(unpackArguments("handleDatagram", kept)).toEqual([5, 1, bytes.subarray(0, 20), 0, 20, crowd[0]]);
+    }
   });
 
   test("what only answers changes nothing", () => {

@@ -247,3 +247,19 @@ test("nothing is sent after close, and closing twice is no error", async () => {
   udp.send(path, bytesOf("x"), 0, 1);
   expect(udp.drops.sendErrors).toEqual({});
 });
+
+test("the ports of one machine are one crowd, and so are the addresses of an IPv6 network; other machines are others", async () => {
+  const udp = await udpAt(LOOPBACK, { host: "::1", port: 0 });
+  const crowd = (address: string, port = 1) => udp.crowdOf(udp.pathOf(address, port));
+
+  expect(crowd("198.51.100.1", 2)).toBe(crowd("198.51.100.1", 1));
+  expect(crowd("198.51.100.2")).not.toBe(crowd("198.51.100.1"));
+  for (const same of ["2001:db8:0:7::2", "2001:db8:0:7:ffff::", "2001:db8:0:7:1:2:3:4"]) {
+    expect(crowd(same)).toBe(crowd("2001:db8:0:7::1"));
+  }
+  for (const other of ["2001:db8:0:8::1", "2001:db8::1", "::1"]) {
+    expect(crowd(other)).not.toBe(crowd("2001:db8:0:7::1"));
+  }
+  expect(crowd("2001:db8::1")).toBe(crowd("2001:db8::a:0:0:1"));
+  expect(crowd("fe80::2%lo")).not.toBe(crowd("fe80::1%lo"));
+});

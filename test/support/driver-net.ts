@@ -38,6 +38,10 @@ class MemoryPort implements DatagramPort {
     return address === "unknown" ? -1 : Number(address);
   }
 
+  crowdOf(path: number): number {
+    return 1000 + path;
+  }
+
   endpointOf(path: number): string {
     return `memory:${path}`;
   }

@@ -364,6 +364,67 @@ test("links that others open are bounded; our own peers find room beside them", 
   expect(bob.stack.status().neighbours).toBe(129);
 });
 
+/** `node` is told that all paths to one of the others are one machine's, as a shell with IP addresses would. */
+function tellCrowds(world: StackWorld, node: WorldNode): void {
+  const names = [...world.nodes.keys()];
+  const { stack } = node;
+  const handle = stack.handleDatagram.bind(stack);
+  stack.handleDatagram = (nowUs, path, bytes, at, length) =>
+    handle(nowUs, path, bytes, at, length, names.indexOf(node.sockets[path]!.peer.name));
+}
+
+/** How many links `node` has to each of the others. */
+function shares(world: StackWorld, node: WorldNode): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { path } of node.stack.peers(world.nowUs)) {
+    const { name } = node.sockets[path]!.peer;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+test("one machine with many ports leaves room for others, and pushes nobody out", () => {
+  const world = new StackWorld({ seed: "many-ports" });
+  world.lay("ada", "bob").lay("cyd", "bob").lay("dan", "bob");
+  for (let i = 0; i < 140; i += 1) world.lay("mallory", "bob");
+  const [bob, mallory] = [world.node("bob"), world.node("mallory")];
+  tellCrowds(world, bob);
+  world.dial("ada", "bob");
+  world.run(SECOND_US);
+  for (let path = 0; path < 140; path += 1) mallory.stack.addPeer(world.nowUs, path, undefined);
+  world.run(5 * SECOND_US);
+  expect(shares(world, bob)).toEqual({ ada: 1, mallory: 127 });
+  const oldest = bob.stack.peers(world.nowUs).slice(0, 100);
+
+  world.dial("cyd", "bob").dial("dan", "bob");
+  world.run(40 * SECOND_US); // mallory dials on
+
+  expect(shares(world, bob)).toEqual({ ada: 1, cyd: 1, dan: 1, mallory: 125 });
+  expect(downs(bob)).toEqual(["crowded", "crowded"]);
+  expect([...downs(world.node("ada")), ...downs(world.node("cyd"))]).toEqual([]);
+  const left = bob.stack.peers(world.nowUs).map(({ link, path }) => `${link} ${path}`);
+  expect(left).toEqual(expect.arrayContaining(oldest.map(({ link, path }) => `${link} ${path}`)));
+});
+
+test("machines that want more than there is share alike, and then nothing changes any more", () => {
+  const world = new StackWorld({ seed: "alike" });
+  const names = ["mallory", "trudy", "oscar"];
+  for (const name of names) for (let i = 0; i < 46; i += 1) world.lay(name, "bob");
+  const bob = world.node("bob");
+  tellCrowds(world, bob);
+  for (const name of names) {
+    for (let path = 0; path < 46; path += 1) world.node(name).stack.addPeer(world.nowUs, path, undefined);
+    world.run(3 * SECOND_US);
+  }
+  world.run(10 * SECOND_US);
+  expect(Object.values(shares(world, bob)).sort()).toEqual([42, 43, 43]);
+  const before = downs(bob).length;
+
+  world.run(20 * SECOND_US);
+
+  expect(downs(bob).length).toBe(before);
+});
+
 test("handshakes begun again and again on one path hold one place", () => {
   const world = new StackWorld({ seed: "again-and-again" });
   world.lay("mallory", "bob");
