@@ -8,6 +8,7 @@
  * So nothing an application does in a callback can enter the stack while it is inside a call. A turn of the event loop
  * handles all datagrams that have arrived, then what has become due.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { NacDictionary } from "../core/address/dictionary.js";
 import { heapAllocator } from "../core/collections/table-allocator.js";
 import type { CryptoSuite, Entropy } from "../core/crypto/suite.js";
@@ -37,6 +38,11 @@ const WAIT_MS_MAX = 2_000_000_000;
 
 /** A deadline nearer than this is waited for by turning the event loop. */
 const SPIN_US = 150;
+
+/** Sessions take their leave for 0.3 s (core/stack/farewell.ts); new ones that come meanwhile do not hold us. */
+const FAREWELL_MS = 350;
+const FAREWELL_CHECK_MS = 10;
+
 /** What is known of a stream while it is open. */
 export interface StreamNote {
   /** The stack's handle. */
@@ -76,6 +82,7 @@ export class Driver implements StreamCommands, FlowCommands {
   private turn: NodeJS.Immediate | undefined;
   private readonly backlog = new Backlog();
   private readonly gauge = new LoadGauge();
+  private closing: Promise<void> | undefined;
   private isClosed = false;
 
   constructor(args: {
@@ -139,7 +146,7 @@ export class Driver implements StreamCommands, FlowCommands {
    * different `isolation` share no session.
    */
   connect(nac: Uint8Array, port: number, nacHash?: Uint8Array, isolation?: string): OverlayStream {
-    if (this.isClosed) {
+    if (this.closing !== undefined) {
       const closed = new OverlayStream(this, -1, "outgoing");
       setImmediate(() => closed.handleReset(StreamCode.sessionLost));
       return closed;
@@ -157,7 +164,7 @@ export class Driver implements StreamCommands, FlowCommands {
    * (4,096). Flows of different `isolation` share no session.
    */
   openFlow(nac: Uint8Array, port: number, nacHash?: Uint8Array, isolation?: string): DatagramFlow {
-    if (this.isClosed) return new DatagramFlow(this, -1);
+    if (this.closing !== undefined) return new DatagramFlow(this, -1);
     const handle = this.stack.openFlow(this.clock.nowUs(), nac, port, nacHash, isolation);
     const flow = new DatagramFlow(this, handle);
     if (handle >= 0) this.flows.set(handle, flow);
@@ -167,7 +174,7 @@ export class Driver implements StreamCommands, FlowCommands {
 
   /** Asks a node for a sign of life, at most `timeoutMs` long. `nacHash`, if given, is what its keys must hash to. */
   ping(nac: Uint8Array, timeoutMs: number, nacHash?: Uint8Array): Promise<PingOutcome> {
-    if (this.isClosed) return Promise.resolve({ reason: "closed" });
+    if (this.closing !== undefined) return Promise.resolve({ reason: "closed" });
     return this.pings.start(timeoutMs, (id) => this.settle(this.stack.ping(this.clock.nowUs(), nac, id, nacHash)));
   }
 
@@ -181,13 +188,21 @@ export class Driver implements StreamCommands, FlowCommands {
     return [...this.notes.values()];
   }
 
-  /** Breaks the streams, takes leave of the neighbours. Fulfilled when the last datagram was handed to UDP. */
-  async close(): Promise<void> {
-    if (this.isClosed) return;
+  /** Breaks the streams, takes leave of peers and neighbours. Fulfilled when the last datagram was handed to UDP. */
+  close(): Promise<void> {
+    this.closing ??= this.leave();
+    return this.closing;
+  }
+
+  private async leave(): Promise<void> {
+    this.ports.clear();
     for (const stream of [...this.streams.values()]) stream.destroy();
     for (const flow of [...this.flows.values()]) flow.handleClosed();
     this.flows.clear();
     this.returnCredit();
+    this.settle(this.stack.depart(this.clock.nowUs()));
+    const endMs = performance.now() + FAREWELL_MS;
+    while (this.stack.status().sessions > 0 && performance.now() < endMs) await sleep(FAREWELL_CHECK_MS);
     this.stack.shutdown(this.clock.nowUs());
     this.isClosed = true;
     this.udp.onDatagram = () => undefined;

@@ -16,6 +16,7 @@ import { NETWORK_HEADER_BYTES } from "../wire/network-header.js";
 import type { Params } from "../wire/params.js";
 import { RECORD_HEADER_BYTES } from "../wire/record.js";
 import { REKEY_OFFER_BYTES } from "../wire/rekey-offer.js";
+import { Farewell } from "./farewell.js";
 import type { Flows } from "./flows.js";
 import type { Plane, Timed } from "./plane.js";
 import type { StreamHandles } from "./stream-handles.js";
@@ -98,6 +99,7 @@ export class EndSession implements Timed {
   private usedUs: number;
   private askedUs: number;
   private isOver = false;
+  private readonly farewell = new Farewell();
   /** When more cells are sent than one call may send; NEVER when all were. */
   private backlogUs: number = NEVER;
 
@@ -179,10 +181,8 @@ export class EndSession implements Timed {
 
   get nextTimeoutUs(): number {
     const handshakeUs = this.initiator?.nextTimeoutUs ?? NEVER;
-    const lifeUs = Math.min(this.idleUs, this.aliveUs, this.silentUs);
+    const lifeUs = Math.min(this.idleUs, this.aliveUs, this.silentUs, this.farewell.nextUs);
     const { transport, session, streams } = this;
-    const cellsUs = Math.min(this.backlogUs, transport.nextTimeoutUs, streams.nextTimeoutUs);
-    return Math.min(handshakeUs, cellsUs, session.nextTimeoutUs, lifeUs, this.pingUs);
   }
 
   handleTimeout(nowUs: number): void {
@@ -230,6 +230,8 @@ export class EndSession implements Timed {
   /** Sends what is due, up to a bound. */
   pump(nowUs: number): void {
     if (this.session.owesRekey) this.queueRekey(nowUs);
+    if (this.farewell.takeClose(nowUs, this.transport.isOpen && this.transport.isHeard))
+      this.transport.close(nowUs, EndCode.noError);
     let cells = 0;
     while (cells < PUMP_CELLS_MAX && this.transport.pollCell(nowUs, this.session.sealed, out, CELL_OFFSET)) {
       if (this.session.seal(out, PACKET_OFFSET, CELL_BYTES) === 0) return this.lose(nowUs);
@@ -239,7 +241,7 @@ export class EndSession implements Timed {
     }
     const isBacklogged = cells === PUMP_CELLS_MAX;
     this.backlogUs = isBacklogged ? nowUs + 1 : NEVER; // others have their turn first
-    if (!this.transport.isOpen && !isBacklogged) this.leave();
+    if (this.isSpoken && !isBacklogged) this.leave();
     else this.plane.watch(this);
   }
 
@@ -298,6 +300,12 @@ export class EndSession implements Timed {
     this.streams.consume(id, count);
   }
 
+  /** Ends it once the peer has reported what was said, or a moment later. */
+  depart(nowUs: number): void {
+    this.farewell.begin(nowUs);
+    this.pump(nowUs);
+  }
+
   close(nowUs: number, code: number): void {
     this.transport.close(nowUs, code);
     this.pump(nowUs);
@@ -307,9 +315,16 @@ export class EndSession implements Timed {
     into.bytes(this.plane.ports.dictionary.bytesOf(this.peer)).number(this.peerEpoch).number(this.usedUs);
     into.number(this.askedUs).number(this.backlogUs).number(this.handleOf.size).number(this.pings.size);
     this.initiator?.digest(into);
+    this.farewell.digest(into);
     this.session.digest(into);
     this.transport.digest(into);
     this.streams.digest(into);
+  }
+
+  /** Nothing more will be said. */
+  private get isSpoken(): boolean {
+    const { kind } = this.transport.state;
+    return kind === "closed" || (kind === "closing" && !this.farewell.isUnderWay);
   }
 
   /** Streams or flows go through it. */

@@ -155,6 +155,11 @@ export class Ends implements LinkUser {
     this.contacts.wish(nowUs, nac, { kind: "ping", id }, nacHash);
   }
 
+  /** Every session takes its leave. */
+  depart(nowUs: number): void {
+    for (const end of [...this.ends]) end.depart(nowUs);
+  }
+
   shutdown(nowUs: number): void {
     for (const end of [...this.ends]) end.close(nowUs, EndCode.noError);
     this.dispatch.drainLoopback(nowUs);

@@ -113,9 +113,14 @@ export class Transport {
     return this.state.kind === "open";
   }
 
-  /** True when every reliable cell has been reported by the peer and nothing waits. */
+  /** True when the peer has reported every reliable cell, and none waits. */
+  get isHeard(): boolean {
+    return this.sender.isIdle && !this.user.isReady;
+  }
+
+  /** True when besides nothing else waits. */
   get isIdle(): boolean {
-    return this.sender.isIdle && !this.user.isReady && this.datagrams.length === 0 && !this.receiver.owesFeedback;
+    return this.isHeard && this.datagrams.length === 0 && !this.receiver.owesFeedback;
   }
 
   get rttUs(): number {
@@ -247,9 +252,10 @@ export class Transport {
     return this.isOpen && this.datagrams.push(flow, port, data);
   }
 
-  /** Ends the session: CLOSE is sent, all streams end with `code`. */
+  /** Ends the session: CLOSE is sent, all streams end with `code`. Asked again, CLOSE is sent again. */
   close(nowUs: number, code: number): void {
     this.nowUs = nowUs;
+    if (this.state.kind === "closing") this.state.isDue = true;
     if (!this.isOpen) return;
     this.state = { kind: "closing", code, saidUs: nowUs, timesLeft: CLOSES_MAX, isDue: true };
     this.end(code);

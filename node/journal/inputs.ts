@@ -28,6 +28,7 @@ export const INPUT_NUMBERS = {
   sendDatagram: 14,
   closeFlow: 15,
   handleLoad: 16,
+  depart: 17,
 } as const satisfies Record<InputName, number>;
 
 export const INPUT_NAMES = Object.keys(INPUT_NUMBERS) as readonly InputName[];

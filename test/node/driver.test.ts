@@ -203,6 +203,22 @@ test("closing breaks streams, answers pings, tells the neighbours, and takes no 
   expect(error.fault).toBe("sessionLost");
 });
 
+test("a peer hears that a stream broke although everything is lost for a moment while the driver closes", async () => {
+  const { first, last } = line(2);
+  last.driver.setPorts([1]);
+  last.driver.onStream = (stream) => stream.on("error", () => undefined).accept();
+  const stream = first.driver.connect(last.nac, 1);
+  await once(stream, "accepted");
+  const told = once(stream, "error", { signal: AbortSignal.timeout(1_000) });
+
+  last.port.isCut = true;
+  setTimeout(() => Object.assign(last.port, { isCut: false }), 100);
+  await last.driver.close();
+
+  const [error] = (await told) as [StreamError];
+  expect(["cancelled", "sessionLost"]).toContain(error.fault);
+});
+
 test("an address without a socket of its kind is logged and left alone", () => {
   const { first } = line(1);
   first.driver.addPeer("unknown", 1, undefined);

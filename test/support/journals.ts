@@ -42,6 +42,7 @@ export function tellStory(
   for (const { flow } of cyd.datagrams) cyd.stack.sendDatagram(world.nowUs, flow, world.random.bytes(100));
   world.run(SECOND_US);
   ada.stack.closeFlow(world.nowUs, flow);
+  for (const node of world.nodes.values()) node.stack.depart(world.nowUs);
   for (const node of world.nodes.values()) node.stack.shutdown(world.nowUs);
   return world;
 }
