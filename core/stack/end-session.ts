@@ -183,6 +183,8 @@ export class EndSession implements Timed {
     const handshakeUs = this.initiator?.nextTimeoutUs ?? NEVER;
     const lifeUs = Math.min(this.idleUs, this.aliveUs, this.silentUs, this.farewell.nextUs);
     const { transport, session, streams } = this;
+    const cellsUs = Math.min(this.backlogUs, transport.nextTimeoutUs, streams.nextTimeoutUs);
+    return Math.min(handshakeUs, cellsUs, session.nextTimeoutUs, lifeUs, this.pingUs);
   }
 
   handleTimeout(nowUs: number): void {
