@@ -4,10 +4,14 @@
  * The system's receive buffer holds a few hundred datagrams and drops the newest, hellos and all. So it must be read
  * faster than it fills. Whatever is no full-size RECORD (hellos, routes, handshakes) goes to the core as it is read; full
  * ones, which are what others want carried, wait here for the end of the turn, and of those only so many are dealt with
- * that reading keeps up.
+ * that reading keeps up. Anybody can send records of sessions that there are not: of those, whatever their size, only so
+ * many go on as the core could keep, and none takes the place of a neighbour's.
  */
+
+import { SECOND_US } from "../core/time/instant.js";
 import { LINK_DATAGRAM_BYTES } from "../core/wire/control-frame.js";
 import { PacketType } from "../core/wire/flight.js";
+import { recordIndex } from "../core/wire/record.js";
 
 /** Full-size records that wait. At the bound the newest is dropped and counted: a longer queue would only make all wait longer. */
 export const WAITING_MAX = 256;
@@ -17,6 +21,13 @@ export const TURN_READS = 32;
 const BURST_TURNS = 4;
 /** At the least so many are dealt with in a turn: some traffic passes whatever comes. */
 const QUOTA_MIN = 4;
+/**
+ * Records of unknown sessions that go on, at once and each second: such as overtook their CONF, or whose sender shall hear
+ * that we were restarted. The core's pool holds 256 for a quarter of a second each, so more would only push each other out.
+ * Beyond it they are dropped and counted.
+ */
+export const STRANGERS_BURST = 64;
+export const STRANGERS_PER_SECOND = 512;
 
 interface Waiting {
   readonly path: number;
@@ -33,6 +44,14 @@ export class Backlog {
   private reads = 0;
   private fullTurns = 0;
   private quota = WAITING_MAX;
+  private strangers = STRANGERS_BURST;
+  private strangersUs = 0;
+  private readonly isSessionKnown: (index: number) => boolean;
+
+  /** `isSessionKnown` is asked of each record, by the session number in it. */
+  constructor(isSessionKnown: (index: number) => boolean) {
+    this.isSessionKnown = isSessionKnown;
+  }
 
   get size(): number {
     return this.waiting.length - this.next;
@@ -41,7 +60,12 @@ export class Backlog {
   /** A datagram was read. True when it waits here (or was dropped); false when the core shall have it at once. */
   take(nowUs: number, path: number, bytes: Uint8Array): boolean {
     this.reads += 1;
-    if (bytes.length !== LINK_DATAGRAM_BYTES || bytes[0] !== PacketType.record) return false;
+    if (bytes[0] !== PacketType.record) return false;
+    if (!this.isWelcome(nowUs, bytes)) {
+      this.dropped += 1;
+      return true;
+    }
+    if (bytes.length !== LINK_DATAGRAM_BYTES) return false;
     if (this.size >= WAITING_MAX) this.dropped += 1;
     else this.waiting.push({ path, bytes, arrivedUs: nowUs });
     return true;
@@ -67,6 +91,16 @@ export class Backlog {
     const longestUs = this.longestUs;
     this.longestUs = 0;
     return longestUs;
+  }
+
+  private isWelcome(nowUs: number, bytes: Uint8Array): boolean {
+    if (this.isSessionKnown(recordIndex(bytes, 0, bytes.length))) return true;
+    const earned = ((nowUs - this.strangersUs) * STRANGERS_PER_SECOND) / SECOND_US;
+    this.strangers = Math.min(STRANGERS_BURST, this.strangers + earned);
+    this.strangersUs = nowUs;
+    if (this.strangers < 1) return false;
+    this.strangers -= 1;
+    return true;
   }
 
   /** Half as many while turns leave something unread, one more for each turn that does not: the next flood comes slowly. */

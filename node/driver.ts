@@ -80,7 +80,7 @@ export class Driver implements StreamCommands, FlowCommands {
   private timer: NodeJS.Timeout | undefined;
   private timerUs = NEVER;
   private turn: NodeJS.Immediate | undefined;
-  private readonly backlog = new Backlog();
+  private readonly backlog = new Backlog((index) => this.stack.isSessionKnown(index));
   private readonly gauge = new LoadGauge();
   private closing: Promise<void> | undefined;
   private isClosed = false;
@@ -178,7 +178,7 @@ export class Driver implements StreamCommands, FlowCommands {
     return this.pings.start(timeoutMs, (id) => this.settle(this.stack.ping(this.clock.nowUs(), nac, id, nacHash)));
   }
 
-  /** Full-size records that came faster than they could be dealt with. */
+  /** Records that came faster than they could be dealt with, or of sessions that nobody has. */
   get overloads(): number {
     return this.backlog.dropped;
   }

@@ -88,6 +88,10 @@ export class Links implements HandshakeUser {
     return [...this.handshakes.pathsDialled, ...this.links.pathsInUse];
   }
 
+  isSessionKnown(index: number): boolean {
+    return this.index.get(index)?.kind === "link";
+  }
+
   /** How busy this node is, as its next hellos tell. */
   setLoad(load: Load): void {
     this.sender.setLoad(load);

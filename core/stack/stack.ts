@@ -273,6 +273,11 @@ export class Stack {
     return this.links.status(nowUs);
   }
 
+  /** Is `index`, which a RECORD names, the number of a session that a link has now? */
+  isSessionKnown(index: number): boolean {
+    return this.links.isSessionKnown(index);
+  }
+
   /** Paths that must not become another address's, some of them twice. */
   get pathsInUse(): readonly number[] {
     return this.links.pathsInUse;

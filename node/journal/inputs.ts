@@ -5,7 +5,7 @@ import { SEND_BUFFER_BYTES } from "../../core/stream/send-buffer.js";
 export type StackSurface = Pick<Stack, keyof Stack>;
 
 /** What only answers, and leaves the stack as it was: not recorded. */
-export type StackAnswer = "nextDeadlineUs" | "pathsInUse" | "status" | "peers" | "routes" | "digest";
+export type StackAnswer = "nextDeadlineUs" | "pathsInUse" | "isSessionKnown" | "status" | "peers" | "routes" | "digest";
 
 /** Everything else of a stack is an input. One that is missing here does not compile. */
 export type InputName = Exclude<keyof Stack, StackAnswer>;

@@ -112,6 +112,7 @@ export class Journal {
       get pathsInUse() {
         return stack.pathsInUse;
       },
+      isSessionKnown: (index) => stack.isSessionKnown(index),
       status: () => stack.status(),
       peers: (nowUs) => stack.peers(nowUs),
       routes: () => stack.routes(),

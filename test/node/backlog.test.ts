@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
+import { SECOND_US } from "../../core/time/instant.js";
 import { LINK_DATAGRAM_BYTES } from "../../core/wire/control-frame.js";
 import { PacketType } from "../../core/wire/flight.js";
-import { Backlog, TURN_READS, WAITING_MAX } from "../../node/backlog.js";
+import { RECORD_INDEX_OFFSET } from "../../core/wire/record.js";
+import { Backlog, STRANGERS_BURST, STRANGERS_PER_SECOND, TURN_READS, WAITING_MAX } from "../../node/backlog.js";
 
 function record(number = 0, length = LINK_DATAGRAM_BYTES): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -21,7 +23,7 @@ function turn(backlog: Backlog, reads: number, nowUs = 0): number {
 }
 
 test("hellos and handshakes never wait, full-size records wait for the end of the turn and keep their order", () => {
-  const backlog = new Backlog();
+  const backlog = new Backlog(() => true);
   const init = record();
   init[0] = PacketType.init;
   expect(backlog.take(0, 1, record(0, 128))).toBe(false);
@@ -36,14 +38,14 @@ test("hellos and handshakes never wait, full-size records wait for the end of th
 });
 
 test("a burst is dealt with as it comes, and nothing of it is dropped", () => {
-  const backlog = new Backlog();
+  const backlog = new Backlog(() => true);
   for (let i = 0; i < 4; i += 1) expect(turn(backlog, TURN_READS)).toBe(TURN_READS);
   expect(turn(backlog, 7)).toBe(7);
   expect(backlog.dropped).toBe(0);
 });
 
 test("while every turn leaves something unread fewer and fewer are dealt with, some always, and the wait is bounded", () => {
-  const backlog = new Backlog();
+  const backlog = new Backlog(() => true);
   let last = TURN_READS;
   for (let i = 0; i < 500; i += 1) {
     const handled = turn(backlog, TURN_READS);
@@ -57,7 +59,7 @@ test("while every turn leaves something unread fewer and fewer are dealt with, s
 });
 
 test("when the flood is over the backlog is worked off within thirty turns", () => {
-  const backlog = new Backlog();
+  const backlog = new Backlog(() => true);
   for (let i = 0; i < 500; i += 1) turn(backlog, TURN_READS);
   expect(backlog.size).toBeGreaterThan(WAITING_MAX / 2);
 
@@ -70,11 +72,35 @@ test("when the flood is over the backlog is worked off within thirty turns", () 
 });
 
 test("the longest wait is told once", () => {
-  const backlog = new Backlog();
+  const backlog = new Backlog(() => true);
   backlog.take(100, 1, record());
   backlog.take(400, 1, record());
   backlog.handleTurn(1000, () => undefined);
 
   expect(backlog.takeLongestUs()).toBe(900);
   expect(backlog.takeLongestUs()).toBe(0);
+});
+
+test("of records of unknown sessions, whatever their size, only as many go on as the core can keep; neighbours lose nothing", () => {
+  const backlog = new Backlog((index) => index === 7);
+  const known = record();
+  known[RECORD_INDEX_OFFSET + 3] = 7;
+  let passed = 0;
+  for (let ms = 0; ms < 4000; ms += 1) {
+    const nowUs = (ms * SECOND_US) / 1000;
+    const full = new Set([record(1), record(2)]);
+    for (const junk of full) backlog.take(nowUs, 1, junk);
+    for (const length of [1199, 128, 40, 3]) if (!backlog.take(nowUs, 1, record(1, length))) passed += 1;
+    expect(backlog.take(nowUs, 2, known)).toBe(true);
+    let mine = 0;
+    backlog.handleTurn(nowUs, (_path, bytes) => {
+      if (bytes === known) mine += 1;
+      else passed += 1;
+    });
+    expect(mine).toBe(1);
+  }
+
+  expect(passed).toBeGreaterThan(3.9 * STRANGERS_PER_SECOND);
+  expect(passed).toBeLessThanOrEqual(4 * STRANGERS_PER_SECOND + STRANGERS_BURST);
+  expect(backlog.dropped).toBe(4000 * 6 - passed);
 });

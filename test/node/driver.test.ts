@@ -1,10 +1,11 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
 import { printLongName, printName } from "../../core/address/name.js";
+import { PacketType } from "../../core/wire/flight.js";
 import { Hosting } from "../../node/hosting.js";
 import { createLog } from "../../node/log.js";
 import type { OverlayStream } from "../../node/overlay-stream.js";
@@ -169,6 +170,37 @@ test("the core is told which machine a handshake comes from", async () => {
   };
   await until(() => stack.status().neighbours === 1);
   expect([...crowds]).toEqual([1000 + Number(last.address)]);
+});
+
+test("a thousand records of sessions that nobody has are dropped before the core sees them, those of a neighbour are not", async () => {
+  const { first, last } = line(2);
+  const { stack } = first.driver;
+  await until(() => stack.status().neighbours === 1);
+  let handled = 0;
+  const handle = stack.handleDatagram.bind(stack);
+  stack.handleDatagram = (...given) => {
+    handled += 1;
+    return handle(...given);
+  };
+  let known = 0;
+  const isSessionKnown = stack.isSessionKnown.bind(stack);
+  stack.isSessionKnown = (index) => {
+    const answer = isSessionKnown(index);
+    if (answer) known += 1;
+    return answer;
+  };
+  for (let i = 0; i < 1000; i += 1) {
+    const junk = randomBytes(i % 2 === 0 ? 1200 : 128);
+    junk[0] = PacketType.record;
+    first.port.onDatagram(Number(last.address), new Uint8Array(junk), junk.length);
+  }
+  expect(first.driver.overloads).toBeGreaterThan(400);
+  expect(handled).toBeLessThan(600);
+
+  const { overloads } = first.driver;
+  expect(await first.driver.ping(last.nac, 10_000)).toMatchObject({ rttUs: expect.any(Number) });
+  expect(known).toBeGreaterThan(0);
+  expect(first.driver.overloads).toBe(overloads);
 });
 
 test("a quiet driver sleeps: only hellos leave, and the event loop is idle", async () => {

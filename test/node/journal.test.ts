@@ -213,6 +213,7 @@ describe("what is recorded", () => {
         stack.peers(world.nowUs + SECOND_US);
         stack.routes();
         void stack.pathsInUse;
+        for (let index = 0; index < 10; index += 1) stack.isSessionKnown(index);
         expect([stack.digest(), stack.nextDeadlineUs]).toEqual(before);
       }
     }

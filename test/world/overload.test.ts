@@ -3,7 +3,7 @@ import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
 import { LINK_DATAGRAM_BYTES } from "../../core/wire/control-frame.js";
 import { PacketType } from "../../core/wire/flight.js";
 import { encodeNetworkHeader, NAC_OFFSET } from "../../core/wire/network-header.js";
-import { RECORD_HEADER_BYTES } from "../../core/wire/record.js";
+import { RECORD_HEADER_BYTES, RECORD_INDEX_OFFSET } from "../../core/wire/record.js";
 import { Backlog, TURN_READS } from "../../node/backlog.js";
 import { StackWorld, type WorldNode } from "../support/stack-world.js";
 
@@ -20,14 +20,14 @@ const FLOOD_US = 10 * SECOND_US;
 class SlowShell {
   lost = 0;
   private readonly system: { readonly path: number; readonly bytes: Uint8Array }[] = [];
-  private readonly backlog: Backlog | undefined;
+  readonly backlog: Backlog | undefined;
   private readonly handle: (path: number, bytes: Uint8Array) => void;
   private turnUs: number;
 
-  constructor(world: StackWorld, node: WorldNode, backlog: Backlog | undefined) {
-    this.backlog = backlog;
+  constructor(world: StackWorld, node: WorldNode, hasBacklog: boolean) {
     this.turnUs = world.nowUs;
     const { stack } = node;
+    this.backlog = hasBacklog ? new Backlog((index) => stack.isSessionKnown(index)) : undefined;
     const handle = stack.handleDatagram.bind(stack);
     this.handle = (path, bytes) => void handle(world.nowUs, path, bytes, 0, bytes.length);
     stack.handleDatagram = (_nowUs, path, bytes) => {
@@ -52,8 +52,11 @@ class SlowShell {
   }
 }
 
-/** mallory wants far more carried to bob than the relay can; ada is another neighbour of the relay. */
-function flood(backlog: Backlog | undefined) {
+/**
+ * mallory wants so much carried to bob each millisecond, and a stranger sends junk that looks like it; ada is another
+ * neighbour of the relay.
+ */
+function flood({ hasBacklog = true, perMs = FLOOD_PER_MS, junkPerMs = 0, junkBytes = LINK_DATAGRAM_BYTES }) {
   const world = new StackWorld({ seed: "overload" }).wire("mallory", "relay").wire("ada", "relay").wire("bob", "relay");
   world.run(5 * SECOND_US);
   const [mallory, relay, bob] = ["mallory", "relay", "bob"].map((name) => world.node(name)) as [
@@ -61,9 +64,12 @@ function flood(backlog: Backlog | undefined) {
     WorldNode,
     WorldNode,
   ];
-  const shell = new SlowShell(world, relay, backlog);
+  const shell = new SlowShell(world, relay, hasBacklog);
   const link = mallory.linkTo("relay");
   const packet = new Uint8Array(LINK_DATAGRAM_BYTES);
+  world.lay("trudy", "relay");
+  const junk = world.random.bytes(junkBytes);
+  junk[0] = PacketType.record;
   const endUs = world.nowUs + FLOOD_US;
   let carried = 0;
   world.carries = (from, to, bytes) => {
@@ -71,10 +77,14 @@ function flood(backlog: Backlog | undefined) {
     return true;
   };
   while (world.nowUs < endUs) {
-    for (let i = 0; i < FLOOD_PER_MS; i += 1) {
+    for (let i = 0; i < perMs; i += 1) {
       encodeNetworkHeader(packet, RECORD_HEADER_BYTES, 32, 0);
       packet.set(bob.nac, RECORD_HEADER_BYTES + NAC_OFFSET);
       mallory.inside.links.forward(link, packet, 0);
+    }
+    for (let i = 0; i < junkPerMs; i += 1) {
+      junk[RECORD_INDEX_OFFSET + i] = world.random.below(256);
+      world.inject("trudy", "relay", junk);
     }
     world.run(MILLISECOND_US);
     shell.run(world.nowUs);
@@ -82,6 +92,7 @@ function flood(backlog: Backlog | undefined) {
   const nodes = ["mallory", "relay", "ada", "bob"].map((name) => world.node(name));
   return {
     carried,
+    dropped: shell.backlog?.dropped ?? 0,
     downs: nodes.flatMap((node) => node.events.filter((event) => event.kind === "linkDown")),
     /** Of the hellos that its neighbours said, what the relay did not hear; the worst link. */
     helloLoss: Math.max(0, ...relay.stack.peers(world.nowUs).map(({ lossPerMille }) => lossPerMille)),
@@ -90,21 +101,32 @@ function flood(backlog: Backlog | undefined) {
 }
 
 test("a relay that is asked to carry three times what it can still hears every hello, and carries what it can", () => {
-  const backlog = new Backlog();
-  const { carried, downs, helloLoss, lost } = flood(backlog);
+  const { carried, dropped, downs, helloLoss, lost } = flood({});
 
   expect(downs).toEqual([]);
   expect(helloLoss).toBeLessThan(20);
   expect(lost).toBeLessThan((FLOOD_PER_MS * FLOOD_US) / MILLISECOND_US / 100); // the system's buffer hardly ever overflowed
-  expect(backlog.dropped).toBeGreaterThan(1000);
+  expect(dropped).toBeGreaterThan(1000);
   expect(carried).toBeGreaterThan((FLOOD_US / SECOND_US) * 700);
 });
 
 test("the same relay without a backlog loses hellos like all else", () => {
-  const { helloLoss } = flood(undefined);
+  const { helloLoss } = flood({ hasBacklog: false });
 
   expect(helloLoss).toBeGreaterThan(100); // so the test before shows something
 });
+
+test.each([LINK_DATAGRAM_BYTES, LINK_DATAGRAM_BYTES - 1])(
+  "strangers' junk of %i bytes, more than the relay could open, takes nothing from what a neighbour wants carried",
+  (junkBytes) => {
+    const { carried, dropped, downs, helloLoss } = flood({ perMs: 1, junkPerMs: 2, junkBytes });
+
+    expect(downs).toEqual([]);
+    expect(helloLoss).toBeLessThan(20);
+    expect(carried).toBeGreaterThan((0.99 * FLOOD_US) / MILLISECOND_US);
+    expect(dropped).toBeGreaterThan((1.4 * FLOOD_US) / MILLISECOND_US);
+  },
+);
 
 test("a thousand records of sessions that nobody has get 64 hints in a second, and the bound is shown", () => {
   const world = new StackWorld({ seed: "hints" }).lay("mallory", "bob");
