@@ -9,6 +9,7 @@ import { Announcements } from "./announcements.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 import { LostSources } from "./lost-sources.js";
 import { FROM_ORIGIN, type Neighbour, Urgency } from "./neighbour.js";
+import { OUTBID_EPOCH_MAX } from "./origins.js";
 import { Requests } from "./requests.js";
 import { KNOWN, LOCAL, LOST, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import { Selection } from "./selection.js";
@@ -198,6 +199,7 @@ export class Decision {
     table.backup2[destination] = -1;
     table.state[destination]! |= LOCAL | OURS;
     table.metric[destination] = 0;
+    if (table.epoch[destination]! > Math.max(epoch, OUTBID_EPOCH_MAX)) table.forgetIndex(destination); // a lie
     const known = table.epoch[destination]!;
     const newest = table.newestIndex(destination);
     const isSpent = epoch < known || (epoch === known && newest >= INDEX_MAX);

@@ -8,7 +8,6 @@ import { decodeRouteEntry, decodeRoutesHead, ENTRY_RETRACTION, ENTRY_SHORT, empt
 import { decodeTableQuery } from "../wire/table-query.js";
 import { decodeTableSums } from "../wire/table-sums.js";
 import { DESTINATIONS_MAX, type Decision } from "./decision.js";
-import { AGE_OLD } from "./feasible.js";
 import type { Neighbour } from "./neighbour.js";
 import type { Origins } from "./origins.js";
 import type { RouteTable } from "./route-table.js";
@@ -155,21 +154,23 @@ export class Intake {
     }
     const destination = this.dictionary.find(request.nac);
     if (destination < 0 || !this.table.knows(destination)) return true;
-    const index = request.slot * 256 + request.repair;
+    const asked = request.slot * 256 + request.repair;
     const { table, decision } = this;
     const isLocal = table.isLocal(destination);
-    if (isLocal) this.origins.handleHeard(nowUs, destination, request.epoch);
-    const epoch = table.epoch[destination]!;
+    if (isLocal) this.origins.handleAsked(nowUs, destination, request.epoch, asked);
+    // Nobody needs more than one beyond the newest. So a request for more can do no more than a sensible one: each hop
+    // that has heard of no such epoch or index asks for what there can be.
+    const known = table.epoch[destination]!;
+    const epoch = Math.min(request.epoch, known);
+    const one = table.newestIndex(destination) + 1;
+    const index = request.epoch < known ? asked : request.epoch > known ? one : Math.min(asked, one);
     const has = table.chosenIndex(destination);
-    if (has >= 0 && (epoch > request.epoch || (epoch === request.epoch && has >= index))) {
+    if (has >= 0 && (known > epoch || has >= index)) {
       if (table.next[destination] !== neighbour.link) decision.announcements.answer(nowUs, neighbour, destination);
-    } else if (isLocal) {
-      decision.requests.pass(nowUs, neighbour, destination, request.epoch, index, 1);
-      if (index - has > AGE_OLD) this.origins.handleAbsurd(nowUs, destination);
-      else this.origins.wantRaise(nowUs, destination);
-    } else {
-      decision.requests.pass(nowUs, neighbour, destination, request.epoch, index, request.hops);
+      return true;
     }
+    decision.requests.pass(nowUs, neighbour, destination, epoch, index, isLocal ? 1 : request.hops);
+    if (isLocal) this.origins.wantRaise(nowUs, destination);
     return true;
   }
 }

@@ -1,13 +1,18 @@
 import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import type { Decision } from "./decision.js";
+import { AGE_OLD } from "./feasible.js";
 import type { RouteTable } from "./route-table.js";
 
 /** A newer index is given out at most this often, whoever asks. */
 const RAISE_SPACING_US = 500 * MILLISECOND_US;
 /** Two nodes with the same keys would outbid each other's epochs; they may do so only this often. */
 const EPOCH_SPACING_US = 30 * SECOND_US;
-const EPOCH_MAX = 0xffff_ffff;
+/**
+ * Up to here epochs are outbid: the end of 2097. What a lie drives an origin to is kept for ever, so it must leave room for
+ * newer ones: one for each restart.
+ */
+export const OUTBID_EPOCH_MAX = 0xf000_0000;
 
 interface Origin {
   /** When the index was last raised. */
@@ -59,16 +64,19 @@ export class Origins {
   }
 
   /**
-   * Somebody asks for an index of ours that is so far ahead of the newest that we cannot have given it out: others believe
-   * in one that we never said. A newer epoch undoes it.
+   * A neighbour asks for an index of ours. When it is of a newer epoch, or so far ahead of the newest that we cannot have
+   * given it out, then others believe in what we never said, or do not say any more. A newer epoch undoes it.
    */
-  handleAbsurd(nowUs: number, destination: number): void {
+  handleAsked(nowUs: number, destination: number, epoch: number, index: number): void {
     const origin = this.origins.get(destination);
-    if (origin !== undefined) this.goBeyond(nowUs, destination, origin, this.table.epoch[destination]!);
+    if (origin === undefined || epoch < this.table.epoch[destination]!) return;
+    const isNewer = epoch > this.table.epoch[destination]!;
+    const isAbsurd = index - this.table.newestIndex(destination) > AGE_OLD;
+    if (isNewer || isAbsurd) this.goBeyond(nowUs, destination, origin, epoch);
   }
 
   private goBeyond(nowUs: number, destination: number, origin: Origin, epoch: number): void {
-    if (epoch >= EPOCH_MAX) return; // there is none; see Decision.forget
+    if (epoch >= OUTBID_EPOCH_MAX) return; // forgotten once its liar is gone; see Decision.forget
     if (nowUs - origin.epochRaisedUs < EPOCH_SPACING_US) return;
     origin.epochRaisedUs = nowUs;
     const used = this.decision.originate(nowUs, destination, epoch + 1, this.slot);

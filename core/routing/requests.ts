@@ -11,7 +11,7 @@ export const HOPS_MAX = 32;
 const OPEN_MAX = 1024;
 /** So many more for ourselves: neighbours must not keep us from asking. Beyond: not opened; asked again by and by. */
 const OPEN_OWN = 256;
-/** The same request is passed on again only after this, when somebody asks again. */
+/** The same request is passed on again only after this, when somebody asks again. One that may go farther is passed on at once. */
 const DEDUP_US = 2 * SECOND_US;
 /** Who asked is remembered this long after the last asking: round trips, repairs and the origin's spacing fit in. */
 const ANSWER_US = 4 * SECOND_US;
@@ -58,11 +58,13 @@ export class Requests {
   want(nowUs: number, destination: number, epoch: number, index: number): boolean {
     const request = this.obtain(nowUs, destination, epoch, index, HOPS_MAX, OPEN_MAX + OPEN_OWN);
     if (request === undefined) return false;
+    const isRecent = nowUs - request.forwardedUs < DEDUP_US;
+    const isRepeat = isRecent && request.hops >= HOPS_MAX;
     request.isOwn = true;
     request.hops = HOPS_MAX;
     request.closeAtUs = nowUs + ANSWER_US;
-    if (nowUs - request.forwardedUs < DEDUP_US) return false;
-    this.forgetAskers(request);
+    if (isRepeat) return false;
+    if (!isRecent) this.forgetAskers(request);
     this.begin(nowUs, request);
     return true;
   }
@@ -72,8 +74,9 @@ export class Requests {
     const request = this.obtain(nowUs, destination, epoch, index, hops, OPEN_MAX);
     if (request === undefined) return;
     request.closeAtUs = nowUs + ANSWER_US;
-    const isRepeat = nowUs - request.forwardedUs < DEDUP_US;
-    if (!isRepeat) this.forgetAskers(request);
+    const isRecent = nowUs - request.forwardedUs < DEDUP_US;
+    const isRepeat = isRecent && hops <= request.hops; // what went less far may not have come to the origin
+    if (!isRecent) this.forgetAskers(request);
     asker.columns.flags[destination]! |= ASKED;
     if (isRepeat) return;
     request.hops = request.isOwn ? HOPS_MAX : hops;

@@ -3,10 +3,13 @@
  * the former identity, and otherwise nothing as long as the wall clock goes forward; so a damaged one is reported and
  * replaced, never fatal.
  */
+import { OUTBID_EPOCH_MAX } from "../../core/routing/origins.js";
 import { Failure } from "../failure.js";
 import { readFileIfAny, writeFileAtomically } from "./file.js";
 
-const EPOCH_MAX = 0xffff_ffff;
+/** No honest clock and no number of restarts gets beyond: 16 million restarts after the last epoch that a lie can drive us to. */
+const STORED_EPOCH_MAX = OUTBID_EPOCH_MAX + 0x100_0000;
+const ABSURD = "its epoch is beyond all that this node can have announced";
 
 export interface State {
   /** The last epoch announced, u32; 0 when none is known. */
@@ -38,11 +41,13 @@ export function readState(path: string): State {
   }
   const { epoch, former } = fieldsOf(value);
   if (!isEpoch(epoch)) return { epoch: 0, damage: "it holds no epoch" };
+  if (epoch > STORED_EPOCH_MAX) return { epoch: 0, damage: ABSURD };
   if (former === undefined) return { epoch };
   const { untilSeconds, epoch: formerEpoch } = fieldsOf(former);
   if (!isEpoch(formerEpoch) || typeof untilSeconds !== "number" || !Number.isSafeInteger(untilSeconds)) {
     return { epoch, damage: "what it says of the former identity cannot be read" };
   }
+  if (formerEpoch > STORED_EPOCH_MAX) return { epoch, former: { untilSeconds, epoch: 0 }, damage: ABSURD };
   return { epoch, former: { untilSeconds, epoch: formerEpoch } };
 }
 
@@ -57,5 +62,5 @@ function fieldsOf(value: unknown): Record<string, unknown> {
 }
 
 function isEpoch(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= EPOCH_MAX;
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
 }

@@ -215,7 +215,8 @@ test("an epoch survives; a damaged state file says so and counts as none", () =>
   expect(readFileSync(path, "utf8")).toBe('{"epoch":4000000000}\n'); // what versions before the grace time wrote
   expect(readState(path)).toEqual({ epoch: 4_000_000_000 });
 
-  for (const text of ["", "{", "null", '{"epoch": -1}', '{"epoch": 4294967296}', '{"epoch": "7"}']) {
+  const absurd = '{"epoch": 4294967294}'; // no clock and no restarts get there: somebody lied, and we once believed it
+  for (const text of ["", "{", "null", '{"epoch": -1}', '{"epoch": 4294967296}', '{"epoch": "7"}', absurd]) {
     writeFileSync(path, text);
     expect(readState(path)).toMatchObject({ epoch: 0, damage: expect.any(String) });
   }
@@ -232,6 +233,8 @@ test("until when the former identity answers survives; a damaged note of it is n
     writeFileSync(path, `{"epoch": 7, "former": ${former}}`);
     expect(readState(path)).toEqual({ epoch: 7, damage: expect.any(String) });
   }
+  writeFileSync(path, '{"epoch": 7, "former": {"untilSeconds": 1, "epoch": 4294967294}}');
+  expect(readState(path)).toEqual({ epoch: 7, former: { untilSeconds: 1, epoch: 0 }, damage: expect.any(String) });
 });
 
 test.each(["-1", "169", "0.5", '"24"'])("a grace time of %s hours is refused at its place", (hours) => {
