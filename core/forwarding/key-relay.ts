@@ -7,8 +7,10 @@ import { NEVER, SECOND_US } from "../time/instant.js";
  * seconds which link asked for which NAC (one entry per NAC), and any hop that holds the key answers. Keys hash to
  * their NAC, so a cache can be wrong about nothing but being full.
  *
- * Bounds: 1,024 requests under way (beyond: refused), 1,024 keys cached (beyond: the oldest makes room), 8 askers per
- * NAC. What this node asks for itself is never refused: others must not keep it from asking.
+ * Bounds: 1,024 requests under way, 1,024 keys cached (beyond: the oldest makes room), 8 askers per NAC. Of the requests
+ * each counts for the link that asked first. Beyond the bound a link that has fewer than another takes the place of that
+ * one's oldest; the link that has most is refused. So all links get equal shares, and one alone may use all. What this
+ * node asks for itself is never refused: others must not keep it from asking.
  */
 const PENDING_MAX = 1024;
 const PENDING_US = 5 * SECOND_US;
@@ -21,7 +23,8 @@ const REPEAT_US = SECOND_US / 5;
 export const ASKED_BY_US = -1;
 
 interface PendingKey {
-  readonly askers: { link: number; nonce: Uint8Array }[];
+  /** The request counts for the first. */
+  readonly askers: { readonly link: number; nonce: Uint8Array }[];
   expiresUs: number;
   forwardedUs: number;
   attempts: number;
@@ -37,6 +40,8 @@ const KEPT_ANYWAY: NumberKeeper = { hold: () => undefined, release: () => undefi
 
 export class KeyRelay {
   private readonly pending = new Map<number, PendingKey>();
+  /** Requests under way that count for a link. */
+  private readonly shares = new Map<number, number>();
   private readonly cache = new Map<number, KeyMaterial>();
   private nextExpiryUs = NEVER;
   private readonly numbers: NumberKeeper;
@@ -71,7 +76,7 @@ export class KeyRelay {
     this.expire(nowUs);
     let entry = this.pending.get(destination);
     if (entry === undefined) {
-      if (this.pending.size >= PENDING_MAX && link !== ASKED_BY_US) return "full";
+      if (this.pending.size >= PENDING_MAX && link !== ASKED_BY_US && !this.makeRoom(link)) return "full";
       entry = { askers: [], expiresUs: 0, forwardedUs: 0, attempts: 0 };
       this.pending.set(destination, entry);
       this.numbers.hold(destination);
@@ -79,7 +84,10 @@ export class KeyRelay {
     const known = entry.askers.find((asker) => asker.link === link);
     if (known !== undefined) known.nonce = nonce.slice();
     else if (entry.askers.length >= ASKERS_MAX && link !== ASKED_BY_US) return "full";
-    else entry.askers.push({ link, nonce: nonce.slice() });
+    else {
+      if (entry.askers.length === 0) this.charge(link, 1);
+      entry.askers.push({ link, nonce: nonce.slice() });
+    }
     entry.expiresUs = nowUs + PENDING_US;
     this.nextExpiryUs = Math.min(this.nextExpiryUs, entry.expiresUs);
     if (entry.attempts > 0 && nowUs - entry.forwardedUs < REPEAT_US) return "wait";
@@ -95,8 +103,9 @@ export class KeyRelay {
   /** Everybody who waits for the key, and forgets the request. */
   answer(destination: number): readonly { readonly link: number; readonly nonce: Uint8Array }[] {
     const entry = this.pending.get(destination);
-    if (this.pending.delete(destination)) this.numbers.release(destination);
-    return entry?.askers ?? [];
+    if (entry === undefined) return [];
+    this.forget(destination, entry);
+    return entry.askers;
   }
 
   digest(into: Digest): void {
@@ -108,14 +117,47 @@ export class KeyRelay {
     for (const { signatureHash } of this.cache.values()) into.bytes(signatureHash);
   }
 
+  /** False when no other link has more requests under way than `link`. */
+  private makeRoom(link: number): boolean {
+    let largest = ASKED_BY_US;
+    let most = (this.shares.get(link) ?? 0) + 1; // one more is no wrong: they would push each other out in turn
+    for (const [other, count] of this.shares) {
+      if (other === ASKED_BY_US || other === link || count <= most) continue;
+      largest = other;
+      most = count;
+    }
+    if (largest === ASKED_BY_US) return false;
+    for (const [destination, entry] of this.pending) {
+      if (entry.askers[0]!.link !== largest) continue;
+      if (entry.askers.length === 1) {
+        this.forget(destination, entry);
+        return true;
+      }
+      this.charge(largest, -1); // others wait for it too: from now on it counts for the next of them
+      entry.askers.shift();
+      this.charge(entry.askers[0]!.link, 1);
+    }
+    return false;
+  }
+
+  private forget(destination: number, { askers }: PendingKey): void {
+    this.charge(askers[0]!.link, -1);
+    this.pending.delete(destination);
+    this.numbers.release(destination);
+  }
+
+  private charge(link: number, count: number): void {
+    const share = (this.shares.get(link) ?? 0) + count;
+    if (share === 0) this.shares.delete(link);
+    else this.shares.set(link, share);
+  }
+
   private expire(nowUs: number): void {
     if (nowUs < this.nextExpiryUs) return;
     this.nextExpiryUs = NEVER;
     for (const [destination, entry] of this.pending) {
-      if (entry.expiresUs <= nowUs) {
-        this.pending.delete(destination);
-        this.numbers.release(destination);
-      } else this.nextExpiryUs = Math.min(this.nextExpiryUs, entry.expiresUs);
+      if (entry.expiresUs <= nowUs) this.forget(destination, entry);
+      else this.nextExpiryUs = Math.min(this.nextExpiryUs, entry.expiresUs);
     }
   }
 }

@@ -210,6 +210,28 @@ test("1,024 requests and eight askers are remembered; beyond, others are refused
   expect(relay.ask(START_US + 6 * SECOND_US, 5001, 1, NONCE)).toBe(0); // they expired
 });
 
+test("who asks for a thousand keys that nobody has keeps no other link from asking", () => {
+  const relay = new KeyRelay();
+  for (let i = 0; i < 3_000; i += 1) relay.ask(START_US + i, i, 1, NONCE);
+  expect(relay.ask(START_US + 3_000, 0, 2, NONCE)).toBe("wait"); // link 1 asks for it too
+  for (let i = 5_000; i < 5_400; i += 1) expect(relay.ask(START_US + i, i, 2, NONCE)).toBe(0);
+  for (let i = 6_000; i < 9_000; i += 1) relay.ask(START_US + i, i, 1, NONCE); // has the most: takes nobody's place
+  for (let i = 5_000; i < 5_400; i += 1) expect(relay.answer(i)).toEqual([{ link: 2, nonce: NONCE }]);
+  expect(relay.answer(0).map(({ link }) => link)).toContain(2); // what another waits for is not given up
+});
+
+test("links that all want as much as they can get have equal shares", () => {
+  const relay = new KeyRelay();
+  let destination = 0;
+  for (let round = 0; round < 1_000; round += 1) {
+    for (const link of [1, 1, 1, 1, 1, 1, 2, 3, 4]) relay.ask(START_US, destination++, link, NONCE);
+  }
+  const shares = [0, 0, 0, 0, 0];
+  for (let i = 0; i < destination; i += 1) for (const { link } of relay.answer(i)) shares[link]! += 1;
+  expect(shares.reduce((sum, share) => sum + share)).toBe(1_024);
+  for (const link of [1, 2, 3, 4]) expect(Math.abs(shares[link]! - 256)).toBeLessThanOrEqual(2);
+});
+
 // Packets from one of our NACs to another.
 
 function drain(queue: LoopbackQueue, nowUs = START_US): number[][] {
