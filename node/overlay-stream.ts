@@ -25,6 +25,13 @@ export interface StreamCommands {
 /** Enough to keep a pipe busy, small beside the credit (1 MiB). */
 const HIGH_WATER_BYTES = 64 * 1024;
 
+/** Bytes that wait for the reader are gathered into chunks of so many: each chunk has its cost, and it may pin a larger buffer. */
+const GATHER_BYTES = 16 * 1024;
+/** From this size on a chunk is worth its cost. */
+const CHUNK_BYTES = 8 * 1024;
+const GATHER_BYTES_MIN = 1024;
+const NOTHING = Buffer.alloc(0);
+
 interface PendingWrite {
   readonly bytes: Uint8Array;
   readonly callback: (error?: Error | null) => void;
@@ -42,6 +49,11 @@ export class OverlayStream extends Duplex {
   private gone = false;
   private receivedBytes = 0;
   private returnedBytes = 0;
+  /** What came after the chunks that the reader has not taken: `gathered[0, gatheredBytes)`. */
+  private gathered = NOTHING;
+  private gatheredBytes = 0;
+  /** The reader asked for more than there was, and waits. */
+  private isAwaited = false;
 
   constructor(commands: StreamCommands, handle: number, direction: "incoming" | "outgoing") {
     super({ readableHighWaterMark: HIGH_WATER_BYTES, writableHighWaterMark: HIGH_WATER_BYTES, allowHalfOpen: true });
@@ -80,12 +92,18 @@ export class OverlayStream extends Duplex {
   handleData(bytes: Buffer): void {
     if (this.destroyed) return;
     this.receivedBytes += bytes.length;
-    this.push(bytes);
+    if (this.isAwaited || (this.readableLength === 0 && this.gatheredBytes === 0)) {
+      this.isAwaited = false;
+      this.pushGathered();
+      this.push(bytes);
+    } else this.gather(bytes);
     this.returnCredit();
   }
 
   handleFinished(): void {
-    if (!this.destroyed) this.push(null);
+    if (this.destroyed) return;
+    this.pushGathered();
+    this.push(null);
   }
 
   /** Room for more; the first time it means that the stream has its place in a session. */
@@ -111,7 +129,10 @@ export class OverlayStream extends Duplex {
 
   /** Every way of reading ends here, so this is where credit is given back. */
   override read(size?: number): unknown {
+    if (size !== undefined && size > this.readableLength) this.pushGathered();
     const chunk: unknown = super.read(size);
+    if (size !== 0 && chunk === null) this.isAwaited = true;
+    if (this.readableLength === 0 && !this.destroyed) this.pushGathered();
     this.returnCredit();
     return chunk;
   }
@@ -137,6 +158,8 @@ export class OverlayStream extends Duplex {
     const { pending, finishing } = this;
     this.pending = undefined;
     this.finishing = undefined;
+    this.gathered = NOTHING;
+    this.gatheredBytes = 0;
     if (!this.gone) {
       this.give(this.receivedBytes - this.returnedBytes);
       if (!this.readableEnded || !this.writableFinished) this.commands.reset(this.handle, codeOf(error));
@@ -176,8 +199,36 @@ export class OverlayStream extends Duplex {
     else this.pending = { bytes: bytes.subarray(count), callback };
   }
 
+  /** Copies what is small, so that bytes nobody reads cost what they are, however small the pieces in which they came. */
+  private gather(bytes: Buffer): void {
+    if (this.gatheredBytes + bytes.length > GATHER_BYTES || bytes.length >= CHUNK_BYTES) this.pushGathered();
+    if (bytes.length >= CHUNK_BYTES) {
+      this.push(bytes);
+      return;
+    }
+    const needed = this.gatheredBytes + bytes.length;
+    if (needed > this.gathered.length) {
+      let size = GATHER_BYTES_MIN;
+      while (size < needed) size *= 2;
+      const larger = Buffer.allocUnsafeSlow(size);
+      larger.set(this.gathered.subarray(0, this.gatheredBytes));
+      this.gathered = larger;
+    }
+    this.gathered.set(bytes, this.gatheredBytes);
+    this.gatheredBytes = needed;
+  }
+
+  private pushGathered(): void {
+    if (this.gatheredBytes === 0) return;
+    const bytes = this.gathered.subarray(0, this.gatheredBytes);
+    this.gathered = NOTHING;
+    this.gatheredBytes = 0;
+    this.push(bytes);
+  }
+
   private returnCredit(): void {
-    if (!this.gone) this.give(this.receivedBytes - this.readableLength - this.returnedBytes);
+    if (this.gone) return;
+    this.give(this.receivedBytes - this.readableLength - this.gatheredBytes - this.returnedBytes);
   }
 
   private give(bytes: number): void {

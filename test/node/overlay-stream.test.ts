@@ -4,8 +4,10 @@ import { pipeline } from "node:stream/promises";
 import { expect, test } from "vitest";
 import type { OverlayStream } from "../../node/overlay-stream.js";
 import { StreamCode, StreamError } from "../../node/stream-error.js";
+import { liveBytes } from "../support/heap.js";
 import { StreamWorld, type WorldLimits } from "../support/stream-world.js";
 
+const slab = Buffer.from(Array.from({ length: 1_024 }, (_, i) => i & 255));
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const turns = async (count: number) => {
   for (let i = 0; i < count; i += 1) await turn();
@@ -126,6 +128,39 @@ test("a writer is held back by a reader that does not read, and memory stays wit
   await done;
   await once(far, "end");
   expect(read).toBe(400 * piece.length);
+});
+
+test("a million bytes that come one by one and are not read cost little more than a million bytes", async () => {
+  const { world, far } = await openPair({ creditBytes: 1 << 20 });
+  world.consume = () => undefined; // what comes here did not come through it
+  far.accept();
+  const before = liveBytes();
+  for (let i = 0; i < 1 << 20; i += 1) far.handleData(slab.subarray(i & 1_023, (i & 1_023) + 1));
+  await turns(10);
+  expect(liveBytes() - before).toBeLessThan(3 << 20);
+  const read = buffer(far);
+  far.handleFinished();
+  const bytes = await read;
+  expect(bytes.length).toBe(1 << 20);
+  expect(bytes.every((byte, i) => byte === (i & 255))).toBe(true);
+});
+
+test("a reader that waits for so many bytes gets them when they have come, in whatever pieces", async () => {
+  const { world, far } = await openPair();
+  world.consume = () => undefined;
+  far.accept();
+  const got: string[] = [];
+  far.on("readable", () => {
+    for (let chunk = far.read(10) as Buffer | null; chunk !== null; chunk = far.read(10) as Buffer | null) {
+      got.push(String(chunk));
+    }
+  });
+  for (const letter of "the quick brown fox jumps over") {
+    far.handleData(Buffer.from(letter));
+    if (letter === "o") await turns(3);
+  }
+  await turns(5);
+  expect(got).toEqual(["the quick ", "brown fox ", "jumps over"]);
 });
 
 test("every byte that was read is given back as credit, however it was read", async () => {
