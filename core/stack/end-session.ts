@@ -95,8 +95,10 @@ export class EndSession implements Timed {
   private readonly pings = new Map<number, number>();
   /** The peer's epoch when the session was made. */
   private readonly peerEpoch: number;
+  /** The link by which the peer was last heard, of a session that it opened. */
+  ingress = -1;
   /** When the peer was last heard, or the first stream opened. */
-  private usedUs: number;
+  usedUs: number;
   private askedUs: number;
   private isOver = false;
   private readonly farewell = new Farewell();
@@ -314,7 +316,11 @@ export class EndSession implements Timed {
   }
 
   digest(into: Digest): void {
-    into.bytes(this.plane.ports.dictionary.bytesOf(this.peer)).number(this.peerEpoch).number(this.usedUs);
+    into
+      .bytes(this.plane.ports.dictionary.bytesOf(this.peer))
+      .number(this.peerEpoch)
+      .number(this.usedUs)
+      .number(this.ingress);
     into.number(this.askedUs).number(this.backlogUs).number(this.handleOf.size).number(this.pings.size);
     this.initiator?.digest(into);
     this.farewell.digest(into);
@@ -330,7 +336,7 @@ export class EndSession implements Timed {
   }
 
   /** Streams or flows go through it. */
-  private get isInUse(): boolean {
+  get isInUse(): boolean {
     return this.handleOf.size > 0 || this.flows.countOf(this) > 0;
   }
 

@@ -24,10 +24,9 @@ import { KeyDesk } from "./key-desk.js";
 import type { Links, LinkUser } from "./links.js";
 import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
 import type { FormerIdentity } from "./ports.js";
+import { SessionRoom } from "./session-room.js";
 import { StreamHandles } from "./stream-handles.js";
 
-/** End-to-end sessions held at once; a handshake beyond is refused. */
-const SESSIONS_MAX = 1024;
 /** Of one return NAC that called us; a handshake beyond is refused. */
 const PEER_SESSIONS_MAX = 128;
 const NO_PATH_TAG = new Uint8Array(8);
@@ -51,7 +50,7 @@ export class Ends implements LinkUser {
   private readonly ends = new Set<EndSession>();
   private readonly bounds = new StreamBounds();
   private readonly stores = new StoreBounds();
-  private readonly sessionCap = new Cap("sessions", SESSIONS_MAX);
+  private readonly room = new SessionRoom();
   private readonly peerCap = new Cap("sessions.peer", PEER_SESSIONS_MAX);
   private links: Links | undefined;
 
@@ -129,7 +128,7 @@ export class Ends implements LinkUser {
       this.inits.cap,
       this.pool.cap,
       ...this.flows.caps,
-      this.sessionCap,
+      this.room.cap,
       this.peerCap,
       ...this.bounds.caps,
       this.stores.cap,
@@ -204,19 +203,19 @@ export class Ends implements LinkUser {
   private handlePacket(nowUs: number, link: number, destination: number, bytes: Uint8Array, at: number): void {
     switch (bytes[at]) {
       case PacketType.record:
-        return this.handleRecord(nowUs, bytes, at);
+        return this.handleRecord(nowUs, link, bytes, at);
       case PacketType.init:
         return this.handleInit(nowUs, link, destination, bytes, at);
       case PacketType.resp:
         return this.contacts.handleResp(nowUs, bytes, at);
       case PacketType.conf:
-        return this.handleConf(nowUs, destination, bytes, at);
+        return this.handleConf(nowUs, link, destination, bytes, at);
       default:
         this.plane.drop("malformed");
     }
   }
 
-  private handleRecord(nowUs: number, bytes: Uint8Array, at: number): void {
+  private handleRecord(nowUs: number, link: number, bytes: Uint8Array, at: number): void {
     const index = recordIndex(bytes, at, END_PACKET_BYTES);
     const owner = this.index.get(index);
     if (owner?.kind !== "end") {
@@ -231,6 +230,7 @@ export class Ends implements LinkUser {
       if (opened === SessionFault.replay) this.plane.replays += 1;
       return this.plane.drop(opened === SessionFault.replay ? "replayed" : "badTag");
     }
+    end.ingress = link;
     if (!end.handleCell(nowUs, bytes, at + RECORD_HEADER_BYTES, opened)) this.plane.drop("protocol");
     end.pump(nowUs);
     if (this.bounds.isFull) this.shed(nowUs);
@@ -284,10 +284,9 @@ export class Ends implements LinkUser {
     this.dispatch.sendFlight(nowUs, peer, answer.flight);
   }
 
-  private handleConf(nowUs: number, destination: number, bytes: Uint8Array, at: number): void {
+  private handleConf(nowUs: number, link: number, destination: number, bytes: Uint8Array, at: number): void {
     const called = this.responderOf(destination);
     if (called === undefined) return this.plane.drop("notOurs");
-    if (this.ends.size >= SESSIONS_MAX) return this.plane.drop("sessionLimit");
     const done = called.responder.handleConf(nowUs, bytes, at, END_PACKET_BYTES, NO_PATH_TAG, (index) =>
       this.index.isFree(index),
     );
@@ -302,14 +301,23 @@ export class Ends implements LinkUser {
     const peer = returnNac === undefined ? -1 : this.plane.ports.dictionary.find(returnNac);
     if (peer < 0) return this.plane.drop("handshake");
     const held = this.sessionsOf(peer);
-    if (held >= PEER_SESSIONS_MAX) {
+    if (held >= PEER_SESSIONS_MAX || !this.makeRoom(nowUs, link, peer)) {
       done.session.erase();
       return this.plane.drop("sessionLimit");
     }
     this.peerCap.note(held + 1);
     const end = this.establish({ nowUs, ...done, peer, called: destination, initiator: undefined, rttUs: undefined });
+    end.ingress = link;
     end.answerConf(nowUs);
-    this.pool.take(localIndex, (_path, pooled, pooledAt) => this.handleRecord(nowUs, pooled, pooledAt));
+    this.pool.take(localIndex, (_path, pooled, pooledAt) => this.handleRecord(nowUs, link, pooled, pooledAt));
+  }
+
+  /** Whether there is room for one more session with `peer`, which came by `link`. */
+  private makeRoom(nowUs: number, link: number, peer: number): boolean {
+    if (!this.room.isFull(this.ends.size)) return true;
+    const left = this.room.choose(nowUs, this.ends, link, peer);
+    left?.close(nowUs, left.isInUse ? EndCode.overload : EndCode.noError);
+    return !this.room.isFull(this.ends.size);
   }
 
   /** Sessions with `peer` that it opened. */
@@ -343,7 +351,7 @@ export class Ends implements LinkUser {
     const { localIndex } = end.session;
     this.plane.ports.dictionary.hold(peer);
     this.ends.add(end);
-    this.sessionCap.note(this.ends.size);
+    this.room.cap.note(this.ends.size);
     this.index.set(localIndex, { kind: "end", end });
     this.plane.handshakes.done += 1;
     this.plane.ports.trace(Trace.handshakeDone, 1, localIndex, 0);
