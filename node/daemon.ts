@@ -57,6 +57,9 @@ import { judge } from "./verdict.js";
 
 /** Open requests get this long to end when the daemon stops. */
 const DRAIN_MS = 10_000;
+/** Without a link for so long, what is open can reach nobody any more. */
+const CUT_OFF_MS = 1_000;
+const CUT_OFF_CHECK_MS = 100;
 const VERDICT_CHECK_MS = 250;
 const PING_TIMEOUT_MS_MAX = 60_000;
 /** How often the event loop is looked at. */
@@ -381,12 +384,31 @@ export class Daemon {
     this.peerList.close();
     this.loopDelay.disable();
     this.driver.setPorts([]); // what is open may end; nobody new is let in
-    await Promise.all([this.proxy.close(DRAIN_MS), this.socks.close(DRAIN_MS), this.hosting.close(DRAIN_MS)]);
-    await this.driver.close();
+    const closing = [this.proxy.close(DRAIN_MS), this.socks.close(DRAIN_MS), this.hosting.close(DRAIN_MS)];
+    const drained = Promise.all(closing);
+    const cutOff = this.watchLinks();
+    await Promise.race([drained, cutOff.happened]);
+    cutOff.forget();
+    await this.driver.close(); // breaks what is left
+    await drained;
     await this.journal?.close();
     await this.udp.close();
     await this.control.close();
     this.log.info("node.stopped");
+  }
+
+  /** Tells when no link was up for a while. Streams to ourselves need none. */
+  private watchLinks(): { readonly happened: Promise<void>; readonly forget: () => void } {
+    let upMs = performance.now();
+    let timer: NodeJS.Timeout | undefined;
+    const happened = new Promise<void>((resolve) => {
+      timer = setInterval(() => {
+        const isToUs = this.driver.openStreams().some(({ nac }) => nac !== undefined && printNac(nac) === this.id.nac);
+        if (isToUs || this.driver.stack.status().neighbours > 0) upMs = performance.now();
+        else if (performance.now() - upMs >= CUT_OFF_MS) resolve();
+      }, CUT_OFF_CHECK_MS);
+    });
+    return { happened, forget: () => clearInterval(timer) };
   }
 }
 

@@ -33,11 +33,6 @@ const STREAMS_MAX = 1024;
 const FLOWS_MAX = 256;
 /** A target is near: one that has not answered by now is down. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** While the daemon drains: a stream on which the target spoke last, and so long ago, waits for a request that never comes. */
-const QUIET_MS = 2_000;
-/** The end that it was given found nobody for as long again: its visitor is gone. */
-const GONE_MS = 2 * QUIET_MS;
-const QUIET_CHECK_MS = 100;
 /** Neither visitor nor target ever said a word: ended after so long while more than half of the table is taken. */
 const SILENT_MS = 60_000;
 const SILENT_CHECK_MS = 5_000;
@@ -56,8 +51,6 @@ interface Visit {
   /** When it last carried anything; when it was opened or joined, if it never did. */
   atMs: number;
   hasSpoken: boolean;
-  /** What it carried last went towards the target. */
-  isAsking: boolean;
 }
 
 interface HostedFlow {
@@ -118,7 +111,7 @@ export class Hosting {
       return;
     }
     this.streams.add(stream);
-    const visit = { port, session, isJoined: false, atMs: performance.now(), hasSpoken: false, isAsking: false };
+    const visit = { port, session, isJoined: false, atMs: performance.now(), hasSpoken: false };
     this.visits.set(stream, visit);
     this.visitShares.add(session);
     this.counts.open = this.streams.size;
@@ -153,24 +146,15 @@ export class Hosting {
     }
   }
 
-  /** Lets the streams that are open end for at most `drainMs`, then breaks them. New ones are refused. */
+  /**
+   * Lets the streams that are open end for at most `drainMs`, then breaks them. New ones are refused. None is ended towards
+   * its visitor before its target ends it: a pause may be the middle of an answer.
+   */
   async close(drainMs = 0): Promise<void> {
     this.current = [];
     for (const { end } of [...this.flows.values()]) end(); // a datagram is answered at once or never
-    const timer = setInterval(() => this.endQuietStreams(), QUIET_CHECK_MS);
     await this.streams.close(drainMs);
-    clearInterval(timer);
     clearInterval(this.silenceTimer);
-  }
-
-  /** Visitors keep streams for their next request. An end in order costs them nothing, and us no wait. */
-  private endQuietStreams(): void {
-    const nowMs = performance.now();
-    for (const [stream, { atMs, isAsking, isJoined }] of this.visits) {
-      if (!isJoined || isAsking || nowMs - atMs <= QUIET_MS) continue;
-      if (!stream.writableEnded) stream.end();
-      else if (nowMs - atMs > GONE_MS && stream.writableFinished) stream.destroy();
-    }
   }
 
   /** Whether `session` gets the place of another stream, which is ended; asked when the table is full. */
@@ -270,11 +254,11 @@ export class Hosting {
     stream.accept();
     const visit = this.visits.get(stream);
     if (visit !== undefined) Object.assign(visit, { atMs: performance.now(), isJoined: true });
-    const move = (isAsking: boolean): void => {
-      if (visit !== undefined) Object.assign(visit, { atMs: performance.now(), hasSpoken: true, isAsking });
+    const move = (): void => {
+      if (visit !== undefined) Object.assign(visit, { atMs: performance.now(), hasSpoken: true });
     };
-    stream.on("data", () => move(true));
-    socket.on("data", () => move(false));
+    stream.on("data", move);
+    socket.on("data", move);
     joinStreams(stream, socket, () => this.forget(stream));
   }
 

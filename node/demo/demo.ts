@@ -13,7 +13,7 @@ import { parseArgs, styleText } from "node:util";
 import { fileFailure } from "../config/file-failure.js";
 import { EXIT_INTERRUPTED, ExitCode, Failure } from "../failure.js";
 import type { DaemonProcess } from "./daemon-process.js";
-import { type Line, startLine, waitForRoute } from "./line.js";
+import { type Line, startLine, stopDaemons, waitForRoute } from "./line.js";
 import { fetchThrough, type ProxyAnswer } from "./proxy-request.js";
 import { SITE_TITLE, startSite } from "./site.js";
 
@@ -81,7 +81,7 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     return ExitCode.checkFailed;
   } finally {
     interrupted.again = () => line?.daemons.forEach((daemon) => void daemon.kill()); // who asks twice is in a hurry
-    await Promise.all(line?.daemons.map((daemon) => daemon.stop()) ?? []);
+    await stopDaemons(line?.daemons ?? []);
     site?.server.closeAllConnections();
     site?.server.close();
     rmSync(base, { recursive: true, force: true });

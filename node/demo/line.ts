@@ -63,9 +63,19 @@ export async function startLine(plan: LinePlan): Promise<Line> {
     const daemons = [client.daemon, ...relays, host.daemon];
     return { daemons, client: client.daemon, relays, host: host.daemon, name, nac, proxy: proxyOf(client.status) };
   } catch (error) {
-    await Promise.all(started.map((daemon) => daemon.stop()));
+    await stopDaemons(started);
     throw error;
   }
+}
+
+/**
+ * Ends those first whose proxies people use, so that what they break off is told through the others. Answers the exit codes
+ * in the order of `daemons`.
+ */
+export async function stopDaemons(daemons: readonly DaemonProcess[]): Promise<(number | null)[]> {
+  const isClient = ({ plan: { http, socks = "off" } }: DaemonProcess): boolean => http !== "off" || socks !== "off";
+  await Promise.all(daemons.filter(isClient).map((daemon) => daemon.stop()));
+  return Promise.all(daemons.map((daemon) => daemon.stop()));
 }
 
 /** Follows the routing tables from `from` towards `nac`; undefined where one of them knows no way. */

@@ -23,7 +23,8 @@ export interface StreamTarget {
 /** What a browser opens to one host. */
 const IDLE_PER_TARGET_MAX = 6;
 const IDLE_MAX = 64;
-const IDLE_MS = 30_000;
+/** A new stream costs no round trip, and a host that ends need not wait long for idle ones. */
+const IDLE_MS = 1_000;
 /**
  * The stack gives up by itself after 10 s without a route, and its handshakes in seconds; a host, after 10 s without its
  * target. This one is for a peer that says nothing at all.

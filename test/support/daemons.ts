@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DaemonProcess } from "../../node/demo/daemon-process.js";
-import { type Line, startLine, waitForRoute } from "../../node/demo/line.js";
+import { type Line, startLine, stopDaemons, waitForRoute } from "../../node/demo/line.js";
 
 export const NETWORK = "e2e";
 
@@ -28,7 +28,7 @@ export async function startLineTo(target: string, base: string): Promise<Line> {
 /** Ends them all. Throws when one did not end with 0, unless a test has killed it. */
 export async function stopAll(daemons: readonly DaemonProcess[]): Promise<void> {
   const alive = daemons.filter((daemon) => !daemon.hasExited);
-  const codes = await Promise.all(alive.map((daemon) => daemon.stop()));
+  const codes = await stopDaemons(alive);
   const bad = alive.filter((_, index) => codes[index] !== 0);
   if (bad.length > 0) throw new Error(`${bad.map((daemon) => `${daemon.name}:\n${daemon.logTail()}`).join("\n")}`);
 }
