@@ -1,6 +1,7 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
 import { RateLimit } from "../session/rate-limit.js";
+import { SECOND_US } from "../time/instant.js";
 import type { Writer } from "../wire/cursor.js";
 import { TABLE_DEPTH_MAX, TABLE_LEAF_MAX, type TableQuery } from "../wire/table-query.js";
 import { encodeTableSums, TABLE_SUMS_BYTES } from "../wire/table-sums.js";
@@ -13,6 +14,9 @@ import { sumsOf, type TableCounts } from "./table-search.js";
 /** Each question costs a walk over the table. Beyond: not answered; whoever asked asks again. */
 const QUESTIONS_PER_SECOND = 16;
 const QUESTIONS_BURST = 64;
+/** And of a large table fewer: each entry walked over counts so long, up to some seconds at once. About 3 % of a core per neighbour. */
+const ENTRY_US = 2;
+const WALKS_BURST_US = 4 * SECOND_US;
 /** Sums that wait to be written, and entries that wait to be repeated. Beyond: dropped; the next search finds them. */
 const SUMS_MAX = 4;
 const REPEATS_MAX = 64;
@@ -25,6 +29,8 @@ export class TableAnswers {
   readonly repeats: Repeat[] = [];
   private readonly sums: { readonly depth: number; readonly prefix: number }[] = [];
   private readonly questions = new RateLimit(QUESTIONS_PER_SECOND, QUESTIONS_BURST);
+  /** When the neighbour has its whole allowance of walks again. */
+  private walksWholeUs = 0;
   private readonly table: RouteTable;
   private readonly dictionary: NacDictionary;
   private readonly counts: TableCounts;
@@ -42,12 +48,13 @@ export class TableAnswers {
   }
 
   handleQuery(nowUs: number, query: TableQuery): void {
-    if (!this.questions.take(nowUs)) {
+    const { order, listed } = this.table;
+    if (this.walksWholeUs > nowUs + WALKS_BURST_US || !this.questions.take(nowUs)) {
       this.counts.refused += 1;
       return;
     }
+    this.walksWholeUs = Math.max(this.walksWholeUs, nowUs) + listed * ENTRY_US;
     const { depth, prefix, nacs } = query;
-    const { order, listed } = this.table;
     const { columns, announced } = this.neighbour;
     if (depth === 0 && announced.recount(order, listed, columns.told)) this.counts.miscounts += 1;
     const inside = this.toldInside(depth, prefix);
@@ -71,7 +78,7 @@ export class TableAnswers {
 
   digest(into: Digest): void {
     this.questions.digest(into);
-    into.number(this.sums.length).number(this.repeats.length);
+    into.number(this.walksWholeUs).number(this.sums.length).number(this.repeats.length);
   }
 
   private add(repeat: Repeat): void {

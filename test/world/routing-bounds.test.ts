@@ -149,6 +149,22 @@ describe("one neighbour", () => {
     expect(bench.routing.tables.refused).toBe(42); // four wait to be written
   });
 
+  test("that asks about a table of 65,536 NACs is answered 31 times at once and then eight times a second", () => {
+    const bench = new Bench().up(0).up(1);
+    for (let i = 0; i < 65_536; i += 16) {
+      const entries = Array.from({ length: 16 }, (_, k) => ({ nac: nacOf(i + k), metric: 1 }));
+      bench.nowUs += MILLISECOND_US;
+      bench.teach(1, entries);
+    }
+    expect(bench.routing.count).toBe(65_536);
+    const ask = () => bench.frame(0, (out) => encodeTableQuery(out, { depth: 8, prefix: 7, nacs: [nacOf(0)] }));
+    for (let i = 0; i < 40; i += 1) ask();
+    expect(bench.routing.tables.refused).toBe(40 - 31);
+    bench.nowUs += SECOND_US;
+    for (let i = 0; i < 20; i += 1) ask();
+    expect(bench.routing.tables.refused).toBe(40 - 31 + 20 - 8);
+  });
+
   test("that asks for a bucket in which we have two NACs of our own hears of each in a message of its own", () => {
     const bench = new Bench();
     const own = [nacOf(1), nacOf(2)].map((nac) => bench.dictionary.intern(nac));
