@@ -106,7 +106,7 @@ describe("streams without OPEN", () => {
     expect(pair.server.seen.size).toBe(0);
   });
 
-  test("the stack itself keeps that time", () => {
+  test("whoever keeps the time is told when that is", () => {
     const pair = new TransportPair({ seed: "time", streamsMax: 16 });
     liesTo(pair)((out) => oneByte(out, 0, 5));
     expect(pair.server.streams.nextTimeoutUs).toBe(pair.nowUs + 30 * SECOND_US);
