@@ -9,7 +9,7 @@ import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
-import { encodeRouteRequest } from "../../core/wire/route-request.js";
+import { decodeRouteRequest, encodeRouteRequest } from "../../core/wire/route-request.js";
 import { decodeRouteStatus, encodeRouteStatus } from "../../core/wire/route-status.js";
 import {
   decodeRoutesHead,
@@ -227,6 +227,20 @@ describe("one neighbour", () => {
     bench.teach(0, [{ nac: 0 }, { nac: 0 }, { nac: 0, metric: 2 }]);
     expect(bench.routing.count).toBe(0);
   });
+});
+
+test("a request for more than there can be is passed on as one for the newest index plus one", () => {
+  for (const [epoch, slot] of [
+    [9, 0],
+    [1, 0xffff_ffff],
+  ] as const) {
+    const bench = new Bench().up(0).up(1);
+    bench.teach(1, [{ nac: nacOf(0), metric: 1 }]);
+    bench.frame(0, (out) => encodeRouteRequest(out, { hops: 9, nac: nacOf(0), epoch, slot, repair: 0 }));
+    const passed = bench.pass(0).find((reader) => reader.bytes[0] === ControlFrame.routeRequest)!;
+    passed.u8();
+    expect(decodeRouteRequest(passed)).toEqual({ hops: 8, nac: nacOf(0), epoch: 1, slot: 0, repair: 1 });
+  }
 });
 
 test("an id whose NAC was taken back in full and forgotten stands for nothing, not for whoever has the number now", () => {
