@@ -171,6 +171,7 @@ function frame(head: RequestHead, target: Target, path: string): Forward | Refus
   const lengths = valuesOf(head.headers, "content-length");
   const codings = valuesOf(head.headers, "transfer-encoding");
   if (lengths.length + codings.length > 1) return refuseFraming("It states the length of its body in two ways.");
+  if (codings.length > 0 && head.version === "1.0") return refuseFraming("HTTP/1.0 knows no Transfer-Encoding.");
   if (lengths.length === 1 && !LENGTH_PATTERN.test(lengths[0]!))
     return refuseFraming("Its Content-Length is not a number.");
   if (codings.length === 1 && codings[0]!.trim().toLowerCase() !== "chunked") return refuseCoding(codings[0]!);
@@ -222,8 +223,9 @@ function forwardedFields(
 }
 
 function upgradeOf(headers: HeaderFields): string | undefined {
-  const protocols = valuesOf(headers, "upgrade").join(", ").trim();
-  return protocols === "" || listOf(headers, "upgrade").includes(NOT_UPGRADED) ? undefined : protocols;
+  const asked = valuesOf(headers, "upgrade").flatMap((value) => value.split(","));
+  const protocols = asked.map((one) => one.trim()).filter((one) => one !== "" && one.toLowerCase() !== NOT_UPGRADED);
+  return protocols.length === 0 ? undefined : protocols.join(", ");
 }
 
 function isLocal(authority: Authority, localNames: readonly string[]): boolean {

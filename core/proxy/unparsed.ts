@@ -4,8 +4,16 @@
  */
 import { type Refusal, refuse, refuseFraming, refuseHeaders, refuseMalformed } from "./refusal.js";
 
-/** `code` is that of node's error: HPE_* of its parser, or of its own limits. */
-export function refuseUnparsed(code: string | undefined): Refusal {
+/** What a method begins with. TLS begins with 0x16. */
+const isLetter = (byte: number): boolean => (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a);
+
+/** `code` is that of node's error: HPE_* of its parser, or of its own limits. `firstByte` is that of what came. */
+export function refuseUnparsed(code: string | undefined, firstByte?: number): Refusal {
+  if (code === "HPE_INVALID_METHOD" && firstByte !== undefined && !isLetter(firstByte)) {
+    return refuseMalformed(
+      "What came is TLS or another protocol, and this port speaks plain HTTP. Nothing was sent on.",
+    );
+  }
   switch (code) {
     case "HPE_HEADER_OVERFLOW":
       return refuse(

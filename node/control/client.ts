@@ -95,7 +95,7 @@ function refusalOf(response: ControlResponse & { readonly ok: false }): Failure 
 
 /** It runs, as its socket is open, and yet says nothing: it was stopped (SIGSTOP, Ctrl-Z), or it hangs. */
 function silence(path: string, timeoutMs: number): Failure {
-  const message = `the daemon in ${dirname(path)} gave no answer within ${timeoutMs / 1000} s`;
+  const message = `the daemon in ${dirname(path)} gave no answer within ${Math.round(timeoutMs / 100) / 10} s`;
   const fix =
     "see whether it was stopped (T in  ps -C node -o pid,stat,args): kill -CONT PID goes on, kill -9 PID ends it";
   return new Failure("daemon.silent", ExitCode.unexpected, message, fix);

@@ -1,4 +1,4 @@
-import { close, closeSync, ftruncateSync, openSync, statfs, unlinkSync, writeSync, writev } from "node:fs";
+import { close, closeSync, ftruncateSync, lstatSync, openSync, statfs, unlinkSync, writeSync, writev } from "node:fs";
 import { promisify } from "node:util";
 import { fileFailure } from "../config/file-failure.js";
 import { ExitCode, Failure, messageOf, quote, systemCode } from "../failure.js";
@@ -60,7 +60,8 @@ export class JournalFile {
       return new JournalFile(path, fd, reserveBytes);
     } catch (error) {
       if (systemCode(error) !== "EEXIST") throw fileFailure("written", path, error);
-      const fix = `name another file, or remove this one:  rm ${quote(path)}`;
+      const isFile = lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
+      const fix = isFile ? `name another file, or remove this one:  rm ${quote(path)}` : "name another file";
       throw new Failure("journal.exists", ExitCode.config, `${path} is there already; no journal overwrites it`, fix);
     }
   }

@@ -243,12 +243,12 @@ export class HttpProxy {
   }
 
   /** What the parser refused: it never became a request, or its body turned out to be none. */
-  private handleUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  private handleUnparsed(error: NodeJS.ErrnoException & { readonly rawPacket?: Uint8Array }, socket: Duplex): void {
     if (error.code === "ECONNRESET" || this.condemned.has(socket)) {
       socket.destroy();
       return;
     }
-    const refusal = refuseUnparsed(error.code);
+    const refusal = refuseUnparsed(error.code, error.rawPacket?.[0]);
     this.countRefusal(refusal);
     this.condemned.add(socket);
     const open = [...(this.underWay.get(socket) ?? [])];

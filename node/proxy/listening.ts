@@ -1,10 +1,12 @@
 /** Binding the addresses of a proxy: all of them or none. */
 import type { AddressInfo, Server, Socket } from "node:net";
 import { type Endpoint, printEndpoint } from "../config/endpoint.js";
-import { messageOf } from "../failure.js";
+import { messageOf, systemCode } from "../failure.js";
 import type { Log } from "../log.js";
 import { OpenStreams } from "../tunnel.js";
 import { bindFailure, isFamilyMissing } from "../udp.js";
+
+const COMPLAINT_MS = 60_000;
 
 export interface ProxyListen extends Endpoint {
   /** A machine without this address family is only warned about. */
@@ -56,12 +58,23 @@ export class Clients extends OpenStreams<Socket> {
   }
 }
 
+/** A process without a free file descriptor fails at each client that comes: told once a minute is enough. */
+function complainTo(log: Log): (error: Error) => void {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (performance.now() - lastMs < COMPLAINT_MS) return;
+    lastMs = performance.now();
+    const isCramped = ["EMFILE", "ENFILE"].includes(systemCode(error) ?? "");
+    log.warn("proxy.error", { error: messageOf(error), ...(isCramped && { fix: "more open files: ulimit -n 65536" }) });
+  };
+}
+
 function bind<S extends Server>(server: S, { host, port }: Endpoint, log: Log): Promise<S> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host, port, ipv6Only: true, exclusive: true }, () => {
       server.off("error", reject);
-      server.on("error", (error) => log.warn("proxy.error", { error: messageOf(error) }));
+      server.on("error", complainTo(log));
       resolve(server);
     });
   });

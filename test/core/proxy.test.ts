@@ -158,6 +158,8 @@ describe("a request is forwarded", () => {
     const h2c = ["Connection", "Upgrade, HTTP2-Settings", "Upgrade", "h2c", "HTTP2-Settings", "AAM"];
     expect(forwarded(`http://${NAME}/`, h2c).upgrade).toBeUndefined();
     expect(forwarded(`http://${NAME}/`, h2c).headers).toEqual(["Host", NAME]);
+    const both = ["Connection", "Upgrade", "Upgrade", "h2c, websocket"];
+    expect(forwarded(`http://${NAME}/`, both).upgrade).toBe("websocket");
     const old = forwarded(`http://${NAME}/`, ["Connection", "Upgrade", "Upgrade", "websocket"], "GET", "1.0");
     expect(old.upgrade).toBeUndefined();
   });
@@ -475,6 +477,12 @@ test("trailers lose what belongs into a head, and a malformed one is none", () =
     ["x-sum", "2"],
   ]);
   expect(forwardedTrailers(["X", "a\rb"])).toBeUndefined();
+});
+
+test("TLS at the port of the proxy hears that plain HTTP is spoken here, and a method nobody knows hears that", () => {
+  expect(refuseUnparsed("HPE_INVALID_METHOD", 0x16)).toMatchObject({ status: 400, reason: "malformed" });
+  expect(refuseUnparsed("HPE_INVALID_METHOD", 0x16).text).toContain("this port speaks plain HTTP");
+  expect(refuseUnparsed("HPE_INVALID_METHOD", 0x47)).toMatchObject({ status: 501, reason: "method" });
 });
 
 test("what the parser gave up on is told apart", () => {

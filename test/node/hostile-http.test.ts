@@ -59,6 +59,12 @@ describe("a request is refused, closes its connection and reaches no server", ()
     ["a hexadecimal length", post("Content-Length: 0x3\r\n", "abc"), 400, "framing"],
     ["a length that overflows", post("Content-Length: 99999999999999999999999\r\n", "abc"), 400, "framing"],
     ["an empty length", post("Content-Length:\r\n", "abc"), 400, "framing"],
+    [
+      "a coding in HTTP/1.0",
+      `POST ${ABSOLUTE} HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      400,
+      "framing",
+    ],
     ["an unknown coding", post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"), 501, "transferCoding"],
     ["chunks that are not last", post("Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n"), 400, "framing"],
     ["chunks twice", post("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"), 400, "framing"],
@@ -111,7 +117,7 @@ describe("a request is refused, closes its connection and reaches no server", ()
     ["another version", `GET ${ABSOLUTE} HTTP/3.0\r\nHost: ${NAME}\r\n\r\n`, 400, "malformed"],
     ["HTTP/0.9", `GET ${ABSOLUTE}\r\n\r\n`, 400, "malformed"],
     ["HTTP/2 without a tunnel", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "malformed"],
-    ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 501, "method"],
+    ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed"],
   ])("with %s", async (_name, bytes, status, reason) => {
     const site = await buildListener();
     const answer = await say(site, bytes + SMUGGLED);

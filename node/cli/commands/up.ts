@@ -55,6 +55,7 @@ export function upCommand(root: Argv, onExit: (code: number) => void): Argv {
       const { udp, http, socks, peer, host, rotate, journal } = argv;
       const timeoutSeconds = numberIn("--timeout", argv.timeout, 0, 86_400);
       if (Array.isArray(journal)) usage("--journal stands more than once");
+      if (journal === "") usage("--journal names no file");
       const options = {
         udp: udp ?? [],
         http: http ?? [],
