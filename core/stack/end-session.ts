@@ -33,6 +33,8 @@ const IDLE_CALLED_US = 150 * SECOND_US;
 const PING_WAIT_US = 10 * SECOND_US;
 /** With streams open and nothing heard for so long, the peer is asked for a sign of life. */
 const ALIVE_ASK_US = 10 * SECOND_US;
+/** After a sleep of our own the peer must be heard within this time: links take half of it to come back. */
+const DOUBT_US = 6 * SECOND_US;
 /** Nothing heard for so long: the session is lost. As long as the transport waits for a report. */
 const SILENCE_US = 30 * SECOND_US;
 /** The same for a peer of whom a newer epoch says that it was restarted, with cells outstanding and without. */
@@ -100,6 +102,8 @@ export class EndSession implements Timed {
   /** When the peer was last heard, or the first stream opened. */
   usedUs: number;
   private askedUs: number;
+  /** When we woke from a sleep in which the peer may have given us up; NEVER once it was heard again. */
+  private doubtedUs: number = NEVER;
   private isOver = false;
   private readonly farewell = new Farewell();
   /** When more cells are sent than one call may send; NEVER when all were. */
@@ -173,7 +177,8 @@ export class EndSession implements Timed {
   }
 
   get wantsSuccessor(): boolean {
-    return this.session.wantsSuccessor || !this.transport.isOpen || this.isOutlived;
+    const isDoubted = this.isCaller && this.doubtedUs !== NEVER;
+    return this.session.wantsSuccessor || !this.transport.isOpen || this.isOutlived || isDoubted;
   }
 
   /** The called node was restarted since: it knows nothing of this session. */
@@ -215,9 +220,18 @@ export class EndSession implements Timed {
   /** An opened record: the cell stands at `bytes[at, at + length)`. False when it broke the protocol. */
   handleCell(nowUs: number, bytes: Uint8Array, at: number, length: number): boolean {
     this.usedUs = nowUs;
+    this.doubtedUs = NEVER;
     this.initiator?.confirm();
     this.initiator = undefined;
     return this.transport.handleCell(nowUs, this.session.openedCounter, bytes, at, length) === undefined;
+  }
+
+  /** This node did nothing for a while: until the peer is heard, nothing new is entrusted to the session. */
+  doubt(nowUs: number): void {
+    if (!this.transport.isOpen) return;
+    this.doubtedUs = nowUs;
+    this.transport.ping(nowUs, QUIET_PING);
+    this.pump(nowUs);
   }
 
   /** What the peer makes us hold: see StreamBounds. */
@@ -321,7 +335,12 @@ export class EndSession implements Timed {
       .number(this.peerEpoch)
       .number(this.usedUs)
       .number(this.ingress);
-    into.number(this.askedUs).number(this.backlogUs).number(this.handleOf.size).number(this.pings.size);
+    into
+      .number(this.askedUs)
+      .number(this.doubtedUs)
+      .number(this.backlogUs)
+      .number(this.handleOf.size)
+      .number(this.pings.size);
     this.initiator?.digest(into);
     this.farewell.digest(into);
     this.session.digest(into);
@@ -354,7 +373,8 @@ export class EndSession implements Timed {
   /** When the peer's silence means that the session is lost. */
   private get silentUs(): number {
     if (!this.isInUse || !this.transport.isOpen) return NEVER;
-    return this.usedUs + (this.isOutlived ? OUTLIVED_US : SILENCE_US);
+    const silentUs = this.usedUs + (this.isOutlived ? OUTLIVED_US : SILENCE_US);
+    return this.doubtedUs === NEVER ? silentUs : Math.min(silentUs, this.doubtedUs + DOUBT_US);
   }
 
   /** When the oldest ping has waited long enough. */
@@ -377,8 +397,12 @@ export class EndSession implements Timed {
     this.send(nowUs, out);
   }
 
+  /** The peer may be there all the same, asleep or behind a lost link: it is told once. */
   private lose(nowUs: number): void {
     this.transport.close(nowUs, EndCode.sessionLost);
+    if (this.transport.pollCell(nowUs, this.session.sealed, out, CELL_OFFSET)) {
+      if (this.session.seal(out, PACKET_OFFSET, CELL_BYTES) !== 0) this.send(nowUs, out);
+    }
     this.leave();
   }
 

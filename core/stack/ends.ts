@@ -8,6 +8,7 @@ import { Responder } from "../session/responder.js";
 import { SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
 import { StreamBounds } from "../stream/bounds.js";
+import { SECOND_US } from "../time/instant.js";
 import { Trace } from "../trace/trace.js";
 import { StoreBounds } from "../transport/store-bounds.js";
 import { EndCode } from "../wire/cell.js";
@@ -29,6 +30,8 @@ import { StreamHandles } from "./stream-handles.js";
 
 /** Of one return NAC that called us; a handshake beyond is refused. */
 const PEER_SESSIONS_MAX = 128;
+/** A peer asks after 10 s of silence, and gives a session up after 30 s. */
+const DOUBTFUL_LAG_US = 10 * SECOND_US;
 const NO_PATH_TAG = new Uint8Array(8);
 /** The upper plane: packets between NACs. Forwards those of others, keeps end-to-end sessions for our own. */
 export class Ends implements LinkUser {
@@ -157,6 +160,12 @@ export class Ends implements LinkUser {
   /** Every session takes its leave. */
   depart(nowUs: number): void {
     for (const end of [...this.ends]) end.depart(nowUs);
+  }
+
+  /** This node did nothing for the last `lagUs`: long enough, and peers may have given up their sessions with it. */
+  handleLag(nowUs: number, lagUs: number): void {
+    if (lagUs < DOUBTFUL_LAG_US) return;
+    for (const end of [...this.ends]) end.doubt(nowUs);
   }
 
   shutdown(nowUs: number): void {

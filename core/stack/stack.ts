@@ -320,7 +320,10 @@ export class Stack {
   private tick(nowUs: number): void {
     const lagUs = nowUs - Math.max(this.dueUs, this.inputUs);
     this.inputUs = nowUs;
-    if (lagUs >= LAG_US) this.links.handleLag(nowUs, lagUs);
+    if (lagUs >= LAG_US) {
+      this.links.handleLag(nowUs, lagUs);
+      this.ends.handleLag(nowUs, lagUs);
+    }
     this.plane.routing.setSlot(this.plane.time.slot(nowUs));
   }
 

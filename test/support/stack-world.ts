@@ -89,6 +89,9 @@ export class WorldNode {
   /** Consume what is delivered at once; a test that reads slowly turns it off. */
   isHungry = true;
   isAlive = true;
+  /** Stopped, as by SIGSTOP: what arrives waits in the system's buffer. */
+  isFrozen = false;
+  readonly waiting: Flying[] = [];
   stack: StackSurface;
   /** The same without what a test has put around it. */
   private core!: Stack;
@@ -335,6 +338,18 @@ export class StackWorld {
     this.node(name).isAlive = false;
   }
 
+  /** The process stands still, and datagrams wait for it. */
+  freeze(name: string): void {
+    this.node(name).isFrozen = true;
+  }
+
+  /** It goes on, and finds what arrived meanwhile. */
+  thaw(name: string): void {
+    const node = this.node(name);
+    node.isFrozen = false;
+    for (const datagram of node.waiting.splice(0)) this.push({ ...datagram, dueUs: this.nowUs, order: this.order++ });
+  }
+
   /** The same keys and addresses, a fresh process; it dials whom it dialled before. */
   restart(name: string, dials: readonly string[]): void {
     const node = this.node(name);
@@ -400,11 +415,15 @@ export class StackWorld {
     if (datagram !== undefined && datagram.dueUs <= this.nowUs) {
       this.flying.shift();
       if (!datagram.to.isAlive) return;
+      if (datagram.to.isFrozen) {
+        datagram.to.waiting.push(datagram);
+        return;
+      }
       datagram.to.stack.handleDatagram(this.nowUs, datagram.path, datagram.bytes, 0, datagram.bytes.length);
       return;
     }
     for (const node of this.nodes.values()) {
-      if (node.isAlive && node.stack.nextDeadlineUs <= this.nowUs) node.stack.handleTimer(this.nowUs);
+      if (isAwake(node) && node.stack.nextDeadlineUs <= this.nowUs) node.stack.handleTimer(this.nowUs);
     }
   }
 
@@ -426,7 +445,7 @@ export class StackWorld {
   private nextUs(): number {
     let soonestUs = this.flying[0]?.dueUs ?? NEVER;
     for (const node of this.nodes.values()) {
-      if (node.isAlive) soonestUs = Math.min(soonestUs, node.stack.nextDeadlineUs);
+      if (isAwake(node)) soonestUs = Math.min(soonestUs, node.stack.nextDeadlineUs);
     }
     return soonestUs;
   }
@@ -436,4 +455,8 @@ export class StackWorld {
     while (at > 0 && this.flying[at - 1]!.dueUs > datagram.dueUs) at -= 1;
     this.flying.splice(at, 0, datagram);
   }
+}
+
+function isAwake(node: WorldNode): boolean {
+  return node.isAlive && !node.isFrozen;
 }

@@ -153,3 +153,30 @@ test("a neighbour that says hello and processes nothing is left after ten second
     true,
   );
 });
+
+test.each(["ada", "cyd"])(
+  "after %s stood still for a while with a stream open, requests are served at once",
+  (sleeper) => {
+    const world = new StackWorld({ seed: `session-${sleeper}` }).line("ada", "bob", "cyd");
+    world.run(5 * SECOND_US);
+    const [ada, cyd] = [world.node("ada"), world.node("cyd")];
+    cyd.onEvent = (event) => {
+      if (event.kind === "streamOpened") cyd.stack.acceptStream(world.nowUs, event.stream);
+    };
+    const isAccepted = (stream: number) =>
+      ada.events.some((event) => event.kind === "streamAccepted" && event.stream === stream);
+    for (const asleepUs of [12, 28, 31, 45, 90].map((seconds) => seconds * SECOND_US)) {
+      const before = ada.stack.openStream(world.nowUs, cyd.nac, 80);
+      expect(world.run(5 * SECOND_US, () => isAccepted(before))).toBe(true);
+      world.freeze(sleeper);
+      world.run(asleepUs);
+      world.thaw(sleeper);
+      world.run(100 * MILLISECOND_US);
+
+      const after = ada.stack.openStream(world.nowUs, cyd.nac, 80);
+
+      expect(world.run(BACK_US + SECOND_US, () => isAccepted(after))).toBe(true);
+      world.run(20 * SECOND_US);
+    }
+  },
+);
