@@ -55,6 +55,10 @@ export interface StreamNote {
   bytesOut: number;
 }
 
+interface OpenStream extends StreamNote {
+  readonly stream: OverlayStream;
+}
+
 export class Driver implements StreamCommands, FlowCommands {
   /** A stream that came in for one of our ports, by its visitor's session; the handler calls `accept` or `refuse` on it. */
   onStream: (stream: OverlayStream, port: number, session: number) => void = (stream) =>
@@ -68,8 +72,7 @@ export class Driver implements StreamCommands, FlowCommands {
   private readonly udp: DatagramPort;
   private readonly clock: Clock;
   private readonly log: Log;
-  private readonly streams = new Map<number, OverlayStream>();
-  private readonly notes = new Map<number, StreamNote>();
+  private readonly streams = new Map<number, OpenStream>();
   private readonly flows = new Map<number, DatagramFlow>();
   private readonly pings = new Pings();
   private readonly ports = new Set<number>();
@@ -153,8 +156,7 @@ export class Driver implements StreamCommands, FlowCommands {
     }
     const handle = this.stack.openStream(this.clock.nowUs(), nac, port, nacHash, isolation);
     const stream = new OverlayStream(this, handle, "outgoing");
-    this.streams.set(handle, stream);
-    this.note(handle, nac, port);
+    this.keep(handle, stream, nac, port);
     this.settle(this.stack.nextDeadlineUs);
     return stream;
   }
@@ -185,7 +187,7 @@ export class Driver implements StreamCommands, FlowCommands {
 
   /** Streams that are open, oldest first. */
   openStreams(): readonly StreamNote[] {
-    return [...this.notes.values()];
+    return [...this.streams.values()];
   }
 
   /** Breaks the streams, takes leave of peers and neighbours. Fulfilled when the last datagram was handed to UDP. */
@@ -196,7 +198,7 @@ export class Driver implements StreamCommands, FlowCommands {
 
   private async leave(): Promise<void> {
     this.ports.clear();
-    for (const stream of [...this.streams.values()]) stream.destroy();
+    for (const { stream } of [...this.streams.values()]) stream.destroy();
     for (const flow of [...this.flows.values()]) flow.handleClosed();
     this.flows.clear();
     this.returnCredit();
@@ -222,8 +224,8 @@ export class Driver implements StreamCommands, FlowCommands {
   write(stream: number, bytes: Uint8Array): number {
     if (this.isClosed) return 0;
     const count = this.stack.write(this.clock.nowUs(), stream, plain(bytes));
-    const note = this.notes.get(stream);
-    if (note !== undefined) note.bytesOut += count;
+    const open = this.streams.get(stream);
+    if (open !== undefined) open.bytesOut += count;
     this.settle(this.stack.nextDeadlineUs);
     return count;
   }
@@ -245,7 +247,6 @@ export class Driver implements StreamCommands, FlowCommands {
 
   release(stream: number): void {
     this.streams.delete(stream);
-    this.notes.delete(stream);
   }
 
   // FlowCommands: what DatagramFlows ask for.
@@ -335,9 +336,10 @@ export class Driver implements StreamCommands, FlowCommands {
 
   private tellOne(notice: Notice): void {
     if (notice.kind === "data") {
-      const note = this.notes.get(notice.stream);
-      if (note !== undefined) note.bytesIn += notice.end - notice.at;
-      this.streams.get(notice.stream)?.handleData(notice.slab.subarray(notice.at, notice.end));
+      const open = this.streams.get(notice.stream);
+      if (open === undefined) return;
+      open.bytesIn += notice.end - notice.at;
+      open.stream.handleData(notice.slab.subarray(notice.at, notice.end));
       return;
     }
     if (notice.kind === "datagram") {
@@ -368,19 +370,19 @@ export class Driver implements StreamCommands, FlowCommands {
         this.welcome(event.stream, event.port, event.session);
         return;
       case "streamAccepted":
-        this.streams.get(event.stream)?.handleAccepted();
+        this.streams.get(event.stream)?.stream.handleAccepted();
         return;
       case "streamWritable":
-        this.streams.get(event.stream)?.handleWritable();
+        this.streams.get(event.stream)?.stream.handleWritable();
         return;
       case "streamFinished":
-        this.streams.get(event.stream)?.handleFinished();
+        this.streams.get(event.stream)?.stream.handleFinished();
         return;
       case "streamStopped":
-        this.streams.get(event.stream)?.handleStopped();
+        this.streams.get(event.stream)?.stream.handleStopped();
         return;
       case "streamReset":
-        this.streams.get(event.stream)?.handleReset(event.code);
+        this.streams.get(event.stream)?.stream.handleReset(event.code);
         return;
       case "flowOpened":
         this.welcomeFlow(event.flow, event.port, event.session);
@@ -409,8 +411,7 @@ export class Driver implements StreamCommands, FlowCommands {
       return;
     }
     const stream = new OverlayStream(this, handle, "incoming");
-    this.streams.set(handle, stream);
-    this.note(handle, undefined, port);
+    this.keep(handle, stream, undefined, port);
     this.onStream(stream, port, session);
   }
 
@@ -420,8 +421,8 @@ export class Driver implements StreamCommands, FlowCommands {
     this.onDatagramFlow(flow, port, session);
   }
 
-  private note(id: number, nac: Uint8Array | undefined, port: number): void {
-    this.notes.set(id, { id, nac, port, openedUs: this.clock.nowUs(), bytesIn: 0, bytesOut: 0 });
+  private keep(id: number, stream: OverlayStream, nac: Uint8Array | undefined, port: number): void {
+    this.streams.set(id, { id, stream, nac, port, openedUs: this.clock.nowUs(), bytesIn: 0, bytesOut: 0 });
   }
 
   private returnCredit(): void {

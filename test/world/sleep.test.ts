@@ -165,12 +165,14 @@ test.each(["ada", "cyd"])(
     };
     const isAccepted = (stream: number) =>
       ada.events.some((event) => event.kind === "streamAccepted" && event.stream === stream);
-    for (const asleepUs of [12, 28, 31, 45, 90].map((seconds) => seconds * SECOND_US)) {
+    for (const asleepUs of [12, 25, 28, 30, 31, 45, 90].map((seconds) => seconds * SECOND_US)) {
       const before = ada.stack.openStream(world.nowUs, cyd.nac, 80);
       expect(world.run(5 * SECOND_US, () => isAccepted(before))).toBe(true);
       world.freeze(sleeper);
       world.run(asleepUs);
       world.thaw(sleeper);
+      ada.stack.finish(world.nowUs, before); // as a shell does on waking with a stream that it kept for too long
+      ada.stack.reset(world.nowUs, before, 3);
       world.run(100 * MILLISECOND_US);
 
       const after = ada.stack.openStream(world.nowUs, cyd.nac, 80);
