@@ -11,7 +11,9 @@ export const ExitCode = {
   permission: 7,
   inUse: 8,
   checkFailed: 9,
+  regression: 10,
   differs: 11,
+  overBudget: 12,
 } as const;
 
 /** 128 + SIGINT, what a shell expects of a program that a signal ended before its work was done. */
@@ -22,18 +24,20 @@ export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
   0: "ok",
   1: "unexpected: the system refused (a full disk), a daemon gave no answer, or a fault of ours",
   2: "usage: the command line cannot be read",
-  3: "configuration, keys, a file or a path is invalid",
+  3: "configuration, keys, a scenario, a file or a path is invalid",
   4: "no daemon is running in that directory",
   5: "the target is unreachable",
   7: "permission",
   8: "a port or the directory is in use",
-  9: "a check failed: not ready in time, or a hosted port that wants mending",
-  11: "a replay differs from its journal",
+  9: "a check failed: not ready in time, a hosted port that wants mending, or an expectation or oracle of a simulation",
+  10: "a regression: a simulation is worse than the one it is compared with",
+  11: "not the same twice: a replay differs from its journal, or a simulation from itself",
+  12: "over budget: a simulation was stopped by --budget",
   69: "set-up only (`npm start`, `npm test`): this Node is too old",
   130: "ended by a signal before its work was done",
 };
 
-export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode] | typeof EXIT_INTERRUPTED;
 
 export type FailureCode =
   | "usage"
@@ -59,7 +63,14 @@ export type FailureCode =
   | "journal.invalid"
   | "journal.differs"
   | "target.unreachable"
-  | "check.failed";
+  | "check.failed"
+  | "scenario.invalid"
+  | "scenario.unknown"
+  | "simulation.failed"
+  | "simulation.regressed"
+  | "simulation.differs"
+  | "simulation.overBudget"
+  | "simulation.interrupted";
 
 /** Something a person can put right: what is wrong, what to do about it, and the exit code that says so to a script. */
 export class Failure extends Error {
