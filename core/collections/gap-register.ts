@@ -4,14 +4,15 @@ import type { Digest } from "./digest.js";
 /** A gap is told of at the latest when this many later numbers have arrived. */
 const LATER_NUMBERS = 3;
 const CAPACITY_MIN = 256;
+const NO_BITS = new Uint32Array(0);
 
 export type Arrival = "new" | "duplicate" | "beyond";
 
 /**
  * Which numbers of a sequence have arrived: a floor below which all have, and a ring of bits above it.
  *
- * The ring grows by doubling up to `capacity` numbers past the floor; a number further ahead is "beyond": it is not
- * noted, and whoever sent it must repeat it. Nothing is allocated per number.
+ * The ring comes with the first gap and grows by doubling up to `capacity` numbers past the floor; a number further ahead
+ * is "beyond": it is not noted, and whoever sent it must repeat it. Nothing is allocated per number.
  *
  * A gap may be mere reordering, so it is told of only when three later numbers have arrived or when it has been open
  * for a delay that the owner chooses (`dueBelow`).
@@ -41,8 +42,8 @@ export class GapRegister {
     this.ripeBelow = first;
     this.markBelow = first;
     this.capacity = capacity;
-    this.bits = new Uint32Array(CAPACITY_MIN / 32);
-    this.mask = CAPACITY_MIN - 1;
+    this.bits = NO_BITS;
+    this.mask = -1;
   }
 
   /** True when something below the highest number is missing. */
@@ -172,7 +173,7 @@ export class GapRegister {
   }
 
   private grow(number: number): void {
-    let size = this.mask + 1;
+    let size = Math.max(CAPACITY_MIN, this.mask + 1);
     while (number >= this.floor + size) size *= 2;
     const bits = new Uint32Array(size / 32);
     for (let old = this.floor; old <= this.highest; old += 1) {

@@ -1,12 +1,14 @@
 import type { Digest } from "./digest.js";
 
-const SMALL = 16;
-/** An empty queue larger than this gives its memory back. */
-const KEEP_MAX = 1024;
+const CAPACITY_MIN = 16;
+const NO_RING = new Uint32Array(0);
 
-/** First in, first out, of u32 numbers. Grows by doubling; the owner bounds how many it pushes. */
+/**
+ * First in, first out, of u32 numbers. Grows by doubling, and gives its memory back when it is empty; the owner bounds how
+ * many it pushes.
+ */
 export class NumberQueue {
-  private ring = new Uint32Array(SMALL);
+  private ring = NO_RING;
   private head = 0;
   length = 0;
 
@@ -22,7 +24,7 @@ export class NumberQueue {
     const value = this.ring[this.head]!;
     this.head = (this.head + 1) & (this.ring.length - 1);
     this.length -= 1;
-    if (this.length === 0 && this.ring.length > KEEP_MAX) this.clear();
+    if (this.length === 0) this.clear();
     return value;
   }
 
@@ -37,7 +39,7 @@ export class NumberQueue {
   }
 
   clear(): void {
-    if (this.ring.length > SMALL) this.ring = new Uint32Array(SMALL);
+    this.ring = NO_RING;
     this.head = 0;
     this.length = 0;
   }
@@ -48,7 +50,7 @@ export class NumberQueue {
   }
 
   private grow(): void {
-    const ring = new Uint32Array(this.ring.length * 2);
+    const ring = new Uint32Array(Math.max(CAPACITY_MIN, this.ring.length * 2));
     for (let i = 0; i < this.length; i += 1) ring[i] = this.at(i);
     this.ring = ring;
     this.head = 0;

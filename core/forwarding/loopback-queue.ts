@@ -12,7 +12,7 @@ const DRAIN_MAX = 256;
 
 export class LoopbackQueue {
   private readonly packets: Uint8Array[] = [];
-  private readonly destinations = new Int32Array(PACKETS_MAX);
+  private readonly destinations: number[] = [];
   private first = 0;
   private size = 0;
   private drainedUs = 0;

@@ -10,16 +10,19 @@ import { END_PACKET_BYTES } from "../wire/network-header.js";
  */
 const WAITING_MAX = 64;
 const WAIT_US = SECOND_US;
+const NO_NACS = new Uint8Array(0);
 
 export class RouteWait {
   private readonly packets: Uint8Array[] = [];
-  private readonly nacs = new Uint8Array(WAITING_MAX * NAC_BYTES);
-  private readonly expiresUs = new Float64Array(WAITING_MAX);
+  /** Grows to its size when the first packet comes. */
+  private nacs = NO_NACS;
+  private readonly expiresUs: number[] = [];
   private first = 0;
   private size = 0;
 
   /** Copies `nac` and the packet at `bytes[at, at + END_PACKET_BYTES)`. False when the oldest packet had to make room. */
   add(nowUs: number, nac: Uint8Array, bytes: Uint8Array, at: number): boolean {
+    if (this.nacs.length === 0) this.nacs = new Uint8Array(WAITING_MAX * NAC_BYTES);
     const isFull = this.size === WAITING_MAX;
     if (isFull) {
       this.first = (this.first + 1) % WAITING_MAX;

@@ -7,16 +7,22 @@ export const POOL_PACKETS = 256;
 export const POOL_PER_INDEX = 16;
 export const POOL_WAIT_US = 250 * MILLISECOND_US;
 
-const PAGE_PACKETS = 16;
-const FREE = 0;
+const NO_SESSION = 0;
 
-/** Gets a packet that waited: a view, valid during the call, which may be changed. */
+/** Gets a packet that waited: valid during the call, and the visitor's to change. */
 export type WaitingVisitor = (path: number, bytes: Uint8Array, at: number, length: number) => void;
+
+interface WaitingPacket {
+  readonly index: number;
+  readonly path: number;
+  readonly arrivedUs: number;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * Records of sessions that are not known yet: data may overtake the CONF that it follows. 256 packets in all, 16 per
- * session number, 250 ms each; when there is no room the oldest packet goes. Memory comes in pages of 16 packets as it
- * is first needed and is used again for ever after, so that thousands of quiet nodes in one process cost nothing.
+ * session number, 250 ms each; when there is no room the oldest packet goes. An empty pool holds no memory, so thousands
+ * of quiet nodes in one process cost nothing.
  */
 export class UnknownPool {
   /** Packets that wait. */
@@ -26,14 +32,9 @@ export class UnknownPool {
   /** Packets whose session never came. */
   expired = 0;
 
-  private readonly pages: (Uint8Array | undefined)[] = new Array(POOL_PACKETS / PAGE_PACKETS).fill(undefined);
-  private readonly indices = new Uint32Array(POOL_PACKETS); // FREE or the session number
-  private readonly paths = new Float64Array(POOL_PACKETS);
-  private readonly lengths = new Uint16Array(POOL_PACKETS);
-  private readonly arrivedUs = new Float64Array(POOL_PACKETS);
-  private readonly order = new Float64Array(POOL_PACKETS);
+  /** In order of arrival. */
+  private readonly waiting: WaitingPacket[] = [];
   private arrivals = 0;
-  private waiting = 0;
 
   constructor(name = "unknownPool") {
     this.cap = new Cap(name, POOL_PACKETS);
@@ -41,13 +42,13 @@ export class UnknownPool {
 
   /** When the oldest packet has waited long enough. */
   get nextTimeoutUs(): number {
-    const oldest = this.oldest(FREE);
-    return oldest < 0 ? NEVER : this.arrivedUs[oldest]! + POOL_WAIT_US;
+    const oldest = this.waiting[0];
+    return oldest === undefined ? NEVER : oldest.arrivedUs + POOL_WAIT_US;
   }
 
   /** Packets that wait. */
   get size(): number {
-    return this.waiting;
+    return this.waiting.length;
   }
 
   /**
@@ -55,87 +56,48 @@ export class UnknownPool {
    * Longer than a datagram: ignored, since no session made it.
    */
   keep(nowUs: number, index: number, path: number, bytes: Uint8Array, at: number, length: number): void {
-    if (index === FREE || length > LINK_DATAGRAM_BYTES) return;
-    const slot = this.slotFor(index);
-    if (this.indices[slot] === FREE) this.waiting += 1;
-    this.cap.note(this.waiting);
-    this.indices[slot] = index;
-    this.paths[slot] = path;
-    this.lengths[slot] = length;
-    this.arrivedUs[slot] = nowUs;
-    this.order[slot] = this.arrivals;
+    if (index === NO_SESSION || length > LINK_DATAGRAM_BYTES) return;
+    this.makeRoom(index);
+    this.waiting.push({ index, path, arrivedUs: nowUs, bytes: bytes.slice(at, at + length) });
     this.arrivals += 1;
-    const page = this.pageOf(slot);
-    const to = slotOffset(slot);
-    for (let i = 0; i < length; i += 1) page[to + i] = bytes[at + i]!;
+    this.cap.note(this.waiting.length);
   }
 
   /** Hands over what waits for session `index`, in order of arrival, and forgets it. */
   take(index: number, visit: WaitingVisitor): void {
-    for (let slot = this.oldest(index); slot >= 0; slot = this.oldest(index)) {
-      this.free(slot);
-      visit(this.paths[slot]!, this.pageOf(slot), slotOffset(slot), this.lengths[slot]!);
+    for (let at = this.placeOf(index); at >= 0; at = this.placeOf(index)) {
+      const { path, bytes } = this.waiting.splice(at, 1)[0]!;
+      visit(path, bytes, 0, bytes.length);
     }
   }
 
   /** Drops what waited too long. Each packet is reported, so that the owner can say that it knows no such session. */
   handleTimeout(nowUs: number, forgotten: (path: number, index: number) => void): void {
-    for (let slot = this.oldest(FREE); slot >= 0; slot = this.oldest(FREE)) {
-      if (nowUs < this.arrivedUs[slot]! + POOL_WAIT_US) return;
-      const index = this.indices[slot]!;
-      this.free(slot);
+    for (let oldest = this.waiting[0]; oldest !== undefined; oldest = this.waiting[0]) {
+      if (nowUs < oldest.arrivedUs + POOL_WAIT_US) return;
+      this.waiting.shift();
       this.expired += 1;
-      forgotten(this.paths[slot]!, index);
+      forgotten(oldest.path, oldest.index);
     }
   }
 
   digest(into: Digest): void {
     into.number(this.arrivals).number(this.crowdedOut).number(this.expired);
-    for (let slot = 0; slot < POOL_PACKETS; slot += 1) {
-      if (this.indices[slot] === FREE) continue;
-      into.number(slot).number(this.indices[slot]!).number(this.arrivedUs[slot]!).number(this.lengths[slot]!);
-    }
+    for (const { index, arrivedUs, bytes } of this.waiting) into.number(index).number(arrivedUs).number(bytes.length);
   }
 
-  /** A free slot, or else the one of the oldest packet: of this session when it has its share, of all otherwise. */
-  private slotFor(index: number): number {
-    let free = -1;
+  /** For one more of session `index`: the oldest goes, of this session when it has its share, of all when there is no room. */
+  private makeRoom(index: number): void {
     let same = 0;
-    for (let slot = POOL_PACKETS - 1; slot >= 0; slot -= 1) {
-      const owner = this.indices[slot]!;
-      if (owner === FREE) free = slot;
-      else if (owner === index) same += 1;
-    }
-    if (same < POOL_PER_INDEX && free >= 0) return free;
+    for (const one of this.waiting) if (one.index === index) same += 1;
+    if (same < POOL_PER_INDEX && this.waiting.length < POOL_PACKETS) return;
+    this.waiting.splice(same < POOL_PER_INDEX ? 0 : this.placeOf(index), 1);
     this.crowdedOut += 1;
-    return this.oldest(same < POOL_PER_INDEX ? FREE : index);
   }
 
-  /** The slot of the oldest packet of session `index`, of any session for FREE; -1 when there is none. */
-  private oldest(index: number): number {
-    let found = -1;
-    if (this.waiting === 0) return found;
-    for (let slot = 0; slot < POOL_PACKETS; slot += 1) {
-      const owner = this.indices[slot]!;
-      if (owner === FREE || (index !== FREE && owner !== index)) continue;
-      if (found < 0 || this.order[slot]! < this.order[found]!) found = slot;
-    }
-    return found;
+  /** Of the oldest packet of a session; -1 when there is none. */
+  private placeOf(index: number): number {
+    for (let at = 0; at < this.waiting.length; at += 1) if (this.waiting[at]!.index === index) return at;
+    return -1;
   }
-
-  private free(slot: number): void {
-    this.indices[slot] = FREE;
-    this.waiting -= 1;
-  }
-
-  private pageOf(slot: number): Uint8Array {
-    const number = Math.floor(slot / PAGE_PACKETS);
-    const page = this.pages[number] ?? new Uint8Array(PAGE_PACKETS * LINK_DATAGRAM_BYTES);
-    this.pages[number] = page;
-    return page;
-  }
-}
-
-function slotOffset(slot: number): number {
-  return (slot % PAGE_PACKETS) * LINK_DATAGRAM_BYTES;
 }
