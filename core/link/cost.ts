@@ -34,7 +34,11 @@ export function costClass(rttUs: number, lossPerMille: number, current: number):
 }
 
 function classOf(rttUs: number, lossPerMille: number): number {
-  const far = RTT_STEPS_US.filter((step) => rttUs >= step).length;
-  const lossy = LOSS_STEPS_PER_MILLE.filter((step) => lossPerMille >= step).length;
-  return Math.min(COST_MAX, 1 + far + lossy);
+  return Math.min(COST_MAX, 1 + stepsTo(rttUs, RTT_STEPS_US) + stepsTo(lossPerMille, LOSS_STEPS_PER_MILLE));
+}
+
+function stepsTo(value: number, steps: readonly number[]): number {
+  let count = 0;
+  while (count < steps.length && value >= steps[count]!) count += 1;
+  return count;
 }

@@ -1,6 +1,6 @@
 import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
-import type { Hello } from "../wire/hello.js";
+import { emptyHello, type Hello } from "../wire/hello.js";
 import { costClass } from "./cost.js";
 
 // Protocol constants: both ends must hold them.
@@ -29,6 +29,17 @@ const LOSS_WHOLE = 1_000_000;
 
 export type NeighbourState = { kind: "greeting" } | { kind: "up"; sinceUs: number } | { kind: "dead" };
 
+/** Whether the link came up by a hello, and whether that asks for an answer at once. */
+export interface HelloOutcome {
+  readonly cameUp: boolean;
+  readonly answer: boolean;
+}
+
+const NOTHING: HelloOutcome = { cameUp: false, answer: false };
+const ASKED: HelloOutcome = { cameUp: false, answer: true };
+const CAME_UP: HelloOutcome = { cameUp: true, answer: false };
+const CAME_UP_AND_ASKED: HelloOutcome = { cameUp: true, answer: true };
+
 export interface HelloFields {
   readonly routerId: Uint8Array;
   readonly networkTimeMs: number;
@@ -56,9 +67,11 @@ export class Neighbour {
 
   private readonly random32: () => number;
   private seqno = 0;
-  private readonly sentUs = new Float64Array(SENT_TIMES);
-  private readonly samplesUs = new Float64Array(COST_SAMPLES).fill(NEVER);
+  /** When the newest SENT_TIMES hellos left, by their numbers; behind them the newest COST_SAMPLES round trips. */
+  private readonly timesUs = new Float64Array(SENT_TIMES + COST_SAMPLES);
   private samples = 0;
+  /** The least of the round trips; 0 when there is none. */
+  private leastRttUs = 0;
   private heardSeqno = 0;
   private heardUs = 0;
   private echoedSeqno = 0;
@@ -118,8 +131,8 @@ export class Neighbour {
 
   /** The neighbour is on another path now: its round trip is measured anew. */
   handleMoved(): void {
-    this.samplesUs.fill(NEVER);
     this.samples = 0;
+    this.leastRttUs = 0;
   }
 
   /** Something speaks against the link: it must echo within a second and two round trips, or is dead. A hello is due now. */
@@ -130,34 +143,33 @@ export class Neighbour {
     this.helloDueUs = nowUs;
   }
 
-  /** The fields of the next HELLO; it must leave now. */
-  nextHello(nowUs: number, fields: HelloFields): Hello {
+  /** The next HELLO, written into `hello`, which may be `fields` itself; it must leave now. */
+  nextHello(nowUs: number, fields: HelloFields, hello: Hello = emptyHello()): Hello {
     this.seqno += 1;
-    this.sentUs[this.seqno % SENT_TIMES] = nowUs;
+    this.timesUs[this.seqno % SENT_TIMES] = nowUs;
     const isMissed = this.state.kind === "up" && nowUs - this.heardUs >= MISSED_AFTER_US;
     const isProbing = isMissed && this.probes < PROBES_MAX;
     if (isProbing) this.probes += 1;
     const isUrgent = this.state.kind === "greeting" || isProbing || this.doubtedUs !== NEVER;
     this.helloDueUs = nowUs + (isUrgent ? URGENT_INTERVAL_US : HELLO_INTERVAL_US - (this.random32() % JITTER_US));
-    return {
-      seqno: this.seqno,
-      echoSeqno: this.heardSeqno,
-      echoDelayUs: this.heardSeqno === 0 ? 0 : Math.min(0xffff_ffff, nowUs - this.heardUs),
-      intervalMs: HELLO_INTERVAL_US / MILLISECOND_US,
-      probe: isUrgent,
-      routerId: fields.routerId,
-      networkTimeMs: fields.networkTimeMs,
-      queueDelayMs: fields.queueDelayMs,
-      controlSent: fields.controlSent,
-      controlProcessed: fields.controlProcessed,
-      tableDigest: fields.tableDigest,
-      load: fields.load,
-    };
+    hello.seqno = this.seqno;
+    hello.echoSeqno = this.heardSeqno;
+    hello.echoDelayUs = this.heardSeqno === 0 ? 0 : Math.min(0xffff_ffff, nowUs - this.heardUs);
+    hello.intervalMs = HELLO_INTERVAL_US / MILLISECOND_US;
+    hello.probe = isUrgent;
+    hello.routerId = fields.routerId;
+    hello.networkTimeMs = fields.networkTimeMs;
+    hello.queueDelayMs = fields.queueDelayMs;
+    hello.controlSent = fields.controlSent;
+    hello.controlProcessed = fields.controlProcessed;
+    hello.tableDigest = fields.tableDigest;
+    hello.load = fields.load;
+    return hello;
   }
 
-  /** Whether the link came up by it, and whether it asks for an answer at once. A repeated or late hello changes nothing. */
-  handleHello(nowUs: number, hello: Hello): { readonly cameUp: boolean; readonly answer: boolean } {
-    if (hello.seqno <= this.heardSeqno) return { cameUp: false, answer: false };
+  /** What comes of a hello. A repeated or late one changes nothing. */
+  handleHello(nowUs: number, hello: Readonly<Hello>): HelloOutcome {
+    if (hello.seqno <= this.heardSeqno) return NOTHING;
     const first = this.heardSeqno === 0;
     if (!first) this.countLoss(hello.seqno - this.heardSeqno - 1); // what was said before we listened is not lost
     this.heardSeqno = hello.seqno;
@@ -166,7 +178,9 @@ export class Neighbour {
     this.queueDelayMs = hello.queueDelayMs;
     this.load = hello.load;
     const cameUp = this.handleEcho(nowUs, hello);
-    return { cameUp, answer: hello.probe || first };
+    const answer = hello.probe || first;
+    if (cameUp) return answer ? CAME_UP_AND_ASKED : CAME_UP;
+    return answer ? ASKED : NOTHING;
   }
 
   /** True when the cost class changed. */
@@ -192,14 +206,14 @@ export class Neighbour {
     into.number(this.queueDelayMs).number(this.load);
   }
 
-  private handleEcho(nowUs: number, hello: Hello): boolean {
+  private handleEcho(nowUs: number, hello: Readonly<Hello>): boolean {
     const echo = hello.echoSeqno;
     if (echo <= this.echoedSeqno || echo > this.seqno) return false;
     this.echoedSeqno = echo;
     this.echoedUs = nowUs;
     this.patienceUs = LINK_DEAD_US;
     if (echo > this.doubtSeqno) this.doubtedUs = NEVER;
-    if (this.seqno - echo < SENT_TIMES) this.measure(nowUs - this.sentUs[echo % SENT_TIMES]! - hello.echoDelayUs);
+    if (this.seqno - echo < SENT_TIMES) this.measure(nowUs - this.timesUs[echo % SENT_TIMES]! - hello.echoDelayUs);
     if (this.state.kind !== "greeting") return false;
     this.state = { kind: "up", sinceUs: nowUs };
     this.cost = costClass(this.leastRttUs, this.lossPerMille, 0);
@@ -209,20 +223,19 @@ export class Neighbour {
 
   private measure(sampleUs: number): void {
     const sample = Math.min(LINK_DEAD_US, Math.max(1, sampleUs)); // longer: this node was asleep
-    this.samplesUs[this.samples % COST_SAMPLES] = sample;
+    this.timesUs[SENT_TIMES + (this.samples % COST_SAMPLES)] = sample;
     this.samples += 1;
+    let leastUs = sample;
+    for (let i = 0; i < Math.min(this.samples, COST_SAMPLES); i += 1) {
+      leastUs = Math.min(leastUs, this.timesUs[SENT_TIMES + i]!);
+    }
+    this.leastRttUs = leastUs;
     this.rttUs = this.rttUs === 0 ? sample : this.rttUs + ((sample - this.rttUs) >> RTT_SHIFT);
   }
 
   private get deadUs(): number {
     const doubtUs = this.doubtedUs === NEVER ? NEVER : this.doubtedUs + DOUBT_US + 2 * this.rttUs;
     return Math.min(this.echoedUs + this.patienceUs, doubtUs);
-  }
-
-  private get leastRttUs(): number {
-    let least = NEVER;
-    for (const sample of this.samplesUs) least = Math.min(least, sample);
-    return least === NEVER ? 0 : least;
   }
 
   private countLoss(missed: number): void {

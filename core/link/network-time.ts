@@ -10,10 +10,14 @@ export const SLOT_MS = 5_000;
 /** Slots are u32 on the wire; a time beyond them (the year 2650) is nobody's honest clock. */
 const TIME_END_MS = SLOT_MS * 0x1_0000_0000;
 
+// Scratch of one call, shared by all: as many as one node has links, and its own.
+const votes: number[] = [];
+
 export class NetworkTime {
   private readonly wallMsAtStart: number;
   private readonly startUs: number;
-  private readonly offsetsMs = new Map<number, number>();
+  /** By link; undefined for one that said nothing. */
+  private readonly offsetsMs: (number | undefined)[] = [];
   private offsetMs = 0;
 
   /** @param wallClockSeconds  the shell's clock at `nowUs`, seconds since 1970 */
@@ -33,17 +37,25 @@ export class NetworkTime {
   /** A neighbour on `link` said that network time was `theirsMs`, `ageUs` ago (half a round trip). */
   observe(nowUs: number, link: number, theirsMs: number, ageUs: number): void {
     if (theirsMs >= TIME_END_MS) return;
-    this.offsetsMs.set(link, theirsMs + Math.floor(ageUs / 1000) - this.wallMs(nowUs));
+    const offsetMs = theirsMs + Math.floor(ageUs / 1000) - this.wallMs(nowUs);
+    while (this.offsetsMs.length < link) this.offsetsMs.push(undefined);
+    if (this.offsetsMs[link] === offsetMs) return;
+    this.offsetsMs[link] = offsetMs;
     this.settle();
   }
 
   forget(link: number): void {
-    if (this.offsetsMs.delete(link)) this.settle();
+    if (this.offsetsMs[link] === undefined) return;
+    this.offsetsMs[link] = undefined;
+    this.settle();
   }
 
   digest(into: Digest): void {
     into.number(this.offsetMs);
-    for (const [link, offsetMs] of this.offsetsMs) into.number(link).number(offsetMs);
+    for (let link = 0; link < this.offsetsMs.length; link += 1) {
+      const offsetMs = this.offsetsMs[link];
+      if (offsetMs !== undefined) into.number(link).number(offsetMs);
+    }
   }
 
   private wallMs(nowUs: number): number {
@@ -51,11 +63,26 @@ export class NetworkTime {
   }
 
   private settle(): void {
-    if (this.offsetsMs.size === 0) return; // alone again: keep what the network last agreed on
-    const votes = [0, ...this.offsetsMs.values()].sort((a, b) => a - b);
-    const middle = votes.length >> 1;
+    let count = 1;
+    votes[0] = 0;
+    for (const offsetMs of this.offsetsMs) {
+      if (offsetMs === undefined) continue;
+      insert(offsetMs, count);
+      count += 1;
+    }
+    if (count === 1) return; // alone again: keep what the network last agreed on
+    const middle = count >> 1;
     // Of an even number the mean of the middle two: the larger one would let a pair of nodes push each other forward.
-    const isOdd = votes.length % 2 === 1;
-    this.offsetMs = isOdd ? votes[middle]! : Math.floor((votes[middle - 1]! + votes[middle]!) / 2);
+    this.offsetMs = count % 2 === 1 ? votes[middle]! : Math.floor((votes[middle - 1]! + votes[middle]!) / 2);
   }
+}
+
+/** Puts a vote in its place among the first `count`, which are in order: a hello moves one of few, most of them a little. */
+function insert(vote: number, count: number): void {
+  let at = count;
+  while (at > 0 && votes[at - 1]! > vote) {
+    votes[at] = votes[at - 1]!;
+    at -= 1;
+  }
+  votes[at] = vote;
 }

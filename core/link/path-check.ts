@@ -36,6 +36,8 @@ export type PathCheckState =
       isAnswered: boolean;
     };
 
+const SETTLED: PathCheckState = { kind: "settled" };
+
 /** What to do about a check: ask again (`isNewToo`: the new path may be asked as well), or the neighbour has moved. */
 export type PathCheckStep = { readonly kind: "ask"; readonly isNewToo: boolean } | { readonly kind: "moved" };
 
@@ -52,7 +54,7 @@ export type PathCheckStep = { readonly kind: "ask"; readonly isNewToo: boolean }
  * datagrams each, never more bytes to the new path than came from it, answers to the neighbour's own questions included.
  */
 export class PathCheck {
-  state: PathCheckState = { kind: "settled" };
+  state: PathCheckState = SETTLED;
   private restUntilUs: number = -NEVER;
   private answers = 0;
   private answersSinceUs: number = -NEVER;
@@ -92,7 +94,7 @@ export class PathCheck {
 
   /** The neighbour's newest record, or one that was copied on the way, came on the link's own path: it is still there. */
   handleHere(): void {
-    this.state = { kind: "settled" };
+    this.state = SETTLED;
   }
 
   /** A PATH_RESPONSE came on `path`. */
@@ -126,11 +128,11 @@ export class PathCheck {
     const { state } = this;
     if (state.kind === "settled" || nowUs < this.nextTimeoutUs) return undefined;
     if (state.isAnswered && nowUs >= state.silentUntilUs) {
-      this.state = { kind: "settled" };
+      this.state = SETTLED;
       return { kind: "moved" };
     }
     if (nowUs >= state.endUs) {
-      this.state = { kind: "settled" };
+      this.state = SETTLED;
       return undefined;
     }
     if (state.tries >= TRIES_MAX || nowUs < state.tryUs) return undefined;

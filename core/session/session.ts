@@ -1,6 +1,7 @@
 import type { Digest } from "../collections/digest.js";
 import { type RoundKeys, roundKeys, sessionBinding, type TrafficKeys } from "../crypto/key-schedule.js";
 import { AEAD_NONCE_BYTES, type CryptoSuite, type HeaderMask, MASK_SAMPLE_BYTES } from "../crypto/suite.js";
+import { NEVER } from "../time/instant.js";
 import type { Reader, Writer } from "../wire/cursor.js";
 import { PacketType, TAG_BYTES } from "../wire/flight.js";
 import {
@@ -96,6 +97,12 @@ export class Session {
   /** At the initiator, when the answer of the newest round came. */
   private answeredUs: number;
 
+  // What `rekey` and `receiving` say, asked anew by `refresh` when they changed: each packet needs it.
+  private timeoutUs: number = NEVER;
+  private hasMessage = false;
+  private isUnanswered = false;
+  private hasEntered = false;
+
   /** Takes over `keys`: they are erased once the ciphers hold them. */
   constructor(nowUs: number, context: SessionContext, keys: TrafficKeys, ends: SessionEnds) {
     const { suite, entropy } = context;
@@ -104,7 +111,7 @@ export class Session {
     this.peerIndex = ends.peerIndex;
     this.returnNac = ends.returnNac;
     this.suite = suite;
-    this.limits = { ...LIMITS, ...context.limits };
+    this.limits = context.limits === undefined ? LIMITS : { ...LIMITS, ...context.limits };
     this.updateAt = Math.min(this.limits.keyUpdatePackets, this.limits.packetsMax);
     this.roundUs = nowUs;
     this.openedUs = nowUs;
@@ -150,9 +157,9 @@ export class Session {
       update > UPDATE_MAX - UPDATES_SPARE ||
       receiving.round > ROUND_MAX - ROUNDS_SPARE ||
       this.forged >= limits.forgedMax / 2 ||
-      this.rekey.isOverdue ||
+      this.isUnanswered ||
       // It answered, and a minute later still sends under the old keys though it had time to hear us under the new ones.
-      (this.rekey.hasEntered && this.openedUs - this.answeredUs >= ANSWER_PATIENCE_US)
+      (this.hasEntered && this.openedUs - this.answeredUs >= ANSWER_PATIENCE_US)
     );
   }
 
@@ -220,7 +227,7 @@ export class Session {
     bind(keys.iv, data, at, high, low);
     if (!keys.aead.open(nonce, associated, data, body, length - RECORD_HEADER_BYTES)) return this.refuseForged();
     this.window.mark(number);
-    if (keys !== receiving.current && receiving.adopt(nowUs, keys)) this.settleRound(nowUs);
+    if (keys !== receiving.current) this.adopt(nowUs, receiving, keys);
     this.opened += 1;
     this.openedCounter = number;
     this.openedUs = nowUs;
@@ -230,24 +237,27 @@ export class Session {
 
   /** When `handleTimeout` is due: an offer is to be repeated, or old keys are to be erased. */
   get nextTimeoutUs(): number {
-    const erasureUs = this.receiving?.nextTimeoutUs;
-    return erasureUs === undefined ? this.rekey.nextTimeoutUs : Math.min(erasureUs, this.rekey.nextTimeoutUs);
+    return this.timeoutUs;
   }
 
   handleTimeout(nowUs: number): void {
+    if (nowUs < this.timeoutUs) return;
     this.receiving?.handleTimeout(nowUs);
     this.rekey.handleTimeout(nowUs);
+    this.refresh();
   }
 
   /** True when `pollRekey` would write something. Cheap enough to be asked for each packet. */
   get owesRekey(): boolean {
-    return this.rekey.isDue || this.isRoundDue;
+    return this.hasMessage || this.isRoundDue;
   }
 
   /** Writes the message of a round that is due, its type byte before it; false when none is. Lost ones are repeated. */
   pollRekey(nowUs: number, out: Writer, types: RekeyTypes): boolean {
     if (this.isRoundDue) this.rekey.begin(nowUs, this.round + 1);
-    return this.rekey.poll(out, types);
+    const isWritten = this.rekey.poll(out, types);
+    this.refresh();
+    return isWritten;
   }
 
   /** The message of a round, its type byte already read. False when the peer breaks the rules. */
@@ -256,6 +266,7 @@ export class Session {
     if (receiving === undefined || this.initiator === (message === "offer")) return false;
     const { round } = receiving;
     const outcome = message === "offer" ? this.rekey.handleOffer(round, input) : this.rekey.handleAnswer(round, input);
+    this.refresh();
     if (outcome === "violation") return false;
     if (outcome === "known") return true;
     const [send, receive] = this.chainsOf(round + 1, outcome);
@@ -278,6 +289,7 @@ export class Session {
     this.sending = undefined;
     this.sendNext = undefined;
     this.receiving = undefined;
+    this.refresh();
   }
 
   digest(into: Digest): void {
@@ -298,11 +310,27 @@ export class Session {
   /** Only the initiator asks, and only when the round before is over for both. */
   private get isRoundDue(): boolean {
     const { limits, sending, receiving } = this;
-    if (!this.initiator || !this.rekey.isResting || sending === undefined || receiving === undefined) return false;
-    if (receiving.round >= ROUND_MAX || !this.canSeal) return false;
-    if (updateOf(sending.id) >= UPDATES_ENOUGH || updateOf(receiving.current.id) >= UPDATES_ENOUGH) return true;
-    if (this.sentBytes >= limits.rekeyBytes || this.receivedBytes >= limits.rekeyBytes) return true;
-    return this.openedUs - this.roundUs >= limits.rekeySeconds * SECONDS;
+    if (!this.initiator || sending === undefined || receiving === undefined) return false;
+    const isWorn =
+      this.openedUs - this.roundUs >= limits.rekeySeconds * SECONDS ||
+      this.sentBytes >= limits.rekeyBytes ||
+      this.receivedBytes >= limits.rekeyBytes ||
+      updateOf(sending.id) >= UPDATES_ENOUGH ||
+      updateOf(receiving.current.id) >= UPDATES_ENOUGH;
+    return isWorn && this.rekey.isResting && receiving.round < ROUND_MAX && this.canSeal;
+  }
+
+  private adopt(nowUs: number, receiving: ReceiveKeys, keys: PacketKeys): void {
+    if (receiving.adopt(nowUs, keys)) this.settleRound(nowUs);
+    this.refresh();
+  }
+
+  private refresh(): void {
+    const { rekey, receiving } = this;
+    this.timeoutUs = Math.min(rekey.nextTimeoutUs, receiving?.nextTimeoutUs ?? NEVER);
+    this.hasMessage = rekey.isDue;
+    this.isUnanswered = rekey.isOverdue;
+    this.hasEntered = rekey.hasEntered;
   }
 
   /** Something came under the keys of the new round, so both ends have them. */

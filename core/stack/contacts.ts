@@ -97,6 +97,11 @@ export class Contacts {
     this.streams.release(stream);
   }
 
+  /** Somebody waits for a route. */
+  get isSeeking(): boolean {
+    return this.seekers.size > 0;
+  }
+
   /** After an input: contacts go on when there is a route now. */
   settle(nowUs: number): void {
     for (const contact of this.seekers) {
@@ -153,6 +158,7 @@ export class Contacts {
       else {
         contact.state = { kind: "routing" };
         this.seekers.add(contact);
+        this.plane.isWaiting = true;
       }
     }
     this.plane.watch(contact);

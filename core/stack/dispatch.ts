@@ -17,6 +17,9 @@ import { PACKET_OFFSET } from "./end-session.js";
 import type { Links } from "./links.js";
 import { type Plane, type Timed, timed } from "./plane.js";
 
+// Scratch of one call, shared by all stacks.
+const scratch = new Uint8Array(LINK_DATAGRAM_BYTES);
+
 /** Stands for the link of packets that this node sent to itself. */
 export const OWN_LINK = -1;
 
@@ -34,7 +37,6 @@ export class Dispatch {
   private readonly waiting: Timed;
   private readonly loopback = new LoopbackQueue();
   private readonly looping: Timed;
-  private readonly out = new Uint8Array(LINK_DATAGRAM_BYTES);
   private readonly header = new NetworkHeader();
 
   constructor(args: { plane: Plane; addresses: Addresses; links: () => Links; onPacket: PacketHandler }) {
@@ -45,6 +47,11 @@ export class Dispatch {
     this.onPacket = args.onPacket;
     this.waiting = timed(plane, this.routeWait, (now) => this.releaseWaiting(now));
     this.looping = timed(plane, this.loopback, (now) => this.drainLoopback(now));
+  }
+
+  /** Packets wait for a route, or for their turn. */
+  get isWaiting(): boolean {
+    return this.routeWait.waiting > 0 || !this.loopback.isEmpty;
   }
 
   /** Packets that wait for a route. */
@@ -78,6 +85,7 @@ export class Dispatch {
   /** Sends the packet that stands at `bytes[PACKET_OFFSET]`; the space before it is used for headers. */
   send(nowUs: number, destination: number, bytes: Uint8Array): void {
     if (this.addresses.isLocal(destination)) {
+      this.plane.isWaiting = true;
       if (!this.loopback.add(destination, bytes, PACKET_OFFSET)) this.plane.drop("waitLimit");
       return;
     }
@@ -94,11 +102,12 @@ export class Dispatch {
 
   /** Sends a whole packet. */
   sendFlight(nowUs: number, destination: number, flight: Uint8Array): void {
-    this.out.set(flight, PACKET_OFFSET);
-    this.send(nowUs, destination, this.out);
+    scratch.set(flight, PACKET_OFFSET);
+    this.send(nowUs, destination, scratch);
   }
 
   waitForRoute(nowUs: number, nac: Uint8Array, bytes: Uint8Array, at: number): void {
+    this.plane.isWaiting = true;
     if (!this.routeWait.add(nowUs, nac, bytes, at)) this.plane.drop("waitLimit");
     this.plane.watch(this.waiting);
   }

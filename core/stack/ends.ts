@@ -175,8 +175,10 @@ export class Ends implements LinkUser {
 
   /** After an input: what waited for a route goes out when there is one now. */
   settle(nowUs: number): void {
+    if (!this.plane.isWaiting) return;
     this.contacts.settle(nowUs);
     this.dispatch.settle(nowUs);
+    this.plane.isWaiting = this.contacts.isSeeking || this.dispatch.isWaiting;
   }
 
   digest(into: Digest): void {

@@ -3,7 +3,7 @@ import type { RekeyTypes } from "../session/rekey.js";
 import { encodeBye } from "../wire/bye.js";
 import { ControlFrame, LINK_DATAGRAM_BYTES, paddedControlBytes, RecordKind } from "../wire/control-frame.js";
 import { Writer } from "../wire/cursor.js";
-import { encodeHello } from "../wire/hello.js";
+import { emptyHello, encodeHello } from "../wire/hello.js";
 import { encodeMerge } from "../wire/merge.js";
 import { END_PACKET_BYTES, NETWORK_HEADER_BYTES } from "../wire/network-header.js";
 import { encodePathChallenge } from "../wire/path-challenge.js";
@@ -19,12 +19,16 @@ const QUEUE_DELAY_MS_MAX = 0xffff;
 
 const REKEY_TYPES: RekeyTypes = { offer: ControlFrame.rekeyOffer, answer: ControlFrame.rekeyAnswer };
 
+// Scratch of one call, shared by all stacks: what is said of the node itself is written here, sealed and sent at once.
+const scratch = new Uint8Array(LINK_DATAGRAM_BYTES);
+const writer = new Writer(scratch);
+const hello = emptyHello();
+
 /** All that leaves on links: packets of others, and what this node says of itself, each sealed into a record. */
 export class LinkSender {
   private readonly plane: Plane;
   private readonly routerId: Uint8Array;
   private readonly links: LinkTable;
-  private readonly out = new Uint8Array(LINK_DATAGRAM_BYTES);
   private load: Load = { queueDelayUs: 0, busy: 0 };
 
   constructor(plane: Plane, routerId: Uint8Array, links: LinkTable) {
@@ -45,9 +49,9 @@ export class LinkSender {
 
   /** Sends a key request or answer, which travel hop by hop. */
   sendKeyPacket(link: Link, kind: number, hops: number, packet: Uint8Array): boolean {
-    const out = new Writer(this.out, RECORD_HEADER_BYTES);
+    const out = writer.reset(scratch, RECORD_HEADER_BYTES, LINK_DATAGRAM_BYTES);
     out.u8(kind).u8(hops).raw(packet);
-    return this.send(link, this.out, 0, out.offset - RECORD_HEADER_BYTES);
+    return this.send(link, scratch, 0, out.offset - RECORD_HEADER_BYTES);
   }
 
   /** Lets out what routing has ready for each link. */
@@ -67,16 +71,14 @@ export class LinkSender {
   sendHello(nowUs: number, link: Link): void {
     const routing = this.plane.routing;
     const out = this.controlWriter();
-    const hello = link.neighbour.nextHello(nowUs, {
-      routerId: this.routerId,
-      networkTimeMs: this.plane.time.milliseconds(nowUs),
-      controlSent: link.routed ? routing.controlSent(link.id) : 0,
-      controlProcessed: link.routed ? routing.controlProcessed(link.id) : 0,
-      tableDigest: routing.tableDigest(link.id),
-      queueDelayMs: Math.min(QUEUE_DELAY_MS_MAX, Math.ceil(this.load.queueDelayUs / 1000)),
-      load: Math.min(LOAD_MAX, this.load.busy),
-    });
-    encodeHello(out.u8(ControlFrame.hello), hello);
+    hello.routerId = this.routerId;
+    hello.networkTimeMs = this.plane.time.milliseconds(nowUs);
+    hello.controlSent = link.routed ? routing.controlSent(link.id) : 0;
+    hello.controlProcessed = link.routed ? routing.controlProcessed(link.id) : 0;
+    hello.tableDigest = routing.tableDigest(link.id);
+    hello.queueDelayMs = Math.min(QUEUE_DELAY_MS_MAX, Math.ceil(this.load.queueDelayUs / 1000));
+    hello.load = Math.min(LOAD_MAX, this.load.busy);
+    encodeHello(out.u8(ControlFrame.hello), link.neighbour.nextHello(nowUs, hello, hello));
     this.writeMerges(link, out);
     this.sendControl(link, out);
     this.plane.watch(link);
@@ -109,7 +111,7 @@ export class LinkSender {
 
   /** Says under `link` which other links to the same neighbour are with us as well. */
   private writeMerges(link: Link, out: Writer): void {
-    if (!link.isUp || link.isDraining) return;
+    if (!this.links.hasDoubles || !link.isUp || link.isDraining) return;
     let count = 0;
     for (const other of this.links) {
       if (!isCounterpart(link, other)) continue;
@@ -121,18 +123,14 @@ export class LinkSender {
   }
 
   private controlWriter(): Writer {
-    const out = new Writer(
-      this.out,
-      RECORD_HEADER_BYTES,
-      LINK_DATAGRAM_BYTES - (RECORD_OVERHEAD_BYTES - RECORD_HEADER_BYTES),
-    );
-    return out.u8(RecordKind.control);
+    const end = LINK_DATAGRAM_BYTES - (RECORD_OVERHEAD_BYTES - RECORD_HEADER_BYTES);
+    return writer.reset(scratch, RECORD_HEADER_BYTES, end).u8(RecordKind.control);
   }
 
   private sendControl(link: Link, out: Writer, path = link.path): void {
     const bare = out.offset - RECORD_HEADER_BYTES + RECORD_OVERHEAD_BYTES;
     out.zeros(paddedControlBytes(bare) - bare);
-    this.send(link, this.out, 0, out.offset - RECORD_HEADER_BYTES, path);
+    this.send(link, scratch, 0, out.offset - RECORD_HEADER_BYTES, path);
   }
 
   private send(link: Link, bytes: Uint8Array, at: number, length: number, path = link.path): boolean {

@@ -1,3 +1,4 @@
+import { sameBytes } from "../collections/bytes.js";
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { ROUTER_ID_BYTES } from "../wire/hello.js";
@@ -16,6 +17,8 @@ const NO_ROUTER = new Uint8Array(ROUTER_ID_BYTES);
 /** All links of this node by their numbers; the lowest free number is the next. */
 export class LinkTable implements Iterable<Link> {
   readonly incomingCap = new Cap("linksIncoming", INCOMING_MAX);
+  /** Two links or more name the same router, which is rare and never for long. */
+  hasDoubles = false;
   private readonly links: (Link | undefined)[] = [];
 
   /** The number of the next link. */
@@ -49,6 +52,13 @@ export class LinkTable implements Iterable<Link> {
 
   delete(link: Link): void {
     this.links[link.id] = undefined;
+    if (this.hasDoubles) this.hasDoubles = this.links.some((one) => one !== undefined && this.isDouble(one));
+  }
+
+  /** The first hello of `link` names its router. */
+  name(link: Link, routerId: Uint8Array): void {
+    link.name(routerId);
+    this.hasDoubles ||= this.isDouble(link);
   }
 
   find(isMeant: (link: Link) => boolean): Link | undefined {
@@ -136,6 +146,11 @@ export class LinkTable implements Iterable<Link> {
       link.neighbour.digest(into);
       link.check.digest(into);
     }
+  }
+
+  private isDouble(link: Link): boolean {
+    const { routerId } = link;
+    return this.find((other) => other !== link && sameBytes(other.routerId, routerId)) !== undefined;
   }
 
   private get incomingCount(): number {

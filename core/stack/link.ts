@@ -26,6 +26,9 @@ export class Link implements Timed {
   /** The neighbour showed the link key that we were told, here or in a link that was merged into this one. */
   isPinned: boolean;
   routerId: Uint8Array | undefined;
+  /** The two words of `routerId`, which is compared with each hello. */
+  private idHigh = 0;
+  private idLow = 0;
   /** Routing knows the link. */
   routed = false;
   /** The shell was told that the link is up. */
@@ -59,6 +62,17 @@ export class Link implements Timed {
     this.neighbour = new Neighbour(args.nowUs, args.plane.ports.random32);
     this.onTimeout = args.onTimeout;
     this.timer = args.plane.enrol(this);
+  }
+
+  /** The first hello names the router at the other end. */
+  name(routerId: Uint8Array): void {
+    this.routerId = routerId.slice();
+    this.idHigh = wordAt(routerId, 0);
+    this.idLow = wordAt(routerId, 4);
+  }
+
+  isNamed(routerId: Uint8Array): boolean {
+    return this.idHigh === wordAt(routerId, 0) && this.idLow === wordAt(routerId, 4);
   }
 
   get isUp(): boolean {
@@ -106,4 +120,9 @@ export class Peer implements Timed {
   handleTimeout(nowUs: number): void {
     this.onTimeout(nowUs, this);
   }
+}
+
+/** Signed: such a word is a small integer to the engine, whatever its upper bit. */
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }

@@ -12,7 +12,7 @@ import { ByeReason, decodeBye } from "../wire/bye.js";
 import { ControlFrame, RecordKind } from "../wire/control-frame.js";
 import { Reader } from "../wire/cursor.js";
 import { PacketType } from "../wire/flight.js";
-import { decodeHello, type Hello } from "../wire/hello.js";
+import { decodeHello, emptyHello, type Hello } from "../wire/hello.js";
 import { decodeMerge } from "../wire/merge.js";
 import { decodePathChallenge } from "../wire/path-challenge.js";
 import { RECORD_HEADER_BYTES, recordIndex } from "../wire/record.js";
@@ -26,6 +26,10 @@ import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
 import { LINK_DOWN_REASONS, type LinkDownReason, type Load, type PeerStatus } from "./ports.js";
 import { Succession, unroute } from "./succession.js";
 import { Whereabouts } from "./whereabouts.js";
+
+// Scratch of one call, shared by all stacks.
+const frames = new Reader(new Uint8Array(0));
+const hello = emptyHello();
 
 /** What the links hand up: records that are not about the link itself. */
 export interface LinkUser {
@@ -184,7 +188,7 @@ export class Links implements HandshakeUser {
     const body = at + RECORD_HEADER_BYTES;
     const kind = bytes[body]!;
     if (kind === RecordKind.control) {
-      return this.handleControl(nowUs, link, path, length, new Reader(bytes, body + 1, body + opened));
+      return this.handleControl(nowUs, link, path, length, frames.reset(bytes, body + 1, body + opened));
     }
     if (!link.isUp) return this.plane.drop("linkDown");
     switch (kind) {
@@ -242,8 +246,7 @@ export class Links implements HandshakeUser {
       const type = frames.u8();
       if (type === ControlFrame.padding) return;
       if (type === ControlFrame.hello) {
-        const hello = decodeHello(frames);
-        if (hello === undefined) return this.plane.drop("malformed");
+        if (!decodeHello(frames, hello)) return this.plane.drop("malformed");
         if (!this.handleHello(nowUs, link, hello)) return;
       } else if (type === ControlFrame.bye) {
         if (decodeBye(frames) === undefined) return this.plane.drop("malformed");
@@ -295,7 +298,7 @@ export class Links implements HandshakeUser {
    * another router than before on this path, the process there was restarted, it seems, and its old links must answer.
    */
   private recognise(nowUs: number, link: Link, routerId: Uint8Array): boolean {
-    if (link.routerId !== undefined) return sameBytes(link.routerId, routerId);
+    if (link.routerId !== undefined) return link.isNamed(routerId);
     if (sameBytes(this.routerId, routerId)) {
       this.down(nowUs, link, "dead"); // the address that we dialled is our own
       return false;
@@ -304,7 +307,7 @@ export class Links implements HandshakeUser {
       if (other.routerId === undefined || other.path !== link.path) continue;
       if (!sameBytes(other.routerId, routerId)) this.succession.supersede(nowUs, other);
     }
-    link.routerId = routerId.slice();
+    this.links.name(link, routerId);
     return true;
   }
 
@@ -359,17 +362,17 @@ export class Links implements HandshakeUser {
     // It may be that we are heard all the same: then the neighbour need not wait for his own six seconds.
     if (step === "dead") return this.close(nowUs, link, link.isSuperseded ? "replaced" : "dead", ByeReason.unheard);
     if (nowUs >= link.drainedUs) return this.close(nowUs, link, "replaced", ByeReason.replaced);
-    this.whereabouts.poll(nowUs, link);
+    if (link.check.state.kind === "checking") this.whereabouts.poll(nowUs, link);
     if (link.routed && this.plane.routing.isStalled(nowUs, link.id)) {
       return this.close(nowUs, link, "stalled", ByeReason.unheard);
     }
     if (this.succession.isOver(nowUs, link)) return this.close(nowUs, link, "replaced", ByeReason.replaced);
     if (step === "hello") this.sender.sendHello(nowUs, link);
+    else this.plane.watch(link);
     this.sender.sendRekey(nowUs, link);
-    if (link.session.wantsSuccessor && !link.isIncoming && link.retireAtUs === NEVER && link.dialer !== undefined) {
+    if (!link.isIncoming && link.dialer !== undefined && link.retireAtUs === NEVER && link.session.wantsSuccessor) {
       this.handshakes.redial(nowUs, link.dialer.path);
     }
-    this.plane.watch(link);
   }
 
   // What handshakes come to.

@@ -47,6 +47,8 @@ export class Plane {
   readonly drops: DropCounters;
   readonly handshakes = noHandshakes();
   replays = 0;
+  /** Something of our own waits for a route, or for its turn: `Ends.settle` looks after it. */
+  isWaiting = false;
 
   private readonly heap: DeadlineHeap;
   private readonly timed: (Timed | undefined)[] = [];
@@ -107,6 +109,7 @@ export class Plane {
 
 /** Session numbers of one plane: random, never 0, each with its owner. */
 export class SessionIndex<Owner> {
+  /** By the number as a signed word, which is a small integer to the engine. */
   private readonly owners = new Map<number, Owner>();
   private readonly draw: () => number;
 
@@ -119,7 +122,7 @@ export class SessionIndex<Owner> {
   }
 
   isFree(index: number): boolean {
-    return index !== 0 && !this.owners.has(index);
+    return index !== 0 && !this.owners.has(index | 0);
   }
 
   /** A free number; not reserved until `set`. */
@@ -130,14 +133,14 @@ export class SessionIndex<Owner> {
   }
 
   set(index: number, owner: Owner): void {
-    this.owners.set(index, owner);
+    this.owners.set(index | 0, owner);
   }
 
   get(index: number): Owner | undefined {
-    return this.owners.get(index);
+    return this.owners.get(index | 0);
   }
 
   delete(index: number): void {
-    this.owners.delete(index);
+    this.owners.delete(index | 0);
   }
 }

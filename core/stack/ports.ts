@@ -11,7 +11,8 @@ import type { HandshakeResult } from "./handshake-counters.js";
  * The contract between the stack and its shells (a UDP daemon, a simulator): DESIGN.md section 3.
  *
  * One input, all its outputs pushed into the Sink during the call, then the next input. The return value of an input is
- * the next deadline. A Sink must not call back into the stack: it keeps what it learns until the call has returned.
+ * the next deadline. A Sink must not call back into the stack, nor into another one of the same process, which shares its
+ * scratch buffers: it keeps what it learns until the call has returned.
  */
 export interface Sink {
   /** Send `bytes[at, at + length)` on `path`. Valid until return. */

@@ -29,6 +29,7 @@ export class DeadlineHeap {
       if (at >= 0) this.remove(at);
       return;
     }
+    if (at >= 0 && this.deadlines[id] === deadlineUs) return;
     this.deadlines[id] = deadlineUs;
     if (at >= 0) {
       this.settle(at);

@@ -6,17 +6,27 @@
  */
 
 const U48_HIGH = 0x1_0000_0000;
+/** Up to so many bytes a loop is quicker than what the language brings for copying and filling. */
+const FEW_BYTES = 32;
 
 /** Appends big-endian fields to a caller's buffer. Throws RangeError when the buffer is full: the caller sized it wrong. */
 export class Writer {
-  readonly bytes: Uint8Array;
-  readonly end: number;
+  bytes: Uint8Array;
+  end: number;
   offset: number;
 
   constructor(bytes: Uint8Array, offset = 0, end = bytes.length) {
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
+  }
+
+  /** As if it were new: whoever writes one packet after the other keeps one Writer. */
+  reset(bytes: Uint8Array, offset: number, end: number): this {
+    this.bytes = bytes;
+    this.offset = offset;
+    this.end = end;
+    return this;
   }
 
   /** Bytes that still fit. */
@@ -67,14 +77,17 @@ export class Writer {
   }
 
   raw(source: Uint8Array): this {
-    const at = this.advance(source.length);
-    this.bytes.set(source, at);
+    const { length } = source;
+    const at = this.advance(length);
+    if (length > FEW_BYTES) this.bytes.set(source, at);
+    else for (let i = 0; i < length; i += 1) this.bytes[at + i] = source[i]!;
     return this;
   }
 
   zeros(count: number): this {
     const at = this.advance(count);
-    this.bytes.fill(0, at, at + count);
+    if (count > FEW_BYTES) this.bytes.fill(0, at, at + count);
+    else for (let i = at; i < at + count; i += 1) this.bytes[i] = 0;
     return this;
   }
 
@@ -97,6 +110,15 @@ export class Reader {
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
+  }
+
+  /** As if it were new: whoever reads one packet after the other keeps one Reader. */
+  reset(bytes: Uint8Array, offset: number, end: number): this {
+    this.bytes = bytes;
+    this.offset = offset;
+    this.end = end;
+    this.ok = true;
+    return this;
   }
 
   get remaining(): number {
@@ -147,6 +169,13 @@ export class Reader {
   raw(count: number): Uint8Array {
     const at = this.advance(count);
     return at < 0 ? new Uint8Array(0) : this.bytes.subarray(at, at + count);
+  }
+
+  /** Fills `out`; leaves it as it was when the input is too short. */
+  copy(out: Uint8Array): void {
+    const { length } = out;
+    const at = this.advance(length);
+    if (at >= 0) for (let i = 0; i < length; i += 1) out[i] = this.bytes[at + i]!;
   }
 
   skip(count: number): void {

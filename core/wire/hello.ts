@@ -18,18 +18,18 @@ import type { Reader, Writer } from "./cursor.js";
  *       47     1  load              how busy the sender is, 0 idle .. 255 full
  */
 export interface Hello {
-  readonly seqno: number;
-  readonly echoSeqno: number;
-  readonly echoDelayUs: number;
-  readonly intervalMs: number;
-  readonly probe: boolean;
-  readonly routerId: Uint8Array;
-  readonly networkTimeMs: number;
-  readonly queueDelayMs: number;
-  readonly controlSent: number;
-  readonly controlProcessed: number;
-  readonly tableDigest: Uint8Array;
-  readonly load: number;
+  seqno: number;
+  echoSeqno: number;
+  echoDelayUs: number;
+  intervalMs: number;
+  probe: boolean;
+  routerId: Uint8Array;
+  networkTimeMs: number;
+  queueDelayMs: number;
+  controlSent: number;
+  controlProcessed: number;
+  tableDigest: Uint8Array;
+  load: number;
 }
 
 export const HELLO_BYTES = 48;
@@ -38,7 +38,25 @@ export const TABLE_DIGEST_BYTES = 8;
 
 const PROBE = 0x01;
 
-export function encodeHello(out: Writer, hello: Hello): void {
+/** One to be filled: hellos are what a quiet node spends its time on, so whoever deals with them keeps one. */
+export function emptyHello(): Hello {
+  return {
+    seqno: 0,
+    echoSeqno: 0,
+    echoDelayUs: 0,
+    intervalMs: 0,
+    probe: false,
+    routerId: new Uint8Array(ROUTER_ID_BYTES),
+    networkTimeMs: 0,
+    queueDelayMs: 0,
+    controlSent: 0,
+    controlProcessed: 0,
+    tableDigest: new Uint8Array(TABLE_DIGEST_BYTES),
+    load: 0,
+  };
+}
+
+export function encodeHello(out: Writer, hello: Readonly<Hello>): void {
   out.u32(hello.seqno).u32(hello.echoSeqno).u32(hello.echoDelayUs).u16(hello.intervalMs);
   out
     .u8(hello.probe ? PROBE : 0)
@@ -48,23 +66,19 @@ export function encodeHello(out: Writer, hello: Hello): void {
   out.u32(hello.controlSent).u32(hello.controlProcessed).raw(hello.tableDigest).u8(hello.load);
 }
 
-/** Undefined when the bytes are not a HELLO. `routerId` and `tableDigest` are views of the input. */
-export function decodeHello(input: Reader): Hello | undefined {
-  const hello = {
-    seqno: input.u32(),
-    echoSeqno: input.u32(),
-    echoDelayUs: input.u32(),
-    intervalMs: input.u16(),
-    probe: (input.u8() & PROBE) !== 0,
-    routerId: input.raw(ROUTER_ID_BYTES),
-    networkTimeMs: input.u48(),
-    queueDelayMs: input.u16(),
-    controlSent: input.u32(),
-    controlProcessed: input.u32(),
-    tableDigest: input.raw(TABLE_DIGEST_BYTES),
-    load: input.u8(),
-  };
-  if (!input.ok) return undefined;
-  if (hello.seqno === 0 || hello.intervalMs === 0) return undefined; // a promise of "never" is no promise
-  return hello;
+/** False when the bytes are not a HELLO. Fills all of `hello`, whose `routerId` and `tableDigest` keep their own bytes. */
+export function decodeHello(input: Reader, hello: Hello): boolean {
+  hello.seqno = input.u32();
+  hello.echoSeqno = input.u32();
+  hello.echoDelayUs = input.u32();
+  hello.intervalMs = input.u16();
+  hello.probe = (input.u8() & PROBE) !== 0;
+  input.copy(hello.routerId);
+  hello.networkTimeMs = input.u48();
+  hello.queueDelayMs = input.u16();
+  hello.controlSent = input.u32();
+  hello.controlProcessed = input.u32();
+  input.copy(hello.tableDigest);
+  hello.load = input.u8();
+  return input.ok && hello.seqno !== 0 && hello.intervalMs !== 0; // a promise of "never" is no promise
 }

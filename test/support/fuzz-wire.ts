@@ -7,6 +7,7 @@ import { Reader } from "../../core/wire/cursor.js";
 import { DatagramFrame } from "../../core/wire/datagram-frame.js";
 import { Feedback } from "../../core/wire/feedback-frame.js";
 import { PacketType } from "../../core/wire/flight.js";
+import { emptyHello } from "../../core/wire/hello.js";
 import { NetworkHeader } from "../../core/wire/network-header.js";
 import { emptyRouteEntry } from "../../core/wire/routes.js";
 import { StreamFrame } from "../../core/wire/stream-frame.js";
@@ -72,7 +73,7 @@ const PLACES: Readonly<Record<string, Place>> = {
       decodeHeader(bytes, 0, bytes.length, new NetworkHeader());
     },
   },
-  decodeHello: frame(ControlFrame.hello),
+  decodeHello: frame(ControlFrame.hello, into(emptyHello)),
   decodeBye: frame(ControlFrame.bye, small),
   decodeMerge: frame(ControlFrame.merge),
   decodePathChallenge: frame(ControlFrame.pathChallenge, small),
