@@ -1,4 +1,4 @@
-/** What the network hands out: datagrams under way, datagrams that arrive, and those that never will. */
+/** What a datagram of the simulated network is: whence, whither, how long, and why it may come to nothing. */
 
 /** An endpoint is `address * PORTS + port`: exact in a number, since addresses stay below 2^36. */
 export const PORTS = 65_536;
@@ -25,35 +25,7 @@ export const MULTICAST_ADDRESS = 2 ** 36 - 2;
 /** Largest UDP payload over IPv4: 65,535 less 20 bytes of IP and 8 of UDP. */
 export const DATAGRAM_BYTES_MAX = 65_507;
 
-/**
- * Called 0, 1 or 2 times for each unicast datagram that is sent, once or twice for each hearer of a broadcast. It reaches
- * `island` at `dueUs`; hand it to `Network.receive` of the shard that owns `island` then. `corruptBit` is the bit of the
- * payload that a bad line flipped (byte `corruptBit >> 3`, bit `corruptBit & 7`), -1 for none.
- */
-export type Outgoing = (
-  dueUs: number,
-  island: number,
-  fromEndpoint: number,
-  toEndpoint: number,
-  length: number,
-  corruptBit: number,
-) => void;
-
-/** Written by `Network.receive`, valid until the next call. */
-export interface Delivery {
-  /** Which interface of the node. */
-  interface: number;
-  /** The sender as this node sees it, behind whatever NATs. */
-  fromEndpoint: number;
-  /** When the node has it: not before the `nowUs` of `receive`, later when its line or its LAN takes time. */
-  dueUs: number;
-  /** The access line flipped this bit; -1: none. */
-  corruptBit: number;
-  /** The access line made a copy that arrives then; -1: none. */
-  copyDueUs: number;
-}
-
-/** Why a datagram came to nothing. The order is stable: `Network.counts` is indexed by it. */
+/** Why a datagram came to nothing. The order is stable: reports list them so. */
 export const DROPS = [
   "loss", // a lossy line
   "queue", // a rate's queue was full
@@ -63,7 +35,6 @@ export const DROPS = [
   "partition",
   "cut",
   "udpBlocked", // a NAT that lets no UDP pass
-  "portsExhausted", // a NAT without a free port
   "hairpin", // a NAT that does not turn its own side's traffic round
   "noMapping", // inward, to a port that is mapped to nobody
   "filtered", // inward, from a stranger

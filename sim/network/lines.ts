@@ -1,6 +1,6 @@
 import { isHit, scaled, weather } from "../random/weather.js";
-import type { LinkModels } from "./link-models.js";
 import { crossesBurst } from "./burst-loss.js";
+import type { LinkModels } from "./link-models.js";
 import { queueThrough } from "./rate-queue.js";
 
 /** What each draw of one packet on one line is for. New ones at the end: the weather of old scenarios stays. */

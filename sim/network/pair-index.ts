@@ -1,7 +1,7 @@
 const SLOTS_MIN = 16;
 
 /**
- * (a, b) -> value, all whole numbers of 31 bits. Open addressing with linear probing, at most half full; a removal closes the
+ * (a, b) -> value: two integers of 32 bits to one of 31. Open addressing with linear probing, at most half full; a removal closes the
  * gap it leaves, so nothing wears out. Grows by doubling: its users bound what they put in.
  */
 export class PairIndex {
