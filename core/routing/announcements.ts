@@ -1,6 +1,7 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { Cap } from "../collections/cap.js";
 import { MILLISECOND_US, NEVER } from "../time/instant.js";
+import { Trace, type TraceSink } from "../trace/trace.js";
 import type { Writer } from "../wire/cursor.js";
 import {
   ENTRY_ORIGIN,
@@ -36,6 +37,7 @@ const SNAPSHOT_STEP_ENTRIES = 256;
 export class Announcements {
   private readonly table: RouteTable;
   private readonly dictionary: NacDictionary;
+  private readonly trace: TraceSink;
   private readonly entry = emptyRouteEntry();
   private readonly nac = new Uint8Array(16);
   /** The message being written names a destination that is or was our own. A second one goes into a message of its own. */
@@ -47,9 +49,10 @@ export class Announcements {
   readonly windowCap = new Cap("controlWindow", UNPROCESSED_MAX);
   readonly idsCap = new Cap("shortIds", SHORT_IDS_MAX);
 
-  constructor(table: RouteTable, dictionary: NacDictionary) {
+  constructor(table: RouteTable, dictionary: NacDictionary, trace: TraceSink) {
     this.table = table;
     this.dictionary = dictionary;
+    this.trace = trace;
     this.entry.bytes = this.nac;
   }
 
@@ -180,7 +183,7 @@ export class Announcements {
         neighbour.enqueue(destination, urgency, 0);
         return count;
       }
-      if (!this.writeEntry(neighbour, destination, out, false)) continue;
+      if (!this.writeEntry(neighbour, destination, out, urgency, false)) continue;
       count += 1;
       if (isOwn) this.namesOwn = true;
     }
@@ -204,7 +207,7 @@ export class Announcements {
         }
         this.namesOwn ||= isOwn;
         const isToldNow = neighbour.columns.told[repeat.destination]! < METRIC_INFINITY;
-        if (isToldNow && this.writeEntry(neighbour, repeat.destination, out, true)) count += 1;
+        if (isToldNow && this.writeEntry(neighbour, repeat.destination, out, Urgency.normal, true)) count += 1;
       }
       repeats.shift();
     }
@@ -228,7 +231,13 @@ export class Announcements {
   }
 
   /** False when the neighbour knows it already. A repeat is written all the same, and with the NAC in full. */
-  private writeEntry(neighbour: Neighbour, destination: number, out: Writer, isRepeat: boolean): boolean {
+  private writeEntry(
+    neighbour: Neighbour,
+    destination: number,
+    out: Writer,
+    urgency: Urgency,
+    isRepeat: boolean,
+  ): boolean {
     const { told, flags } = neighbour.columns;
     const { outgoing } = neighbour;
     const table = this.table;
@@ -253,8 +262,10 @@ export class Announcements {
     entry.repair = index % 256;
     entry.metric = metric;
     if (id < 0) this.dictionary.write(destination, this.nac);
+    const start = out.offset;
     encodeRouteEntry(out, entry);
     this.entries += 1;
+    this.trace(Trace.entryWritten, destination, out.offset - start, urgency);
     if (isRetraction) outgoing.end(destination);
     else if (id < 0) outgoing.give(destination);
     neighbour.announced.change(destination, told[destination]!, metric);

@@ -74,7 +74,7 @@ export class Decision {
     this.onIgnored = onIgnored;
     this.wanted = new Wanted(dictionary);
     this.selection = new Selection(table, isFeasible);
-    this.announcements = new Announcements(table, dictionary);
+    this.announcements = new Announcements(table, dictionary, trace);
     this.requests = new Requests(table);
     this.lost = new LostSources(table);
     this.trace = trace;

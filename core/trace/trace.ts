@@ -24,6 +24,8 @@ export const Trace = {
   routesSent: 203,
   /** link id, control message number at which the stream was reset */
   routesReset: 204,
+  /** destination, bytes of the entry, urgency (routing's Urgency): one entry of a ROUTES message was written */
+  entryWritten: 205,
   /** reason (DropReason) */
   packetDropped: 300,
   /** 0 link / 1 end to end, session index; so the two below */

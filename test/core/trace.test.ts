@@ -12,6 +12,7 @@ const FROZEN: Readonly<Record<string, number>> = {
   routeRequested: 202,
   routesSent: 203,
   routesReset: 204,
+  entryWritten: 205,
   packetDropped: 300,
   handshakeStarted: 400,
   handshakeDone: 401,
