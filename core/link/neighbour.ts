@@ -20,6 +20,7 @@ export const LAG_US = SECOND_US;
 /** Once in doubt, a link must echo within this time and two round trips. */
 const DOUBT_US = SECOND_US;
 
+/** A power of two. */
 const SENT_TIMES = 32;
 /** The cost class follows the least of so many round trips: a busy event loop is not a long cable. */
 const COST_SAMPLES = 8;
@@ -67,8 +68,10 @@ export class Neighbour {
 
   private readonly random32: () => number;
   private seqno = 0;
-  /** When the newest SENT_TIMES hellos left, by their numbers; behind them the newest COST_SAMPLES round trips. */
-  private readonly timesUs = new Float64Array(SENT_TIMES + COST_SAMPLES);
+  /** When the hellos left that were not echoed yet, by their numbers: as many of the newest as there are places. */
+  private sentUs: number[] = [0, 0];
+  /** The newest COST_SAMPLES round trips. */
+  private readonly samplesUs: number[] = [];
   private samples = 0;
   /** The least of the round trips; 0 when there is none. */
   private leastRttUs = 0;
@@ -132,6 +135,7 @@ export class Neighbour {
   /** The neighbour is on another path now: its round trip is measured anew. */
   handleMoved(): void {
     this.samples = 0;
+    this.samplesUs.length = 0;
     this.leastRttUs = 0;
   }
 
@@ -146,7 +150,8 @@ export class Neighbour {
   /** The next HELLO, written into `hello`, which may be `fields` itself; it must leave now. */
   nextHello(nowUs: number, fields: HelloFields, hello: Hello = emptyHello()): Hello {
     this.seqno += 1;
-    this.timesUs[this.seqno % SENT_TIMES] = nowUs;
+    if (this.seqno - this.echoedSeqno > this.sentUs.length) this.growSent();
+    this.sentUs[this.seqno % this.sentUs.length] = nowUs;
     const isMissed = this.state.kind === "up" && nowUs - this.heardUs >= MISSED_AFTER_US;
     const isProbing = isMissed && this.probes < PROBES_MAX;
     if (isProbing) this.probes += 1;
@@ -213,7 +218,8 @@ export class Neighbour {
     this.echoedUs = nowUs;
     this.patienceUs = LINK_DEAD_US;
     if (echo > this.doubtSeqno) this.doubtedUs = NEVER;
-    if (this.seqno - echo < SENT_TIMES) this.measure(nowUs - this.timesUs[echo % SENT_TIMES]! - hello.echoDelayUs);
+    if (this.seqno - echo < SENT_TIMES)
+      this.measure(nowUs - this.sentUs[echo % this.sentUs.length]! - hello.echoDelayUs);
     if (this.state.kind !== "greeting") return false;
     this.state = { kind: "up", sinceUs: nowUs };
     this.cost = costClass(this.leastRttUs, this.lossPerMille, 0);
@@ -223,14 +229,23 @@ export class Neighbour {
 
   private measure(sampleUs: number): void {
     const sample = Math.min(LINK_DEAD_US, Math.max(1, sampleUs)); // longer: this node was asleep
-    this.timesUs[SENT_TIMES + (this.samples % COST_SAMPLES)] = sample;
+    this.samplesUs[this.samples % COST_SAMPLES] = sample;
     this.samples += 1;
     let leastUs = sample;
-    for (let i = 0; i < Math.min(this.samples, COST_SAMPLES); i += 1) {
-      leastUs = Math.min(leastUs, this.timesUs[SENT_TIMES + i]!);
-    }
+    for (let i = 0; i < this.samplesUs.length; i += 1) leastUs = Math.min(leastUs, this.samplesUs[i]!);
     this.leastRttUs = leastUs;
     this.rttUs = this.rttUs === 0 ? sample : this.rttUs + ((sample - this.rttUs) >> RTT_SHIFT);
+  }
+
+  /** Echoes are rarely more than one hello behind: only a neighbour that stays silent needs all the places. */
+  private growSent(): void {
+    const before = this.sentUs;
+    if (before.length >= SENT_TIMES) return;
+    const grown: number[] = new Array(2 * before.length).fill(0);
+    for (let seqno = Math.max(0, this.seqno - before.length); seqno < this.seqno; seqno += 1) {
+      grown[seqno % grown.length] = before[seqno % before.length]!;
+    }
+    this.sentUs = grown;
   }
 
   private get deadUs(): number {

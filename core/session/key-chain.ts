@@ -10,7 +10,17 @@ export interface PacketKeys {
   /** `round << 8 | update`, as it stands in the counter. */
   readonly id: number;
   readonly aead: Aead;
-  readonly iv: Uint8Array;
+  /** The three big-endian words of the iv, signed. */
+  iv0: number;
+  iv1: number;
+  iv2: number;
+}
+
+/** Nothing is sealed or opened with them any more. */
+export function eraseIv(keys: PacketKeys): void {
+  keys.iv0 = 0;
+  keys.iv1 = 0;
+  keys.iv2 = 0;
 }
 
 export function keysId(round: number, update: number): number {
@@ -49,10 +59,11 @@ export class KeyChain {
   keysOf(update: number): PacketKeys {
     const id = keysId(this.round, update);
     if (this.made?.id === id) return this.made;
-    this.made?.iv.fill(0);
+    if (this.made !== undefined) eraseIv(this.made);
     const { key, iv } = packetKey(this.suite, this.secretOf(update));
-    this.made = { id, aead: this.suite.aead(key), iv };
+    this.made = { id, aead: this.suite.aead(key), iv0: wordAt(iv, 0), iv1: wordAt(iv, 4), iv2: wordAt(iv, 8) };
     key.fill(0);
+    iv.fill(0);
     return this.made;
   }
 
@@ -68,7 +79,7 @@ export class KeyChain {
 
   erase(): void {
     for (const secret of this.secrets.splice(0)) secret.fill(0);
-    this.made?.iv.fill(0);
+    if (this.made !== undefined) eraseIv(this.made);
     this.made = undefined;
   }
 
@@ -83,4 +94,8 @@ export class KeyChain {
       this.secrets.push(nextChainSecret(this.suite, this.secrets.at(-1)!));
     }
   }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }

@@ -1,6 +1,6 @@
 import type { Digest } from "../collections/digest.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
-import { type KeyChain, type PacketKeys, roundOf, updateOf } from "./key-chain.js";
+import { eraseIv, type KeyChain, type PacketKeys, roundOf, updateOf } from "./key-chain.js";
 
 /** Records that were overtaken by the first one under newer keys still open for so long. */
 export const KEEP_OLD_US = 3 * SECOND_US;
@@ -77,7 +77,7 @@ export class ReceiveKeys {
 
   erase(): void {
     while (this.old.length > 0) this.eraseOldest();
-    this.current.iv.fill(0);
+    eraseIv(this.current);
     this.chain.erase();
     this.next?.erase();
     this.next = undefined;
@@ -90,6 +90,7 @@ export class ReceiveKeys {
   }
 
   private eraseOldest(): void {
-    this.old.shift()?.keys.iv.fill(0);
+    const oldest = this.old.shift();
+    if (oldest !== undefined) eraseIv(oldest.keys);
   }
 }

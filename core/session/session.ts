@@ -11,7 +11,7 @@ import {
   RECORD_OVERHEAD_BYTES,
 } from "../wire/record.js";
 import type { SessionContext } from "./context.js";
-import { KeyChain, type PacketKeys, UPDATE_MAX, updateOf } from "./key-chain.js";
+import { eraseIv, KeyChain, type PacketKeys, UPDATE_MAX, updateOf } from "./key-chain.js";
 import { LIMITS, type SessionLimits } from "./limits.js";
 import { ReceiveKeys } from "./receive-keys.js";
 import { ANSWER_PATIENCE_US, Rekey, type RekeyMessage, type RekeyTypes } from "./rekey.js";
@@ -193,7 +193,7 @@ export class Session {
     this.sentBytes += total;
     out[at] = PacketType.record;
     writeU32(out, at + RECORD_INDEX_OFFSET, this.peerIndex);
-    bind(keys.iv, out, at, counterHigh(keys.id, number), number);
+    bind(keys, out, at, counterHigh(keys.id, number), number);
     const body = at + RECORD_HEADER_BYTES;
     keys.aead.seal(nonce, associated, out, body, length);
     this.sendMask.mask(out, body, maskBytes);
@@ -224,7 +224,7 @@ export class Session {
     }
     const keys = receiving.find(nowUs, high >>> 8);
     if (keys === undefined) return this.refuseForged();
-    bind(keys.iv, data, at, high, low);
+    bind(keys, data, at, high, low);
     if (!keys.aead.open(nonce, associated, data, body, length - RECORD_HEADER_BYTES)) return this.refuseForged();
     this.window.mark(number);
     if (keys !== receiving.current) this.adopt(nowUs, receiving, keys);
@@ -281,7 +281,7 @@ export class Session {
   /** Forgets the keys: from now on nothing is sealed or opened. */
   erase(): void {
     this.binding.fill(0);
-    this.sending?.iv.fill(0);
+    if (this.sending !== undefined) eraseIv(this.sending);
     this.sendChain.erase();
     this.sendNext?.erase();
     this.receiving?.erase();
@@ -359,7 +359,7 @@ export class Session {
   }
 
   private takeKeys(update: number): void {
-    this.sending?.iv.fill(0);
+    if (this.sending !== undefined) eraseIv(this.sending);
     this.sending = this.sendChain.keysOf(update);
     this.sendChain.pass(update);
     this.sealedUnder = 0;
@@ -384,12 +384,13 @@ function counterHigh(id: number, number: number): number {
 }
 
 /** Fills `nonce` = iv XOR (4 zero bytes | counter) and `associated` = type | index | counter. */
-function bind(iv: Uint8Array, record: Uint8Array, at: number, high: number, low: number): void {
+function bind(keys: PacketKeys, record: Uint8Array, at: number, high: number, low: number): void {
   for (let i = 0; i < RECORD_COUNTER_OFFSET; i += 1) associated[i] = record[at + i]!;
   writeU32(associated, RECORD_COUNTER_OFFSET, high);
   writeU32(associated, RECORD_COUNTER_OFFSET + 4, low);
-  for (let i = 0; i < 4; i += 1) nonce[i] = iv[i]!;
-  for (let i = 4; i < AEAD_NONCE_BYTES; i += 1) nonce[i] = iv[i]! ^ associated[i + 1]!;
+  writeU32(nonce, 0, keys.iv0);
+  writeU32(nonce, 4, keys.iv1 ^ high);
+  writeU32(nonce, 8, keys.iv2 ^ low);
 }
 
 function writeU32(bytes: Uint8Array, at: number, value: number): void {

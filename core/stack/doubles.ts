@@ -1,5 +1,4 @@
 import { ascii } from "../address/text.js";
-import { sameBytes } from "../collections/bytes.js";
 import type { CryptoSuite } from "../crypto/suite.js";
 import { MERGE_PROOF_BYTES } from "../wire/merge.js";
 import type { Link } from "./link.js";
@@ -56,5 +55,5 @@ export function isOursKept(ourRouterId: Uint8Array, theirs: Uint8Array): boolean
 }
 
 function isSameRouter(link: Link, other: Link): boolean {
-  return other !== link && other.isUp && !other.isDraining && sameBytes(other.routerId, link.routerId);
+  return other !== link && other.isUp && !other.isDraining && other.isSameRouter(link);
 }

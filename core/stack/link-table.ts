@@ -1,7 +1,5 @@
-import { sameBytes } from "../collections/bytes.js";
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
-import { ROUTER_ID_BYTES } from "../wire/hello.js";
 import type { Link } from "./link.js";
 import type { PeerStatus } from "./ports.js";
 
@@ -11,8 +9,6 @@ import type { PeerStatus } from "./ports.js";
  * Links to configured peers always find room: there are two per peer at most.
  */
 const INCOMING_MAX = 128;
-
-const NO_ROUTER = new Uint8Array(ROUTER_ID_BYTES);
 
 /** All links of this node by their numbers; the lowest free number is the next. */
 export class LinkTable implements Iterable<Link> {
@@ -55,9 +51,8 @@ export class LinkTable implements Iterable<Link> {
     if (this.hasDoubles) this.hasDoubles = this.links.some((one) => one !== undefined && this.isDouble(one));
   }
 
-  /** The first hello of `link` names its router. */
-  name(link: Link, routerId: Uint8Array): void {
-    link.name(routerId);
+  /** `link` was named. */
+  noteDouble(link: Link): void {
     this.hasDoubles ||= this.isDouble(link);
   }
 
@@ -135,7 +130,7 @@ export class LinkTable implements Iterable<Link> {
     into.number(this.links.length);
     for (const link of this) {
       into.number(link.id).number(link.path).number(link.crowd).number(link.bornUs).number(link.retireAtUs);
-      into.number(link.routed ? 1 : 0).bytes(link.routerId ?? NO_ROUTER);
+      into.number(link.routed ? 1 : 0).bytes(link.routerId);
       into
         .number(link.newest)
         .number(link.drainedUs)
@@ -149,8 +144,7 @@ export class LinkTable implements Iterable<Link> {
   }
 
   private isDouble(link: Link): boolean {
-    const { routerId } = link;
-    return this.find((other) => other !== link && sameBytes(other.routerId, routerId)) !== undefined;
+    return this.find((other) => other !== link && other.isSameRouter(link)) !== undefined;
   }
 
   private get incomingCount(): number {

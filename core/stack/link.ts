@@ -3,6 +3,8 @@ import { Neighbour } from "../link/neighbour.js";
 import { PathCheck } from "../link/path-check.js";
 import type { Session } from "../session/session.js";
 import { NEVER } from "../time/instant.js";
+import { Writer } from "../wire/cursor.js";
+import { ROUTER_ID_BYTES } from "../wire/hello.js";
 import type { Plane, Timed } from "./plane.js";
 
 /** One end of a link: one session with a neighbour, over one path at a time. */
@@ -25,8 +27,9 @@ export class Link implements Timed {
   readonly sated: Dialer[] = [];
   /** The neighbour showed the link key that we were told, here or in a link that was merged into this one. */
   isPinned: boolean;
-  routerId: Uint8Array | undefined;
-  /** The two words of `routerId`, which is compared with each hello. */
+  /** The first hello named the router at the other end. */
+  hasName = false;
+  /** The two words of its id: each hello is compared with them. */
   private idHigh = 0;
   private idLow = 0;
   /** Routing knows the link. */
@@ -64,15 +67,25 @@ export class Link implements Timed {
     this.timer = args.plane.enrol(this);
   }
 
-  /** The first hello names the router at the other end. */
+  /** 8 bytes: the router at the other end. Zeros before it is named. */
+  get routerId(): Uint8Array {
+    const id = new Uint8Array(ROUTER_ID_BYTES);
+    new Writer(id).u32(this.idHigh).u32(this.idLow);
+    return id;
+  }
+
   name(routerId: Uint8Array): void {
-    this.routerId = routerId.slice();
+    this.hasName = true;
     this.idHigh = wordAt(routerId, 0);
     this.idLow = wordAt(routerId, 4);
   }
 
   isNamed(routerId: Uint8Array): boolean {
     return this.idHigh === wordAt(routerId, 0) && this.idLow === wordAt(routerId, 4);
+  }
+
+  isSameRouter(other: Link): boolean {
+    return this.hasName && other.hasName && this.idHigh === other.idHigh && this.idLow === other.idLow;
   }
 
   get isUp(): boolean {

@@ -59,6 +59,7 @@ export class Links implements HandshakeUser {
   private readonly sender: LinkSender;
   private readonly whereabouts: Whereabouts;
   private readonly succession: Succession;
+  private readonly onTimeout = (nowUs: number, link: Link) => this.linkTimeout(nowUs, link);
 
   constructor(args: { plane: Plane; keys: KemKeys; routerId: Uint8Array; user: LinkUser }) {
     this.plane = args.plane;
@@ -298,16 +299,17 @@ export class Links implements HandshakeUser {
    * another router than before on this path, the process there was restarted, it seems, and its old links must answer.
    */
   private recognise(nowUs: number, link: Link, routerId: Uint8Array): boolean {
-    if (link.routerId !== undefined) return link.isNamed(routerId);
+    if (link.hasName) return link.isNamed(routerId);
     if (sameBytes(this.routerId, routerId)) {
       this.down(nowUs, link, "dead"); // the address that we dialled is our own
       return false;
     }
     for (const other of this.links) {
-      if (other.routerId === undefined || other.path !== link.path) continue;
-      if (!sameBytes(other.routerId, routerId)) this.succession.supersede(nowUs, other);
+      if (!other.hasName || other.path !== link.path) continue;
+      if (!other.isNamed(routerId)) this.succession.supersede(nowUs, other);
     }
-    this.links.name(link, routerId);
+    link.name(routerId);
+    this.links.noteDouble(link);
     return true;
   }
 
@@ -315,7 +317,7 @@ export class Links implements HandshakeUser {
     const { id, path, isPinned, isIncoming } = link;
     link.routed = true;
     link.wasUp = true;
-    this.plane.routing.linkUp(nowUs, id, link.routerId!, link.neighbour.cost);
+    this.plane.routing.linkUp(nowUs, id, link.routerId, link.neighbour.cost);
     this.plane.ports.trace(Trace.linkUp, id, path, 0);
     this.plane.ports.sink.event({ kind: "linkUp", link: id, path, pinned: isPinned, incoming: isIncoming });
     link.dialer?.handleUp();
@@ -426,8 +428,8 @@ export class Links implements HandshakeUser {
     args: { path: number; session: Session; dialer: Dialer | undefined; crowd: number },
   ): Link {
     const { session } = args;
-    const onTimeout = (now: number, self: Link) => this.linkTimeout(now, self);
-    const link = new Link({ ...args, id: this.links.freeId, plane: this.plane, nowUs, onTimeout });
+    const { plane, onTimeout } = this;
+    const link = new Link({ ...args, id: this.links.freeId, plane, nowUs, onTimeout });
     this.links.set(link);
     this.index.set(session.localIndex, { kind: "link", link });
     this.plane.handshakes.done += 1;

@@ -24,18 +24,30 @@ export function timed(
   state: { readonly nextTimeoutUs: number },
   onTimeout: (nowUs: number) => void,
 ): Timed {
-  const self = {
-    timer: -1,
-    get nextTimeoutUs() {
-      return state.nextTimeoutUs;
-    },
-    handleTimeout(nowUs: number) {
-      onTimeout(nowUs);
-      plane.watch(self);
-    },
-  };
-  self.timer = plane.enrol(self);
-  return self;
+  return new TimedState(plane, state, onTimeout);
+}
+
+class TimedState implements Timed {
+  readonly timer: number;
+  private readonly plane: Plane;
+  private readonly state: { readonly nextTimeoutUs: number };
+  private readonly onTimeout: (nowUs: number) => void;
+
+  constructor(plane: Plane, state: { readonly nextTimeoutUs: number }, onTimeout: (nowUs: number) => void) {
+    this.plane = plane;
+    this.state = state;
+    this.onTimeout = onTimeout;
+    this.timer = plane.enrol(this);
+  }
+
+  get nextTimeoutUs(): number {
+    return this.state.nextTimeoutUs;
+  }
+
+  handleTimeout(nowUs: number): void {
+    this.onTimeout(nowUs);
+    this.plane.watch(this);
+  }
 }
 
 /** What both planes of the stack share: links below, ends above. */

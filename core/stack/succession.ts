@@ -52,7 +52,7 @@ export class Succession {
     const other = owner.link;
     if (!isMergeProof(this.plane.session.suite, carrier, other, said.proof)) return this.plane.drop("protocol");
     const [ours, theirs] = carrier.isIncoming ? [other, carrier] : [carrier, other];
-    const isOurs = isOursKept(this.routerId, theirs.routerId!);
+    const isOurs = isOursKept(this.routerId, theirs.routerId);
     this.sender.sendHello(nowUs, carrier); // our proof, while both still stand
     this.merge(nowUs, isOurs ? ours : theirs, isOurs ? theirs : ours);
   }
