@@ -25,8 +25,8 @@ export interface LocalNac {
  */
 export class Addresses {
   readonly service: LocalNac;
-  readonly client: LocalNac;
   private readonly former: readonly FormerNac[];
+  private born: LocalNac | undefined;
   private readonly plane: Plane;
   private readonly isCalling: () => boolean;
   private readonly onWithdrawn: (nowUs: number, destination: number) => void;
@@ -54,22 +54,20 @@ export class Addresses {
       throw new RangeError(`Addresses: ${args.former.length} former identities, not ${FORMER_MAX} at most`);
     }
     const { plane } = args;
-    const { suite, entropy, dictionary, random32 } = plane.ports;
+    const { dictionary } = plane.ports;
     this.plane = plane;
     this.isCalling = args.isCalling;
     this.onWithdrawn = args.onWithdrawn;
     this.service = { identity: args.service, number: dictionary.intern(args.service.nac), epoch: args.epoch };
-    const fresh = identityFromSeeds(
-      suite,
-      plane.session.networkId,
-      entropy(KEM_SEED_BYTES),
-      entropy(SIGNATURE_SEED_BYTES),
-    );
-    // Drawn, not derived: the client's epoch must not remind anybody of the service's.
-    this.client = { identity: fresh, number: dictionary.intern(fresh.nac), epoch: (random32() >>> 1) + 1 };
     this.resting = timed(plane, this.rest, (now) => this.withdrawClient(now));
     this.former = args.former.map((one) => new FormerNac(one, args.wallClockSeconds, plane.ports));
     this.ageing = this.former.map((one) => timed(plane, one, (now) => this.handleFormer(now, one)));
+  }
+
+  /** The NAC that we call from, made when it is first asked for: a node that calls nobody has none. */
+  get client(): LocalNac {
+    this.born ??= this.bear();
+    return this.born;
   }
 
   start(nowUs: number): void {
@@ -90,7 +88,7 @@ export class Addresses {
   }
 
   isLocal(destination: number): boolean {
-    return destination === this.client.number || this.isCalled(destination);
+    return destination === this.born?.number || this.isCalled(destination);
   }
 
   isReachable(destination: number): boolean {
@@ -107,8 +105,17 @@ export class Addresses {
   }
 
   digest(into: Digest): void {
-    into.bytes(this.client.identity.nac).number(this.rest.nextTimeoutUs);
+    if (this.born !== undefined) into.bytes(this.born.identity.nac);
+    into.number(this.rest.nextTimeoutUs);
     for (const one of this.former) one.digest(into);
+  }
+
+  private bear(): LocalNac {
+    const { suite, entropy, dictionary, random32 } = this.plane.ports;
+    const { networkId } = this.plane.session;
+    const identity = identityFromSeeds(suite, networkId, entropy(KEM_SEED_BYTES), entropy(SIGNATURE_SEED_BYTES));
+    // Drawn, not derived: the client's epoch must not remind anybody of the service's.
+    return { identity, number: dictionary.intern(identity.nac), epoch: (random32() >>> 1) + 1 };
   }
 
   private handleFormer(nowUs: number, former: FormerNac): void {

@@ -296,7 +296,7 @@ test("old records from many addresses are replays: no answer, no state, no move"
 });
 
 test("a stranger who copies while the neighbour really moves keeps it from being followed for as long as he does", () => {
-  const { world, bob, ada } = pair("both");
+  const { world, bob, ada } = pair("both ways");
   race(world, false);
   world.run(5 * SECOND_US);
   world.rebind("ada", "bob");
