@@ -316,7 +316,9 @@ export class Network implements NetworkPort {
   private cross(line: number, model: number, atUs: number, extraUs: number): number {
     if (model < 0) return atUs;
     const { lines } = this;
-    const key = (this.key + Math.imul(line + 1, 0x632be5ab)) | 0;
+    // Numbers of pairs are the shard's affair, in the order of their making: no part of the weather.
+    const salt = line < this.stations.count * LINES ? line + 1 : 0;
+    const key = (this.key + Math.imul(salt, 0x632be5ab)) | 0;
     const dueUs = lines.cross(line, model, key, this.n, atUs, this.length, extraUs);
     if (dueUs < 0) return this.drop(dueUs === LOST ? "loss" : dueUs === QUEUE_FULL ? "queue" : "mtu");
     if (lines.corruptBit >= 0) this.corruptBit = lines.corruptBit;
