@@ -14,11 +14,13 @@ import {
   ROUTES_HEAD_BYTES,
   sealRoutes,
 } from "../wire/routes.js";
+import { ASKED, type Cells, FORCED, NAMED, PENDING } from "./cells.js";
 import { UNPROCESSED_MAX } from "./control-stream.js";
 import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
-import { ASKED, FORCED, type Neighbour, PENDING, Urgency } from "./neighbour.js";
+import { type Neighbour, Urgency } from "./neighbour.js";
+import type { RouteRecords } from "./records.js";
 import { LOCAL, OURS, type RouteTable } from "./route-table.js";
-import { SHORT_IDS_MAX } from "./short-ids.js";
+import { ID_NONE, SHORT_IDS_MAX } from "./short-ids.js";
 
 /** Lost, new and worse routes: the first leaves at once, what follows within this window leaves with the next batch. */
 const URGENT_WINDOW_US = 50 * MILLISECOND_US;
@@ -27,6 +29,9 @@ const NORMAL_WINDOW_US = 250 * MILLISECOND_US;
 /** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
 const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
 const SNAPSHOT_STEP_ENTRIES = 256;
+/** Destinations that a snapshot passes over in one go; looking at so many takes the time of one told. */
+const SNAPSHOT_LOOKS_MAX = 2048;
+const SNAPSHOT_LOOKS_PER_ENTRY = 16;
 
 /**
  * Who is told what, and when. Split horizon: the next hop is told nothing, and what it was told before is retracted.
@@ -36,10 +41,11 @@ const SNAPSHOT_STEP_ENTRIES = 256;
  */
 export class Announcements {
   private readonly table: RouteTable;
+  private readonly records: RouteRecords;
+  private readonly cells: Cells;
   private readonly dictionary: NacDictionary;
   private readonly trace: TraceSink;
   private readonly entry = emptyRouteEntry();
-  private readonly nac = new Uint8Array(16);
   /** The message being written names a destination that is or was our own. A second one goes into a message of its own. */
   private namesOwn = false;
   private isCut = false;
@@ -51,54 +57,56 @@ export class Announcements {
 
   constructor(table: RouteTable, dictionary: NacDictionary, trace: TraceSink) {
     this.table = table;
+    this.records = table.records;
+    this.cells = table.cells;
     this.dictionary = dictionary;
     this.trace = trace;
-    this.entry.bytes = this.nac;
   }
 
   tell(nowUs: number, neighbour: Neighbour, destination: number, urgency: Urgency, extraFlags = 0): void {
-    neighbour.enqueue(destination, urgency, extraFlags);
-    if (urgency === Urgency.snapshot) {
-      if (neighbour.snapshotAtUs === NEVER) neighbour.snapshotAtUs = nowUs;
-    } else {
-      const dueUs = urgency === Urgency.normal ? nowUs + NORMAL_WINDOW_US : neighbour.lastBatchUs + URGENT_WINDOW_US;
-      neighbour.batchAtUs = Math.min(neighbour.batchAtUs, Math.max(nowUs, dueUs));
-    }
-    if (neighbour.batchAtUs <= nowUs || neighbour.snapshotAtUs <= nowUs) neighbour.isReady = true;
+    this.tellCell(nowUs, neighbour, destination, this.cells.at(destination, neighbour.slot), urgency, extraFlags);
   }
 
   /** Tells everybody: the route is new, changed its metric or its epoch, or is lost. */
   tellAll(nowUs: number, destination: number, urgency: Urgency, isForced: boolean): void {
-    const next = this.table.next[destination]!;
+    const { cells } = this;
+    const next = this.records.next(destination);
+    const first = cells.at(destination, 0);
+    const force = isForced ? FORCED : 0;
     for (const neighbour of this.table.neighbours) {
+      const cell = first + neighbour.slot;
+      const isUnknown = cells.told(cell) === METRIC_NONE;
       if (neighbour.link === next) {
-        this.retract(nowUs, neighbour, destination, isForced ? FORCED : 0);
+        // Forced in case it is the next hop no longer when this leaves.
+        if (!isUnknown) this.tellCell(nowUs, neighbour, destination, cell, Urgency.normal, force);
         continue;
       }
-      const flags = neighbour.columns.flags[destination]!;
-      const isUnknown = neighbour.columns.told[destination] === METRIC_NONE;
+      const flags = cells.flags(cell);
       if (urgency === Urgency.retraction && isUnknown) {
-        neighbour.columns.flags[destination] = flags & ~(PENDING | FORCED); // what it never heard of need not be taken back
+        cells.setFlags(cell, flags & ~(PENDING | FORCED)); // what it never heard of need not be taken back
         continue;
       }
-      const force = isForced || (flags & ASKED) !== 0 ? FORCED : 0;
-      this.tell(nowUs, neighbour, destination, urgency, force);
+      this.tellCell(nowUs, neighbour, destination, cell, urgency, (flags & ASKED) === 0 ? force : FORCED);
     }
   }
 
   /** The next hop moved, at the same metric: the old one may now hear of the route, the new one may not. */
   tellMoved(nowUs: number, destination: number, before: number): void {
-    const former = this.table.byLink[before];
+    const { byLink } = this.table;
+    const former = byLink[before];
     if (former?.isUp) this.tell(nowUs, former, destination, Urgency.normal);
-    const next = this.table.byLink[this.table.next[destination]!];
-    if (next !== undefined) this.retract(nowUs, next, destination, 0);
+    const next = byLink[this.records.next(destination)];
+    if (next === undefined || next.toldMetric(destination) === METRIC_NONE) return;
+    this.tell(nowUs, next, destination, Urgency.normal);
   }
 
   /** Only the index is newer: only those who asked for it are told, at once. */
   tellAskers(nowUs: number, destination: number): void {
-    const next = this.table.next[destination]!;
+    const { cells } = this;
+    const next = this.records.next(destination);
     for (const neighbour of this.table.neighbours) {
-      if (neighbour.link === next || (neighbour.columns.flags[destination]! & ASKED) === 0) continue;
+      if (neighbour.link === next) continue;
+      if ((cells.flags(cells.at(destination, neighbour.slot)) & ASKED) === 0) continue;
       this.answer(nowUs, neighbour, destination);
     }
   }
@@ -110,24 +118,22 @@ export class Announcements {
   }
 
   /** A neighbour came up: our own destinations at once, those with traffic first, the rest behind. */
-  tellSnapshot(nowUs: number, neighbour: Neighbour, isWanted: (destination: number) => boolean): void {
-    const { order, listed, state, next } = this.table;
-    for (let i = 0; i < listed; i += 1) {
-      const destination = order[i]!;
-      if ((state[destination]! & LOCAL) !== 0) this.tell(nowUs, neighbour, destination, Urgency.urgent);
-      else if (next[destination]! >= 0 && isWanted(destination)) {
+  tellSnapshot(nowUs: number, neighbour: Neighbour, own: Iterable<number>, wanted: Iterable<number>): void {
+    for (const destination of own) this.tell(nowUs, neighbour, destination, Urgency.urgent);
+    for (const destination of wanted) {
+      if (this.table.knows(destination) && this.records.next(destination) >= 0) {
         this.tell(nowUs, neighbour, destination, Urgency.snapshot);
       }
     }
-    for (let i = 0; i < listed; i += 1) {
-      if (next[order[i]!]! >= 0) this.tell(nowUs, neighbour, order[i]!, Urgency.snapshot);
-    }
+    neighbour.beginSnapshot(nowUs);
+    this.table.watch(neighbour);
+    if (neighbour.snapshotAtUs <= nowUs) this.table.makeReady(neighbour);
   }
 
   /** True when something is to be told now, and may be. */
   isDue(nowUs: number, neighbour: Neighbour): boolean {
     if (neighbour.stream.isFull) return false;
-    if (neighbour.answers.repeats.length > 0) return true;
+    if (neighbour.answers !== undefined && neighbour.answers.repeats.length > 0) return true;
     return neighbour.isDraining || neighbour.batchAtUs <= nowUs || neighbour.snapshotAtUs <= nowUs;
   }
 
@@ -150,26 +156,68 @@ export class Announcements {
       if (out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = NEVER;
     }
-    if (!neighbour.isDraining && neighbour.snapshotAtUs <= nowUs) {
-      count = this.drain(neighbour, out, Urgency.snapshot, count);
-      if (neighbour.queues[Urgency.snapshot].length === 0) neighbour.snapshotAtUs = NEVER;
-      else neighbour.snapshotAtUs += stepOf(count);
-    }
+    if (!neighbour.isDraining && neighbour.snapshotAtUs <= nowUs) count = this.writeSnapshot(neighbour, out, count);
     if (count === 0) {
       out.offset = start;
       return 0;
     }
     sealRoutes(out, start, count);
-    neighbour.stream.keep(nowUs, out.bytes.subarray(start, out.offset));
+    neighbour.stream.keep(nowUs, out.bytes, start, out.offset);
     this.windowCap.note(neighbour.stream.sent - neighbour.stream.acknowledged);
-    this.idsCap.note(neighbour.outgoing.inUse);
+    this.idsCap.note(this.table.ids.inUse);
     return count;
   }
 
-  /** `extraFlags` in case the neighbour is the next hop no longer when this leaves. */
-  private retract(nowUs: number, neighbour: Neighbour, destination: number, extraFlags: number): void {
-    if (neighbour.columns.told[destination] === METRIC_NONE) return;
-    this.tell(nowUs, neighbour, destination, Urgency.normal, extraFlags);
+  private tellCell(
+    nowUs: number,
+    neighbour: Neighbour,
+    destination: number,
+    cell: number,
+    urgency: Urgency,
+    extraFlags: number,
+  ): void {
+    neighbour.enqueue(destination, cell, urgency, extraFlags);
+    if (urgency === Urgency.snapshot) {
+      if (neighbour.snapshotAtUs !== NEVER) return;
+      neighbour.snapshotAtUs = nowUs;
+    } else {
+      const windowUs = urgency === Urgency.normal ? nowUs + NORMAL_WINDOW_US : neighbour.lastBatchUs + URGENT_WINDOW_US;
+      const dueUs = windowUs > nowUs ? windowUs : nowUs;
+      if (dueUs < neighbour.batchAtUs) neighbour.batchAtUs = dueUs;
+      else if (neighbour.batchAtUs > nowUs) return;
+    }
+    this.table.watch(neighbour);
+    if (neighbour.batchAtUs <= nowUs || neighbour.snapshotAtUs <= nowUs) this.table.makeReady(neighbour);
+  }
+
+  /** A step of the snapshot: those with traffic from their list, the others in the table's order. */
+  private writeSnapshot(neighbour: Neighbour, out: Writer, before: number): number {
+    let count = this.drain(neighbour, out, Urgency.snapshot, before);
+    const { order } = this.table;
+    const { records, cells } = this;
+    let looks = 0;
+    while (neighbour.hasSnapshot && out.room >= ROUTE_BYTES && !this.isCut && looks < SNAPSHOT_LOOKS_MAX) {
+      const destination = order[neighbour.snapshotPlace]!;
+      const cell = cells.at(destination, neighbour.slot);
+      looks += 1;
+      const isTold = cells.told(cell) !== METRIC_NONE || (cells.flags(cell) & PENDING) !== 0;
+      if (!isTold && records.next(destination) >= 0) {
+        const isOwn = (records.state(destination) & OURS) !== 0;
+        if (isOwn && this.namesOwn) {
+          this.isCut = true;
+          break;
+        }
+        if (this.writeEntry(neighbour, destination, out, Urgency.snapshot, false)) {
+          count += 1;
+          this.namesOwn ||= isOwn;
+        }
+      }
+      neighbour.snapshotPlace += 1;
+    }
+    const isOver = !neighbour.hasSnapshot && neighbour.waitingAt(Urgency.snapshot) === 0;
+    if (isOver) neighbour.snapshotAtUs = NEVER;
+    else neighbour.snapshotAtUs += stepOf(Math.max(1, count + looks / SNAPSHOT_LOOKS_PER_ENTRY));
+    return count;
   }
 
   private drain(neighbour: Neighbour, out: Writer, urgency: Urgency, before: number): number {
@@ -177,10 +225,10 @@ export class Announcements {
     while (out.room >= ROUTE_BYTES && !this.isCut) {
       const destination = neighbour.dequeue(urgency);
       if (destination < 0) return count;
-      const isOwn = (this.table.state[destination]! & OURS) !== 0;
+      const isOwn = (this.records.state(destination) & OURS) !== 0;
       if (isOwn && this.namesOwn) {
         this.isCut = true;
-        neighbour.enqueue(destination, urgency, 0);
+        neighbour.enqueue(destination, this.cells.at(destination, neighbour.slot), urgency, 0);
         return count;
       }
       if (!this.writeEntry(neighbour, destination, out, urgency, false)) continue;
@@ -192,6 +240,7 @@ export class Announcements {
 
   /** What the neighbour asked to hear again, NACs in full. Returns the number of entries. */
   private writeRepeats(neighbour: Neighbour, out: Writer): number {
+    if (neighbour.answers === undefined) return 0;
     const { repeats } = neighbour.answers;
     let count = 0;
     while (repeats.length > 0 && out.room >= ROUTE_BYTES) {
@@ -200,13 +249,13 @@ export class Announcements {
         this.writeUnsaid(repeat.nac, out);
         count += 1;
       } else {
-        const isOwn = (this.table.state[repeat.destination]! & OURS) !== 0;
+        const isOwn = (this.records.state(repeat.destination) & OURS) !== 0;
         if (isOwn && this.namesOwn) {
           this.isCut = true;
           break;
         }
         this.namesOwn ||= isOwn;
-        const isToldNow = neighbour.columns.told[repeat.destination]! < METRIC_INFINITY;
+        const isToldNow = neighbour.toldMetric(repeat.destination) < METRIC_INFINITY;
         if (isToldNow && this.writeEntry(neighbour, repeat.destination, out, Urgency.normal, true)) count += 1;
       }
       repeats.shift();
@@ -219,7 +268,7 @@ export class Announcements {
   private writeUnsaid(nac: Uint8Array, out: Writer): void {
     encodeRouteEntry(out, {
       flags: ENTRY_RETRACTION,
-      id: 0,
+      id: ID_NONE,
       bytes: nac,
       nacAt: 0,
       epoch: 0,
@@ -238,39 +287,49 @@ export class Announcements {
     urgency: Urgency,
     isRepeat: boolean,
   ): boolean {
-    const { told, flags } = neighbour.columns;
-    const { outgoing } = neighbour;
-    const table = this.table;
-    const isForced = isRepeat || (flags[destination]! & FORCED) !== 0;
-    flags[destination] = flags[destination]! & ~(PENDING | FORCED);
-    const isLocal = (table.state[destination]! & LOCAL) !== 0;
-    const next = table.next[destination]!;
-    const metric = isLocal || (next >= 0 && next !== neighbour.link) ? table.metric[destination]! : METRIC_NONE;
-    if (metric === told[destination] && (metric === METRIC_NONE || !isForced)) return false;
-    const isRetraction = metric >= METRIC_INFINITY;
-    const index = next < 0 ? table.newestIndex(destination) : table.chosenIndex(destination);
-    const entry = this.entry;
-    const id = isRepeat && !isRetraction ? -1 : outgoing.idOf(destination);
-    entry.flags = isRetraction ? ENTRY_RETRACTION : isLocal ? ENTRY_ORIGIN : 0;
-    if (id >= 0) {
-      entry.flags |= ENTRY_SHORT;
-      entry.id = id;
-      this.shortEntries += 1;
+    const { records, cells, entry, table } = this;
+    const cell = cells.at(destination, neighbour.slot);
+    const flags = cells.flags(cell);
+    const told = cells.told(cell);
+    const isForced = isRepeat || (flags & FORCED) !== 0;
+    const isLocal = (records.state(destination) & LOCAL) !== 0;
+    const next = records.next(destination);
+    const metric = isLocal || (next >= 0 && next !== neighbour.link) ? records.metric(destination) : METRIC_NONE;
+    if (metric === told && (metric === METRIC_NONE || !isForced)) {
+      cells.setFlags(cell, flags & ~(PENDING | FORCED));
+      return false;
     }
-    entry.epoch = table.epoch[destination]!;
+    const isRetraction = metric >= METRIC_INFINITY;
+    const index = next < 0 ? records.index(destination) : table.chosenIndex(destination);
+    const isShort = (flags & NAMED) !== 0 && (isRetraction || !isRepeat);
+    entry.flags = (isRetraction ? ENTRY_RETRACTION : isLocal ? ENTRY_ORIGIN : 0) | (isShort ? ENTRY_SHORT : 0);
+    const id = isShort || isRetraction ? records.id(destination) : this.idFor(destination);
+    entry.id = id < 0 ? ID_NONE : id;
+    entry.epoch = records.epoch(destination);
     entry.slot = Math.floor(index / 256);
     entry.repair = index % 256;
     entry.metric = metric;
-    if (id < 0) this.dictionary.write(destination, this.nac);
+    if (isShort) this.shortEntries += 1;
+    else this.dictionary.write(destination, entry.bytes);
     const start = out.offset;
     encodeRouteEntry(out, entry);
     this.entries += 1;
     this.trace(Trace.entryWritten, destination, out.offset - start, urgency);
-    if (isRetraction) outgoing.end(destination);
-    else if (id < 0) outgoing.give(destination);
-    neighbour.announced.change(destination, told[destination]!, metric);
-    told[destination] = metric;
+    const isNamed = !isRetraction && id >= 0;
+    cells.setFlags(cell, (flags & ~(PENDING | FORCED | NAMED)) | (isNamed ? NAMED : 0));
+    neighbour.announced.change(destination, told, metric);
+    cells.setTold(cell, metric);
     return true;
+  }
+
+  /** The destination's short id, its first if it had none; -1 when all are in use. */
+  private idFor(destination: number): number {
+    const { records } = this;
+    const known = records.id(destination);
+    if (known >= 0) return known;
+    const id = this.table.ids.take();
+    records.setId(destination, id);
+    return id;
   }
 }
 

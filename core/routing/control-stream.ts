@@ -11,6 +11,7 @@ import {
   ROUTE_STATUS_RANGE_BYTES,
   type RouteStatus,
 } from "../wire/route-status.js";
+import { type KeptFrame, KeptFrames } from "./kept-frames.js";
 
 /** Messages that the neighbour has not processed yet. Beyond: nothing new is sent; changes wait, merged by destination. */
 export const UNPROCESSED_MAX = 256;
@@ -49,23 +50,28 @@ export class ControlStream {
   /** Smoothed round trip of the link, microseconds; 0 while unknown. */
   rttUs = 0;
 
-  private readonly kept: (Uint8Array | undefined)[] = [];
-  private readonly keptAtUs = new Float64Array(UNPROCESSED_MAX);
-  private readonly keptFirstUs = new Float64Array(UNPROCESSED_MAX);
-  private readonly repeat = new Uint8Array(UNPROCESSED_MAX);
+  /** Messages `acknowledged + 1` to `sent`. */
+  private readonly kept: KeptFrame[] = [];
+  private readonly frames: KeptFrames;
   private repeats = 0;
   private readonly resends = new RateLimit(RESENDS_PER_SECOND, RESENDS_BURST);
   private headAtUs = NEVER;
   private headWaitUs = 0;
   private progressUs = 0;
 
-  private readonly register = new GapRegister(1, UNPROCESSED_MAX);
-  private readonly waiting: (Uint8Array | undefined)[] = [];
-  private readonly ranges = new Uint32Array(RANGES_MAX * 2);
+  /** What came beyond a gap, or has to wait; undefined while all that came is processed. */
+  private register: GapRegister | undefined;
+  /** Bodies that wait, by number. */
+  private waiting: Map<number, Uint8Array> | undefined;
   /** The newest number the neighbour says it sent. */
   private promised = 0;
   private statusAtUs = NEVER;
   private statusWaitUs = 0;
+
+  /** @param frames where kept copies come from; all streams of a node share one */
+  constructor(frames = new KeptFrames()) {
+    this.frames = frames;
+  }
 
   /** No new message may be sent until the neighbour has processed some. */
   get isFull(): boolean {
@@ -78,7 +84,8 @@ export class ControlStream {
   }
 
   get nextTimeoutUs(): number {
-    return Math.min(this.statusAtUs, this.headAtUs, this.repeats > 0 ? this.resends.nextUs : NEVER);
+    const soonestUs = this.statusAtUs < this.headAtUs ? this.statusAtUs : this.headAtUs;
+    return this.repeats > 0 ? Math.min(soonestUs, this.resends.nextUs) : soonestUs;
   }
 
   isStalled(nowUs: number): boolean {
@@ -87,17 +94,14 @@ export class ControlStream {
 
   /** True when the neighbour processed everything that was first sent at or before `timeUs`. */
   hasProcessedUntil(timeUs: number): boolean {
-    return this.sent === this.acknowledged || this.keptFirstUs[slotOf(this.acknowledged + 1)]! > timeUs;
+    return this.sent === this.acknowledged || this.kept[0]!.firstUs > timeUs;
   }
 
-  /** Takes a copy of message `sent + 1`, just written, and makes it the newest. */
-  keep(nowUs: number, frame: Uint8Array): void {
+  /** Takes a copy of message `sent + 1`, just written at `bytes[start, end)`, and makes it the newest. */
+  keep(nowUs: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (this.sent === this.acknowledged) this.progressUs = nowUs;
     this.sent += 1;
-    const slot = slotOf(this.sent);
-    this.kept[slot] = frame.slice();
-    this.keptAtUs[slot] = nowUs;
-    this.keptFirstUs[slot] = nowUs;
+    this.kept.push(this.frames.keep(nowUs, bytes, start, end));
     if (this.headAtUs === NEVER) {
       this.headWaitUs = this.repeatUs();
       this.headAtUs = nowUs + this.headWaitUs;
@@ -108,11 +112,9 @@ export class ControlStream {
   acknowledge(nowUs: number, number: number): boolean {
     if (number > this.sent) return false;
     if (number <= this.acknowledged) return true;
-    for (let n = this.acknowledged + 1; n <= number; n += 1) {
-      const slot = slotOf(n);
-      this.kept[slot] = undefined;
-      this.repeats -= this.repeat[slot]!;
-      this.repeat[slot] = 0;
+    for (const frame of this.kept.splice(0, number - this.acknowledged)) {
+      if (frame.isMissing) this.repeats -= 1;
+      this.frames.giveBack(frame);
     }
     this.acknowledged = number;
     this.progressUs = nowUs;
@@ -128,10 +130,10 @@ export class ControlStream {
     for (const range of status.missing) {
       const from = Math.max(range.start, this.acknowledged + 1);
       const end = Math.min(range.start + range.length - 1, this.sent);
-      for (let n = from; n <= end; n += 1) {
-        const slot = slotOf(n);
-        if (this.repeat[slot] === 1 || nowUs - this.keptAtUs[slot]! < guardUs) continue;
-        this.repeat[slot] = 1;
+      for (let number = from; number <= end; number += 1) {
+        const frame = this.kept[number - this.acknowledged - 1]!;
+        if (frame.isMissing || nowUs - frame.atUs < guardUs) continue;
+        frame.isMissing = true;
         this.repeats += 1;
       }
     }
@@ -146,11 +148,18 @@ export class ControlStream {
   }
 
   /**
-   * A message arrived. "next": process `body` now, then ask `next()` for those that waited behind it.
+   * A message arrived. "next": process its body, `bytes[start, end)`, now, then ask `next()` for those that waited behind it.
    * "kept": an earlier one is missing. "old": seen before. "beyond": too far ahead, dropped.
    * With `mustWait` also the next one is kept, until `next()` is asked for it: the neighbour talks too fast.
    */
-  receive(nowUs: number, number: number, body: Uint8Array, mustWait = false): "next" | "kept" | "old" | "beyond" {
+  receive(
+    nowUs: number,
+    number: number,
+    bytes: Uint8Array,
+    mustWait = false,
+    start = 0,
+    end = bytes.length,
+  ): "next" | "kept" | "old" | "beyond" {
     if (number > this.promised) this.promised = number;
     if (number <= this.processed) {
       // A repeat of what we have: our status was lost. The neighbour's head or our hello tells it.
@@ -160,38 +169,40 @@ export class ControlStream {
       this.expectMissing(nowUs);
       return "beyond";
     }
-    if (this.register.insert(number, nowUs) !== "new") return "old";
-    if (mustWait || number !== this.processed + 1) {
-      this.waiting[number % WAITING_MAX] = body.slice();
-      this.expectMissing(nowUs);
-      return "kept";
+    const isNext = number === this.processed + 1;
+    if (this.register !== undefined || mustWait || !isNext) {
+      this.register ??= new GapRegister(this.processed + 1, UNPROCESSED_MAX);
+      if (this.register.insert(number, nowUs) !== "new") return "old";
+      if (mustWait || !isNext) {
+        this.waiting ??= new Map();
+        this.waiting.set(number, bytes.slice(start, end));
+        this.expectMissing(nowUs);
+        return "kept";
+      }
     }
-    this.processed = number;
     this.statusWaitUs = 0;
-    if (this.processed >= this.promised) this.statusAtUs = NEVER;
+    this.advance();
     return "next";
   }
 
   /** True when the next message in order is here and waits. */
   get hasNext(): boolean {
-    return this.waiting[(this.processed + 1) % WAITING_MAX] !== undefined;
+    return this.waiting?.has(this.processed + 1) ?? false;
   }
 
   /** The body of the next message in order that had to wait, or undefined. */
   next(): Uint8Array | undefined {
-    const slot = (this.processed + 1) % WAITING_MAX;
-    const body = this.waiting[slot];
+    const body = this.waiting?.get(this.processed + 1);
     if (body === undefined) return undefined;
-    this.waiting[slot] = undefined;
-    this.processed += 1;
-    if (this.processed >= this.promised) this.statusAtUs = NEVER;
+    this.waiting!.delete(this.processed + 1);
+    this.advance();
     return body;
   }
 
   /** Something the neighbour sent is not here: list it after a grace, unless a list is due already. */
   expectMissing(nowUs: number): void {
     if (this.promised <= this.processed) return;
-    const isSureLoss = this.register.highest >= this.processed + 4 && this.statusWaitUs === 0;
+    const isSureLoss = this.highest >= this.processed + 4 && this.statusWaitUs === 0;
     const atUs = isSureLoss ? nowUs : nowUs + REORDER_GRACE_US;
     if (this.statusAtUs === NEVER || (isSureLoss && this.statusAtUs > atUs)) this.statusAtUs = atUs;
   }
@@ -206,35 +217,56 @@ export class ControlStream {
       this.headWaitUs = Math.min(HEAD_REPEAT_MAX_US, this.headWaitUs * 2);
       this.headAtUs = nowUs + this.headWaitUs;
     }
-    for (let n = this.acknowledged + 1; this.repeats > 0 && n <= this.sent; n += 1) {
-      const slot = slotOf(n);
-      if (this.repeat[slot] === 0) continue;
-      const frame = this.kept[slot]!;
+    if (this.repeats === 0) return;
+    for (const frame of this.kept) {
+      if (!frame.isMissing) continue;
       if (frame.length > out.room || !this.resends.take(nowUs)) return;
-      out.raw(frame);
-      this.repeat[slot] = 0;
+      out.raw(frame.bytes.subarray(0, frame.length));
+      frame.isMissing = false;
+      frame.atUs = nowUs;
       this.repeats -= 1;
-      this.keptAtUs[slot] = nowUs;
       this.repaired += 1;
     }
+  }
+
+  /** The session is over: what was kept for it serves others. */
+  close(): void {
+    for (const frame of this.kept.splice(0)) this.frames.giveBack(frame);
+    this.acknowledged = this.sent;
+    this.repeats = 0;
   }
 
   digest(into: Digest): void {
     into.number(this.sent).number(this.acknowledged).number(this.processed).number(this.promised);
     into.number(this.repeats).number(this.headAtUs).number(this.statusAtUs);
-    this.register.digest(into);
+    if (this.register === undefined) into.number(0);
+    else this.register.digest(into);
     this.resends.digest(into);
+  }
+
+  /** The newest number that came. */
+  private get highest(): number {
+    return this.register?.highest ?? this.processed;
+  }
+
+  private advance(): void {
+    this.processed += 1;
+    if (this.processed >= this.promised) this.statusAtUs = NEVER;
+    if (this.register === undefined || this.register.highest > this.processed) return;
+    this.register = undefined;
+    this.waiting = undefined;
   }
 
   private writeStatus(nowUs: number, out: Writer): void {
     const fits = Math.floor((out.room - ROUTE_STATUS_HEAD_BYTES) / ROUTE_STATUS_RANGE_BYTES);
-    const listed = Math.min(fits, this.register.missing(this.ranges));
     const missing: MissingRange[] = [];
-    for (let i = 0; i < listed; i += 1) {
-      missing.push({ start: this.ranges[i * 2]!, length: this.ranges[i * 2 + 1]! });
+    if (this.register !== undefined) {
+      const ranges = new Uint32Array(RANGES_MAX * 2);
+      const listed = Math.min(fits, this.register.missing(ranges));
+      for (let i = 0; i < listed; i += 1) missing.push({ start: ranges[i * 2]!, length: ranges[i * 2 + 1]! });
     }
     // Behind the last that came, as far as we have room to keep it.
-    const start = Math.max(this.register.highest, this.processed) + 1;
+    const start = Math.max(this.highest, this.processed) + 1;
     const end = Math.min(this.promised, this.processed + WAITING_MAX);
     if (start <= end && missing.length < fits) missing.push({ start, length: end - start + 1 });
     encodeRouteStatus(out, { processed: this.processed, missing });
@@ -248,8 +280,4 @@ export class ControlStream {
   private repeatUs(): number {
     return Math.max(REPEAT_MIN_US, 2 * this.rttUs);
   }
-}
-
-function slotOf(number: number): number {
-  return number % UNPROCESSED_MAX;
 }

@@ -1,18 +1,19 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
-import { NumberQueue } from "../collections/number-queue.js";
-import { MILLISECOND_US, NEVER } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import { ENTRY_ORIGIN, ENTRY_RETRACTION, type RouteEntry } from "../wire/routes.js";
 import { Announcements } from "./announcements.js";
+import { type Cells, FROM_ORIGIN } from "./cells.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 import { LostSources } from "./lost-sources.js";
-import { FROM_ORIGIN, type Neighbour, Urgency } from "./neighbour.js";
+import { type Neighbour, Urgency } from "./neighbour.js";
 import { OUTBID_EPOCH_MAX } from "./origins.js";
+import type { RouteRecords } from "./records.js";
 import { Requests } from "./requests.js";
 import { KNOWN, LOCAL, LOST, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import { Selection } from "./selection.js";
+import { Starvation } from "./starvation.js";
 import { Wanted } from "./wanted.js";
 
 /** Destinations that one neighbour session may teach. Beyond: ignored and counted. */
@@ -24,12 +25,6 @@ export const DESTINATIONS_MAX = 262_144;
 const EPOCH_MAX = 0xffff_ffff;
 const INDEX_MAX = EPOCH_MAX * 256 + 255;
 
-/** Destinations without traffic ask for newer indexes one at a time, this far apart. */
-const BACKGROUND_US = 500 * MILLISECOND_US;
-const BACKGROUND_JITTER_MASK = 0x1_ffff; // up to 131 ms
-/** Looked at in one go to find one that is starving still. */
-const BACKGROUND_LOOK = 64;
-
 /**
  * What happens to a destination when somebody teaches something about it: choose, remember, tell, ask. All changes of
  * routes go through `decide`.
@@ -39,21 +34,20 @@ export class Decision {
   readonly requests: Requests;
   readonly lost: LostSources;
   readonly wanted: Wanted;
+  private readonly starvation: Starvation;
   /** Entries ignored because a bound was reached. */
   ignored = 0;
   readonly caps: readonly Cap[];
   private readonly taughtCap = new Cap("routesPerNeighbour", TAUGHT_MAX);
   private readonly heldCap = new Cap("destinations", DESTINATIONS_MAX);
-  private readonly starvingCap = new Cap("starving", DESTINATIONS_MAX);
 
+  readonly selection: Selection;
   private readonly table: RouteTable;
-  private readonly selection: Selection;
+  private readonly records: RouteRecords;
+  private readonly cells: Cells;
   private readonly trace: TraceSink;
-  private readonly random: () => number;
   private readonly dictionary: NacDictionary;
   private readonly onIgnored: () => void;
-  private readonly starving = new NumberQueue();
-  private backgroundAtUs = NEVER;
 
   // The route in use before a change, read by `decide`.
   private beforeNext = -1;
@@ -70,6 +64,8 @@ export class Decision {
     onIgnored: () => void,
   ) {
     this.table = table;
+    this.records = table.records;
+    this.cells = table.cells;
     this.dictionary = dictionary;
     this.onIgnored = onIgnored;
     this.wanted = new Wanted(dictionary);
@@ -78,12 +74,12 @@ export class Decision {
     this.requests = new Requests(table);
     this.lost = new LostSources(table);
     this.trace = trace;
-    this.random = random;
-    const { announcements, requests, lost, wanted } = this;
+    const { selection, announcements, requests, lost, wanted } = this;
+    this.starvation = new Starvation({ table, selection, requests, wanted, trace, random });
     this.caps = [
       this.taughtCap,
       this.heldCap,
-      this.starvingCap,
+      this.starvation.cap,
       announcements.windowCap,
       announcements.idsCap,
       requests.cap,
@@ -93,17 +89,17 @@ export class Decision {
   }
 
   get nextTimeoutUs(): number {
-    return Math.min(this.backgroundAtUs, this.requests.nextTimeoutUs, this.lost.nextTimeoutUs);
+    return Math.min(this.starvation.nextTimeoutUs, this.requests.nextTimeoutUs, this.lost.nextTimeoutUs);
   }
 
   handleTimeout(nowUs: number): void {
     this.requests.handleTimeout(nowUs);
     this.lost.handleTimeout(nowUs, (destination) => this.forget(nowUs, destination));
-    if (this.backgroundAtUs <= nowUs) this.askInBackground(nowUs);
+    this.starvation.handleTimeout(nowUs);
   }
 
   isTaught(neighbour: Neighbour, destination: number): boolean {
-    return this.table.knows(destination) && neighbour.columns.metric[destination] !== METRIC_NONE;
+    return this.table.knows(destination) && neighbour.learnedMetric(destination) !== METRIC_NONE;
   }
 
   /** Whether the neighbour may still teach a destination; counts a refusal. */
@@ -131,49 +127,67 @@ export class Decision {
       return true;
     }
     if (!this.admit(neighbour, destination)) return false;
-    this.setMetric(neighbour, destination, entry.metric);
-    neighbour.columns.age[destination] = AGE_OLD;
+    const cell = this.cells.at(destination, neighbour.slot);
+    this.setMetric(neighbour, destination, cell, entry.metric);
+    this.cells.setAge(cell, AGE_OLD);
     return true;
   }
 
   /** One entry of a neighbour's ROUTES about a destination that is not ours. False when a bound refuses it. */
   learn(nowUs: number, neighbour: Neighbour, destination: number, entry: RouteEntry): boolean {
-    const table = this.table;
-    const { columns } = neighbour;
     if ((entry.flags & ENTRY_RETRACTION) !== 0) {
-      if (!table.knows(destination) || columns.metric[destination] === METRIC_NONE) return true;
-      this.note(destination);
-      this.unlearn(neighbour, destination);
-      this.decide(nowUs, destination);
-      this.dropOrphan(nowUs, destination);
+      if (this.isTaught(neighbour, destination)) this.learnRetraction(nowUs, neighbour, destination);
       return true;
     }
     if (!this.admit(neighbour, destination)) return false;
+    const { table, records, cells } = this;
     this.note(destination);
     const index = entry.slot * 256 + entry.repair;
-    table.hear(destination, entry.epoch, index);
-    this.setMetric(neighbour, destination, entry.metric);
-    columns.age[destination] = table.ageOf(destination, entry.epoch, index);
-    if ((entry.flags & ENTRY_ORIGIN) !== 0) columns.flags[destination]! |= FROM_ORIGIN;
-    else columns.flags[destination]! &= ~FROM_ORIGIN;
-    const isSameEpoch = table.epoch[destination] === this.beforeEpoch;
-    // A route in use that grew old has no index any more that we could announce: it must go.
-    const hasGrownOld = table.byLink[table.next[destination]!]?.columns.age[destination] === AGE_OLD;
-    const isKept = isSameEpoch && !hasGrownOld && this.selection.keepsChoice(destination, neighbour);
+    const step = table.hear(destination, entry.epoch, index);
+    const cell = cells.at(destination, neighbour.slot);
+    this.setMetric(neighbour, destination, cell, entry.metric);
+    cells.setAge(cell, table.ageOf(destination, entry.epoch, index));
+    const flags = cells.flags(cell);
+    const isFromOrigin = (entry.flags & ENTRY_ORIGIN) !== 0;
+    cells.setFlags(cell, isFromOrigin ? flags | FROM_ORIGIN : flags & ~FROM_ORIGIN);
+    // An offer that is not in use, and no better than the one that is, changes nothing. But a route in use that grew old has
+    // no index any more that we could announce: it must go.
+    const next = records.next(destination);
+    const isKept =
+      next >= 0 &&
+      next !== neighbour.link &&
+      entry.metric + neighbour.cost >= records.metric(destination) &&
+      (step === 0 || (records.epoch(destination) === this.beforeEpoch && !this.hasGrownOld(destination)));
     if (!isKept) this.decide(nowUs, destination);
     return true;
   }
 
-  /** The neighbour is detached already: everything that used it is chosen anew. */
+  private learnRetraction(nowUs: number, neighbour: Neighbour, destination: number): void {
+    if (this.records.next(destination) === neighbour.link) {
+      this.note(destination);
+      this.unlearn(neighbour, destination);
+      this.decide(nowUs, destination);
+    } else this.unlearn(neighbour, destination);
+    this.dropOrphan(nowUs, destination);
+  }
+
+  /** The neighbour is detached already: everything that used it is chosen anew, and its cells are cleared for the next. */
   handleDown(nowUs: number, neighbour: Neighbour): void {
-    const { order, listed, next, backup1, backup2 } = this.table;
-    const link = neighbour.link;
+    const { records, cells } = this;
+    const { order, listed } = this.table;
+    const { link, slot } = neighbour;
     for (let i = 0; i < listed; i += 1) {
       const destination = order[i]!;
-      if (next[destination] === link || backup1[destination] === link || backup2[destination] === link) {
+      const cell = cells.at(destination, slot);
+      const wasOffered = cells.metric(cell) !== METRIC_NONE;
+      if (records.next(destination) === link) {
         this.note(destination);
+        cells.clear(cell);
         this.decide(nowUs, destination);
-      } else if (next[destination]! < 0) this.dropOrphan(nowUs, destination);
+      } else {
+        cells.clear(cell);
+        if (wasOffered) this.dropOrphan(nowUs, destination);
+      }
     }
   }
 
@@ -182,7 +196,7 @@ export class Decision {
     const { order, listed } = this.table;
     for (let i = 0; i < listed; i += 1) {
       const destination = order[i]!;
-      if (neighbour.columns.metric[destination] === METRIC_NONE) continue;
+      if (neighbour.learnedMetric(destination) === METRIC_NONE) continue;
       this.note(destination);
       this.decide(nowUs, destination);
     }
@@ -190,18 +204,16 @@ export class Decision {
 
   /** We become the origin, with an index that is newer than all heard of. Returns the epoch, raised where it had to be. */
   originate(nowUs: number, destination: number, epoch: number, slot: number): number {
-    const table = this.table;
+    const { table, records, cells } = this;
     table.admit(destination);
-    for (const { columns } of table.neighbours) columns.age[destination] = AGE_OLD; // nobody leads us to ourselves
-    if (table.next[destination]! >= 0) table.count -= 1;
-    table.next[destination] = -1;
-    table.backup1[destination] = -1;
-    table.backup2[destination] = -1;
-    table.state[destination]! |= LOCAL | OURS;
-    table.metric[destination] = 0;
-    if (table.epoch[destination]! > Math.max(epoch, OUTBID_EPOCH_MAX)) table.forgetIndex(destination); // a lie
-    const known = table.epoch[destination]!;
-    const newest = table.newestIndex(destination);
+    for (const { slot } of table.neighbours) cells.setAge(cells.at(destination, slot), AGE_OLD); // nobody leads us to ourselves
+    if (records.next(destination) >= 0) table.count -= 1;
+    records.setNext(destination, -1);
+    records.setState(destination, records.state(destination) | LOCAL | OURS);
+    records.setMetric(destination, 0);
+    if (records.epoch(destination) > Math.max(epoch, OUTBID_EPOCH_MAX)) table.forgetIndex(destination); // a lie
+    const known = records.epoch(destination);
+    const newest = records.index(destination);
     const isSpent = epoch < known || (epoch === known && newest >= INDEX_MAX);
     const raised = isSpent ? Math.min(EPOCH_MAX, known + 1) : epoch;
     const index = raised === known ? Math.min(INDEX_MAX, Math.max(slot * 256, newest + 1)) : slot * 256;
@@ -211,55 +223,52 @@ export class Decision {
   }
 
   withdraw(nowUs: number, destination: number): void {
-    const table = this.table;
-    table.state[destination]! &= ~LOCAL;
-    table.metric[destination] = METRIC_INFINITY;
+    const { records } = this;
+    records.setState(destination, records.state(destination) & ~LOCAL);
+    records.setMetric(destination, METRIC_INFINITY);
     this.announcements.tellAll(nowUs, destination, Urgency.retraction, false);
     this.lost.add(nowUs, destination);
   }
 
   /** The origin's answer to requests: a newer index, told to those who asked. */
   raiseIndex(nowUs: number, destination: number): void {
-    const table = this.table;
-    this.renew(destination, table.epoch[destination]!, Math.min(INDEX_MAX, table.newestIndex(destination) + 1));
+    const { records } = this;
+    this.renew(destination, records.epoch(destination), Math.min(INDEX_MAX, records.index(destination) + 1));
     this.announcements.tellAskers(nowUs, destination);
-    this.requests.handleIndex(destination, table.epoch[destination]!, table.newestIndex(destination));
+    this.requests.handleIndex(destination, records.epoch(destination), records.index(destination));
   }
 
   /** Traffic of ours goes there: a destination that starves asks at once. */
   want(nowUs: number, destination: number): void {
     this.wanted.add(nowUs, destination);
-    if (this.table.knows(destination) && (this.table.state[destination]! & STARVING) !== 0) {
-      this.request(nowUs, destination);
-    }
+    this.starvation.handleWanted(nowUs, destination);
   }
 
   digest(into: Digest): void {
     this.requests.digest(into);
     this.lost.digest(into);
     this.wanted.digest(into);
-    into.number(this.starving.length).number(this.backgroundAtUs);
+    this.starvation.digest(into);
   }
 
-  /** Remembers the route in use; what follows may change columns, then calls `decide`. */
+  /** Remembers the route in use; what follows may change the table, then calls `decide`. */
   private note(destination: number): void {
-    const table = this.table;
-    this.beforeNext = table.next[destination]!;
-    this.beforeMetric = table.metric[destination]!;
-    this.beforeEpoch = table.epoch[destination]!;
-    this.beforeIndex = table.chosenIndex(destination);
+    const { records } = this;
+    this.beforeNext = records.next(destination);
+    this.beforeMetric = records.metric(destination);
+    this.beforeEpoch = records.epoch(destination);
+    this.beforeIndex = (records.state(destination) & REQUESTED) === 0 ? -1 : this.table.chosenIndex(destination);
   }
 
   private decide(nowUs: number, destination: number): void {
-    const table = this.table;
+    const { records } = this;
     this.selection.choose(destination);
-    const next = table.next[destination]!;
-    const metric = table.metric[destination]!;
+    const next = records.next(destination);
+    const metric = records.metric(destination);
     if (next < 0) {
       if (this.beforeNext >= 0) this.lose(nowUs, destination);
     } else {
-      const epoch = table.epoch[destination]!;
-      const index = table.chosenIndex(destination);
+      const epoch = records.epoch(destination);
       const isNew = this.beforeNext < 0 || epoch !== this.beforeEpoch;
       if (isNew || metric !== this.beforeMetric) {
         const urgency = isNew || metric > this.beforeMetric ? Urgency.urgent : Urgency.normal;
@@ -270,12 +279,19 @@ export class Decision {
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
         this.trace(Trace.routeSelected, destination, next, metric);
       }
-      if ((table.state[destination]! & REQUESTED) !== 0) {
+      if ((records.state(destination) & REQUESTED) !== 0) {
+        const index = this.table.chosenIndex(destination);
         if (isNew || index > this.beforeIndex) this.announcements.tellAskers(nowUs, destination);
         this.requests.handleIndex(destination, epoch, index);
       }
     }
-    this.checkStarving(nowUs, destination);
+    this.starvation.check(nowUs, destination);
+  }
+
+  /** The route in use is of an older epoch than the newest heard of, or too far behind it. */
+  private hasGrownOld(destination: number): boolean {
+    const { slot } = this.table.byLink[this.records.next(destination)]!;
+    return this.cells.age(this.cells.at(destination, slot)) === AGE_OLD;
   }
 
   private lose(nowUs: number, destination: number): void {
@@ -286,16 +302,16 @@ export class Decision {
 
   /** No neighbour can hold an advert of ours any more: the feasibility distance may go. */
   private forget(nowUs: number, destination: number): void {
-    const table = this.table;
-    table.distanceAge[destination] = AGE_OLD;
-    table.distanceMetric[destination] = METRIC_NONE;
-    const offers = table.neighbours.filter(({ columns }) => columns.metric[destination] !== METRIC_NONE);
+    const { table, records, cells } = this;
+    records.setDistance(destination, AGE_OLD, METRIC_NONE);
+    const offers = table.neighbours.filter((neighbour) => neighbour.learnedMetric(destination) !== METRIC_NONE);
     if (offers.length > 0) {
       // All offers are older than the newest index ever heard of, and nobody tells of that any more: it may have been a lie.
-      if (offers.every(({ columns }) => columns.age[destination] === AGE_OLD)) table.forgetIndex(destination);
+      const isOld = offers.every(({ slot }) => cells.age(cells.at(destination, slot)) === AGE_OLD);
+      if (isOld) table.forgetIndex(destination);
       this.note(destination);
       this.decide(nowUs, destination);
-    } else if ((table.state[destination]! & (STARVING | REQUESTED)) === 0) {
+    } else if ((records.state(destination) & (STARVING | REQUESTED)) === 0) {
       table.forget(destination);
     } else {
       this.lost.add(nowUs, destination); // a queue still names it
@@ -304,92 +320,47 @@ export class Decision {
 
   private renew(destination: number, epoch: number, index: number): void {
     this.table.hear(destination, epoch, index);
-    this.table.distanceAge[destination] = 0;
-    this.table.distanceMetric[destination] = 0;
+    this.records.setDistance(destination, 0, 0);
   }
 
   private unlearn(neighbour: Neighbour, destination: number): void {
-    const { columns } = neighbour;
-    if (columns.metric[destination] === METRIC_NONE) return;
-    this.setMetric(neighbour, destination, METRIC_NONE);
-    columns.age[destination] = AGE_OLD;
-    columns.flags[destination]! &= ~FROM_ORIGIN;
+    const { cells } = this;
+    if (!this.isTaught(neighbour, destination)) return;
+    const cell = cells.at(destination, neighbour.slot);
+    this.setMetric(neighbour, destination, cell, METRIC_NONE);
+    cells.setAge(cell, AGE_OLD);
+    cells.setFlags(cell, cells.flags(cell) & ~FROM_ORIGIN);
   }
 
   /** The one place that changes what a neighbour taught, so that its digest and its count follow. */
-  private setMetric(neighbour: Neighbour, destination: number, metric: number): void {
-    const { metric: metrics } = neighbour.columns;
-    const before = metrics[destination]!;
+  private setMetric(neighbour: Neighbour, destination: number, cell: number, metric: number): void {
+    const before = this.cells.metric(cell);
+    if (before === metric) return;
     neighbour.learned.change(destination, before, metric);
-    if (before === METRIC_NONE) neighbour.taught += 1;
-    if (metric === METRIC_NONE) neighbour.taught -= 1;
-    metrics[destination] = metric;
+    this.cells.setMetric(cell, metric);
+    if (before !== METRIC_NONE && metric !== METRIC_NONE) return;
+    neighbour.taught += metric === METRIC_NONE ? -1 : 1;
     this.taughtCap.note(neighbour.taught);
   }
 
   /** Without a route, and nobody offers one: to be forgotten in time, though it never was in use. */
   private dropOrphan(nowUs: number, destination: number): void {
-    const { state, next, neighbours } = this.table;
-    const isKept = (state[destination]! & KNOWN) === 0 || (state[destination]! & (LOCAL | LOST)) !== 0;
-    if (isKept || next[destination]! >= 0) return;
-    if (neighbours.some(({ columns }) => columns.metric[destination] !== METRIC_NONE)) return;
+    const { records } = this;
+    if (records.next(destination) >= 0) return;
+    const state = records.state(destination);
+    if ((state & KNOWN) === 0 || (state & (LOCAL | LOST)) !== 0) return;
+    const { neighbours } = this.table;
+    if (neighbours.some((neighbour) => neighbour.learnedMetric(destination) !== METRIC_NONE)) return;
     this.lost.add(nowUs, destination);
   }
 
   private admit(neighbour: Neighbour, destination: number): boolean {
-    if (!this.isTaught(neighbour, destination) && !this.mayTeachMore(neighbour)) return false;
+    if (this.table.knows(destination)) {
+      return neighbour.learnedMetric(destination) !== METRIC_NONE || this.mayTeachMore(neighbour);
+    }
+    if (!this.mayTeachMore(neighbour)) return false;
     this.table.admit(destination);
     this.heldCap.note(this.dictionary.held);
     return true;
-  }
-
-  /** Uses what `choose` just found: is there an offer that a newer index would make usable, and better? */
-  private checkStarving(nowUs: number, destination: number): void {
-    if (!this.isStarving(destination)) return;
-    const state = this.table.state[destination]!;
-    if ((state & STARVING) === 0) {
-      this.table.state[destination] = state | STARVING;
-      this.starving.push(destination);
-      this.starvingCap.note(this.starving.length);
-      if (this.backgroundAtUs === NEVER) this.paceBackground(nowUs);
-    }
-    if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination);
-  }
-
-  private isStarving(destination: number): boolean {
-    if ((this.table.state[destination]! & OURS) !== 0) return false; // nobody else knows more of it
-    const { infeasibleMetric, hasOld } = this.selection;
-    return infeasibleMetric < this.table.metric[destination]! || (this.table.next[destination]! < 0 && hasOld);
-  }
-
-  private request(nowUs: number, destination: number): void {
-    const table = this.table;
-    const age = table.distanceAge[destination]!;
-    const newest = table.newestIndex(destination);
-    // One newer than our distance; with no distance in this epoch, the newest that anybody told of.
-    const index = age === AGE_OLD ? newest : newest - age + 1;
-    if (this.requests.want(nowUs, destination, table.epoch[destination]!, index)) {
-      this.trace(Trace.routeRequested, destination, index, 0);
-    }
-  }
-
-  private askInBackground(nowUs: number): void {
-    this.backgroundAtUs = NEVER;
-    for (let i = 0; i < BACKGROUND_LOOK; i += 1) {
-      const destination = this.starving.shift();
-      if (destination < 0) return;
-      this.table.state[destination]! &= ~STARVING;
-      this.selection.choose(destination);
-      if (!this.isStarving(destination)) continue;
-      this.table.state[destination]! |= STARVING;
-      this.starving.push(destination);
-      this.request(nowUs, destination);
-      break;
-    }
-    if (this.starving.length > 0) this.paceBackground(nowUs);
-  }
-
-  private paceBackground(nowUs: number): void {
-    this.backgroundAtUs = nowUs + BACKGROUND_US + (this.random() & BACKGROUND_JITTER_MASK);
   }
 }

@@ -1,10 +1,17 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { ControlFrame } from "../wire/control-frame.js";
-import { Reader } from "../wire/cursor.js";
+import type { Reader } from "../wire/cursor.js";
 import { decodeRouteHead } from "../wire/route-head.js";
 import { decodeRouteRequest } from "../wire/route-request.js";
 import { decodeRouteStatus } from "../wire/route-status.js";
-import { decodeRouteEntry, decodeRoutesHead, ENTRY_RETRACTION, ENTRY_SHORT, emptyRouteEntry } from "../wire/routes.js";
+import {
+  decodeRoutesHead,
+  ENTRY_RETRACTION,
+  ENTRY_SHORT,
+  emptyRouteEntry,
+  readRouteEntry,
+  skipRouteEntries,
+} from "../wire/routes.js";
 import { decodeTableQuery } from "../wire/table-query.js";
 import { decodeTableSums } from "../wire/table-sums.js";
 import { DESTINATIONS_MAX, type Decision } from "./decision.js";
@@ -19,7 +26,6 @@ export class Intake {
   private readonly origins: Origins;
   private readonly dictionary: NacDictionary;
   private readonly entry = emptyRouteEntry();
-  private readonly body = new Reader(new Uint8Array(0));
   /** Entries with an id that stands for nothing: no honest neighbour writes one. */
   senseless = 0;
   /** ROUTES messages that came faster than they are taken from one neighbour. */
@@ -50,12 +56,12 @@ export class Intake {
         return this.handleRequest(nowUs, neighbour, input);
       case ControlFrame.tableQuery: {
         const query = decodeTableQuery(input);
-        if (query !== undefined) neighbour?.answers.handleQuery(nowUs, query);
+        if (query !== undefined) neighbour?.obtainAnswers().handleQuery(nowUs, query);
         return query !== undefined;
       }
       case ControlFrame.tableSums: {
         const sums = decodeTableSums(input);
-        if (sums !== undefined) neighbour?.search.handleSums(nowUs, sums);
+        if (sums !== undefined) neighbour?.search?.handleSums(nowUs, sums);
         return sums !== undefined;
       }
       default:
@@ -67,15 +73,15 @@ export class Intake {
     const head = decodeRoutesHead(input);
     if (head === undefined) return false;
     const start = input.offset;
-    for (let i = 0; i < head.count; i += 1) if (!decodeRouteEntry(input, this.entry)) return false;
+    if (!skipRouteEntries(input, head.count)) return false;
     if (neighbour === undefined) return true;
-    const body = input.bytes.subarray(start, input.offset);
+    const { bytes, offset: end } = input;
     const mustWait = neighbour.messages.nextUs > nowUs;
-    const arrival = neighbour.stream.receive(nowUs, head.number, body, mustWait);
+    const arrival = neighbour.stream.receive(nowUs, head.number, bytes, mustWait, start, end);
     if (mustWait) this.hurried += 1;
     if (arrival === "next") {
       neighbour.messages.take(nowUs);
-      this.learnAll(nowUs, neighbour, body);
+      this.learnAll(nowUs, neighbour, bytes, start, end);
     }
     this.process(nowUs, neighbour);
     return true;
@@ -85,17 +91,18 @@ export class Intake {
   process(nowUs: number, neighbour: Neighbour): void {
     const { stream, messages } = neighbour;
     if (!stream.hasNext) return;
-    while (stream.hasNext && messages.take(nowUs)) this.learnAll(nowUs, neighbour, stream.next()!);
+    while (stream.hasNext && messages.take(nowUs)) {
+      const body = stream.next()!;
+      this.learnAll(nowUs, neighbour, body, 0, body.length);
+    }
     if (!stream.hasNext) stream.expectMissing(nowUs); // there is room now for what came too early
   }
 
-  private learnAll(nowUs: number, neighbour: Neighbour, body: Uint8Array): void {
-    const { body: input, entry } = this;
-    input.bytes = body;
-    input.offset = 0;
-    input.end = body.length;
-    input.ok = true;
-    while (input.remaining > 0 && decodeRouteEntry(input, entry)) {
+  /** Entries that were checked when they came. */
+  private learnAll(nowUs: number, neighbour: Neighbour, bytes: Uint8Array, start: number, end: number): void {
+    const { entry } = this;
+    for (let at = start; at < end; ) {
+      at = readRouteEntry(bytes, at, entry);
       if ((entry.flags & ENTRY_SHORT) !== 0) this.learnShort(nowUs, neighbour);
       else this.learnFull(nowUs, neighbour);
     }
@@ -124,10 +131,12 @@ export class Intake {
       if (known >= 0) this.learn(nowUs, neighbour, known);
       return; // nobody is interned for a retraction
     }
-    if (known < 0 && (!decision.mayTeachMore(neighbour) || !this.mayIntern())) return neighbour.incoming.give(-1);
+    if (known < 0 && (!decision.mayTeachMore(neighbour) || !this.mayIntern())) {
+      return neighbour.incoming.give(entry.id, -1);
+    }
     const destination = known < 0 ? dictionary.intern(entry.bytes, entry.nacAt) : known;
     const isTaken = this.learn(nowUs, neighbour, destination);
-    neighbour.incoming.give(isTaken ? destination : -1);
+    neighbour.incoming.give(entry.id, isTaken ? destination : -1);
     if (known < 0) dictionary.release(destination); // held by the table now, if it was taken
   }
 
@@ -160,13 +169,14 @@ export class Intake {
     if (isLocal) this.origins.handleAsked(nowUs, destination, request.epoch, asked);
     // Nobody needs more than one beyond the newest. So a request for more can do no more than a sensible one: each hop
     // that has heard of no such epoch or index asks for what there can be.
-    const known = table.epoch[destination]!;
+    const known = table.records.epoch(destination);
     const epoch = Math.min(request.epoch, known);
-    const one = table.newestIndex(destination) + 1;
+    const one = table.records.index(destination) + 1;
     const index = request.epoch < known ? asked : request.epoch > known ? one : Math.min(asked, one);
     const has = table.chosenIndex(destination);
     if (has >= 0 && (known > epoch || has >= index)) {
-      if (table.next[destination] !== neighbour.link) decision.announcements.answer(nowUs, neighbour, destination);
+      if (table.records.next(destination) !== neighbour.link)
+        decision.announcements.answer(nowUs, neighbour, destination);
       return true;
     }
     decision.requests.pass(nowUs, neighbour, destination, epoch, index, isLocal ? 1 : request.hops);

@@ -2,8 +2,8 @@ import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { NumberQueue } from "../collections/number-queue.js";
 import { NEVER, SECOND_US } from "../time/instant.js";
+import { PENDING, QUEUED_ANY } from "./cells.js";
 import { METRIC_NONE } from "./feasible.js";
-import { PENDING } from "./neighbour.js";
 import { LOCAL, LOST, LOST_AGAIN, type RouteTable } from "./route-table.js";
 
 /** A lost destination's feasibility distance is remembered at least this long: longer than any neighbour needs to find
@@ -42,12 +42,12 @@ export class LostSources {
 
   /** The route to `destination` is lost; what we announced stays remembered. */
   add(nowUs: number, destination: number): void {
-    const state = this.table.state[destination]!;
+    const state = this.table.records.state(destination);
     if ((state & LOST) !== 0) {
-      this.table.state[destination] = state | LOST_AGAIN;
+      this.table.records.setState(destination, state | LOST_AGAIN);
       return;
     }
-    this.table.state[destination] = state | LOST;
+    this.table.records.setState(destination, state | LOST);
     this.waiting.push(destination);
     this.sinceS.push(ceilSeconds(nowUs));
     this.cap.note(this.waiting.length + this.settling.length);
@@ -78,26 +78,26 @@ export class LostSources {
   }
 
   private settle(nowUs: number, destination: number, settledUs: number, forget: (destination: number) => void): void {
-    const table = this.table;
-    const state = table.state[destination]!;
-    table.state[destination] = state & ~(LOST | LOST_AGAIN);
-    if (table.next[destination]! >= 0 || (state & LOCAL) !== 0) return; // it came back
+    const { records, cells, neighbours } = this.table;
+    const state = records.state(destination);
+    records.setState(destination, state & ~(LOST | LOST_AGAIN));
+    if (records.next(destination) >= 0 || (state & LOCAL) !== 0) return; // it came back
     if ((state & LOST_AGAIN) !== 0) {
       this.add(nowUs, destination);
       return;
     }
-    // First look: is it still waiting to be told somewhere? Then was all that was sent until `settledUs` processed?
-    const isTold = table.neighbours.every(
-      ({ columns, stream }) =>
-        (columns.flags[destination]! & PENDING) === 0 &&
-        columns.told[destination] === METRIC_NONE &&
-        stream.hasProcessedUntil(settledUs),
-    );
+    // First look: is it still waiting to be told somewhere, or named by a list? Then was all that was sent until `settledUs`
+    // processed?
+    const isTold = neighbours.every(({ slot, stream }) => {
+      const cell = cells.at(destination, slot);
+      const isQuiet = (cells.flags(cell) & (PENDING | QUEUED_ANY)) === 0 && cells.told(cell) === METRIC_NONE;
+      return isQuiet && stream.hasProcessedUntil(settledUs);
+    });
     if (isTold) {
       forget(destination);
       return;
     }
-    table.state[destination]! |= LOST;
+    records.setState(destination, records.state(destination) | LOST);
     this.settling.push(destination);
     this.settledS.push(ceilSeconds(nowUs));
   }

@@ -1,29 +1,19 @@
-import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
-import { NumberQueue } from "../collections/number-queue.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import { RateLimit } from "../session/rate-limit.js";
 import { NEVER } from "../time/instant.js";
+import { PENDING, QUEUED_FIRST } from "./cells.js";
 import { ControlStream } from "./control-stream.js";
 import type { RouteTable } from "./route-table.js";
-import { IncomingIds, OutgoingIds } from "./short-ids.js";
+import { IncomingIds } from "./short-ids.js";
 import { TableAnswers } from "./table-answers.js";
 import { TableDigest, TableHash } from "./table-digest.js";
-import { type TableCounts, TableSearch } from "./table-search.js";
-
-/** Something waits to be told about this destination. */
-export const PENDING = 0x01;
-/** Tell it even when the metric is what the neighbour was told last: the index or the epoch is newer. */
-export const FORCED = 0x02;
-/** The neighbour asked for a newer index of this destination. */
-export const ASKED = 0x04;
-/** The neighbour says that it is the origin. */
-export const FROM_ORIGIN = 0x08;
-const QUEUED_FIRST = 0x10;
+import { TableSearch } from "./table-search.js";
 
 /** How soon a change is told, and in which order within a batch. */
 export const Urgency = { retraction: 0, urgent: 1, normal: 2, snapshot: 3 } as const;
 export type Urgency = (typeof Urgency)[keyof typeof Urgency];
+const URGENCIES = 4;
 
 /** A ROUTE_REQUEST to write to a neighbour. */
 export interface OutgoingRequest {
@@ -46,55 +36,48 @@ const REQUESTS_PER_SECOND = 100;
 const REQUESTS_BURST = 256;
 
 /**
- * One up neighbour: what it taught (`metric`, `age`), what it was told (`told`), and what waits to be told. A queue
- * holds a destination at most once, so each is bounded by the table; what is told is looked up when it leaves, so the
- * newest state wins.
+ * One up neighbour: its control stream, the digests of what it taught and was told, and what waits to be told. What it
+ * taught and was told stands in the table's cells of its slot. A list holds a destination at most once, so each is bounded
+ * by the table; what is told is looked up when it leaves, so the newest state wins.
  */
 export class Neighbour {
   readonly link: number;
+  /** Of its cells; another neighbour's once it is gone. */
+  readonly slot: number;
   /** Its router id is lower than ours. */
   readonly isLower: boolean;
   readonly routerHigh: number;
   readonly routerLow: number;
   cost: number;
-  readonly columns: {
-    /** As announced; METRIC_NONE when it has no route or never said. */
-    metric: Uint8Array;
-    /** Indexes behind the newest known; see route-table.ts. */
-    age: Uint16Array;
-    /** The metric it was told last; METRIC_NONE when never, or retracted. */
-    told: Uint8Array;
-    flags: Uint8Array;
-    /** By destination: the short id we gave it, plus one; 0 for none. */
-    ids: Uint16Array;
-    /** By the neighbour's short id; see short-ids.ts. Grows with the ids it gives. */
-    named: Uint16Array | Uint32Array;
-  };
-  readonly stream = new ControlStream();
+  readonly stream: ControlStream;
   readonly messages = new RateLimit(MESSAGES_PER_SECOND, MESSAGES_BURST);
   readonly requested = new RateLimit(REQUESTS_PER_SECOND, REQUESTS_BURST);
   /** Key of both digests. */
   readonly hash: TableHash;
-  /** Of `metric`. */
+  /** Of what it taught. */
   readonly learned: TableDigest;
-  /** Of `told`. */
+  /** Of what it was told. */
   readonly announced: TableDigest;
-  readonly outgoing: OutgoingIds;
   readonly incoming: IncomingIds;
-  readonly search: TableSearch;
-  readonly answers: TableAnswers;
+  /** While its digest disagrees with ours, and a while longer. */
+  search: TableSearch | undefined;
+  /** From its first question on. */
+  answers: TableAnswers | undefined;
   /** Destinations it has a metric for. */
   taught = 0;
 
-  /** By urgency. */
-  readonly queues = [new NumberQueue(), new NumberQueue(), new NumberQueue(), new NumberQueue()] as const;
   readonly requests: OutgoingRequest[] = [];
-  /** There is something to write now. */
+  /** There is something to write now. Only the table sets it. */
   isReady = false;
+  /** The deadline that the table knows. */
+  watchedUs: number = NEVER;
   /** When the next batch of changes is due; NEVER when nothing waits. */
-  batchAtUs = NEVER;
+  batchAtUs: number = NEVER;
   /** When more of the snapshot may leave; NEVER when none waits. */
-  snapshotAtUs = NEVER;
+  snapshotAtUs: number = NEVER;
+  /** The places in the table's order that the snapshot has yet to go over. */
+  snapshotPlace = 0;
+  snapshotEnd = 0;
   /** When the last batch began to leave. */
   lastBatchUs: number = -NEVER;
   /** A batch is being written: all that waits leaves, not only the urgent. */
@@ -102,33 +85,32 @@ export class Neighbour {
   /** False once its link went down; it may still be named as a former next hop while the table is put right. */
   isUp = true;
 
+  private readonly table: RouteTable;
+
   constructor(args: {
     link: number;
+    slot: number;
     isLower: boolean;
     routerId: Uint8Array;
     cost: number;
     /** The two words of our own router id. */
     own: readonly [number, number];
-    columns: Neighbour["columns"];
     table: RouteTable;
-    dictionary: NacDictionary;
     allocate: TableAllocator;
-    counts: TableCounts;
   }) {
-    const { link, isLower, routerId, cost, columns, table, dictionary, counts } = args;
+    const { link, slot, isLower, routerId, cost, table } = args;
     this.link = link;
+    this.slot = slot;
     this.isLower = isLower;
     this.routerHigh = wordAt(routerId, 0);
     this.routerLow = wordAt(routerId, 4);
     this.cost = cost;
-    this.columns = columns;
-    this.hash = new TableHash(dictionary, this.routerHigh ^ args.own[0], this.routerLow ^ args.own[1]);
+    this.table = table;
+    this.stream = new ControlStream(table.frames);
+    this.hash = new TableHash(table.dictionary, this.routerHigh ^ args.own[0], this.routerLow ^ args.own[1]);
     this.learned = new TableDigest(this.hash);
     this.announced = new TableDigest(this.hash);
-    this.outgoing = new OutgoingIds(columns);
-    this.incoming = new IncomingIds(columns, args.allocate);
-    this.search = new TableSearch({ table, dictionary, counts, neighbour: this });
-    this.answers = new TableAnswers({ table, dictionary, counts, neighbour: this });
+    this.incoming = new IncomingIds(args.allocate);
   }
 
   /** Order of router ids; of two links to the same router, the lower link number comes first. */
@@ -138,26 +120,69 @@ export class Neighbour {
     return this.link < other.link;
   }
 
-  enqueue(destination: number, urgency: Urgency, extraFlags: number): void {
-    const flags = this.columns.flags;
+  /** What it taught of a destination that the table knows. */
+  learnedMetric(destination: number): number {
+    return this.table.cells.metric(this.table.cells.at(destination, this.slot));
+  }
+
+  /** What it was told of a destination that the table knows. */
+  toldMetric(destination: number): number {
+    return this.table.cells.told(this.table.cells.at(destination, this.slot));
+  }
+
+  get nextTimeoutUs(): number {
+    const { stream, search, batchAtUs, snapshotAtUs } = this;
+    let soonestUs = stream.nextTimeoutUs;
+    if (search !== undefined && search.nextTimeoutUs < soonestUs) soonestUs = search.nextTimeoutUs;
+    if (stream.hasNext && this.messages.nextUs < soonestUs) soonestUs = this.messages.nextUs;
+    if (stream.isFull) return soonestUs;
+    if (batchAtUs < soonestUs) soonestUs = batchAtUs;
+    return snapshotAtUs < soonestUs ? snapshotAtUs : soonestUs;
+  }
+
+  enqueue(destination: number, cell: number, urgency: Urgency, extraFlags: number): void {
+    const { cells, pending } = this.table;
     const bit = QUEUED_FIRST << urgency;
-    const before = flags[destination]!;
-    flags[destination] = before | bit | PENDING | extraFlags;
-    if ((before & bit) === 0) this.queues[urgency].push(destination);
+    const before = cells.flags(cell);
+    cells.setFlags(cell, before | bit | PENDING | extraFlags);
+    if ((before & bit) === 0) pending.push(this.listOf(urgency), destination);
   }
 
   /** The next destination to tell of at this urgency, or -1. Those already told by a more urgent queue are skipped. */
   dequeue(urgency: Urgency): number {
-    const queue = this.queues[urgency];
-    const flags = this.columns.flags;
+    const { cells, pending } = this.table;
     const bit = QUEUED_FIRST << urgency;
     for (;;) {
-      const destination = queue.shift();
+      const destination = pending.shift(this.listOf(urgency));
       if (destination < 0) return -1;
-      const before = flags[destination]!;
-      flags[destination] = before & ~bit;
+      const cell = cells.at(destination, this.slot);
+      const before = cells.flags(cell);
+      cells.setFlags(cell, before & ~bit);
       if ((before & PENDING) !== 0) return destination;
     }
+  }
+
+  waitingAt(urgency: Urgency): number {
+    return this.table.pending.length(this.listOf(urgency));
+  }
+
+  /** All destinations listed now are to be told, except what was told when their turn comes. */
+  beginSnapshot(nowUs: number): void {
+    this.snapshotPlace = 0;
+    this.snapshotEnd = this.table.listed;
+    if (this.hasSnapshot) this.snapshotAtUs = nowUs;
+  }
+
+  /** Some of the table has yet to be gone over. */
+  get hasSnapshot(): boolean {
+    return this.snapshotPlace < this.snapshotEnd;
+  }
+
+  /** The places of the list are others now: one under way begins again, and goes over what it told without a word. */
+  restartSnapshot(listed: number): void {
+    if (!this.hasSnapshot) return;
+    this.snapshotPlace = 0;
+    this.snapshotEnd = listed;
   }
 
   /** Puts a request on its way; a newer one for the same destination replaces the older. */
@@ -165,15 +190,59 @@ export class Neighbour {
     const same = this.requests.findIndex((waiting) => waiting.destination === request.destination);
     if (same >= 0) this.requests[same] = request;
     else if (this.requests.length < REQUESTS_MAX) this.requests.push(request);
-    this.isReady = true;
+    this.table.makeReady(this);
+  }
+
+  /**
+   * A hello came whose digest is of the state that we have processed. As long as they agree there is no search, and nothing
+   * of one is kept.
+   */
+  compare(nowUs: number, high: number, low: number): void {
+    const { table, learned } = this;
+    if (learned.isAuditDue(table.listed) && this.recountLearned()) table.counts.miscounts += 1;
+    if (this.search === undefined && learned.isEqual(high, low)) return;
+    this.search ??= new TableSearch(table, this);
+    this.search.compare(nowUs, high, low);
+    if (this.search.isOver(nowUs)) this.search = undefined;
+  }
+
+  /** True when the sum kept in passing was wrong. */
+  recountLearned(): boolean {
+    const { order, listed } = this.table;
+    return this.learned.recount(order, listed, (destination) => this.learnedMetric(destination));
+  }
+
+  /** True when the sum kept in passing was wrong. */
+  recountAnnounced(): boolean {
+    const { order, listed } = this.table;
+    return this.announced.recount(order, listed, (destination) => this.toldMetric(destination));
+  }
+
+  obtainAnswers(): TableAnswers {
+    this.answers ??= new TableAnswers(this.table, this);
+    return this.answers;
+  }
+
+  /** It is gone: nothing waits for it any more. */
+  close(): void {
+    for (let urgency = 0; urgency < URGENCIES; urgency += 1) this.table.pending.clear(this.slot * URGENCIES + urgency);
+    this.stream.close();
   }
 
   digest(into: Digest): void {
     into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
-    into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.requests.length);
-    for (const queue of this.queues) into.number(queue.length);
+    into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.snapshotPlace).number(this.requests.length);
+    for (let urgency = 0; urgency < URGENCIES; urgency += 1) into.number(this.waitingAt(urgency as Urgency));
     for (const part of [this.stream, this.messages, this.requested, this.learned, this.announced]) part.digest(into);
-    for (const part of [this.outgoing, this.incoming, this.search, this.answers]) part.digest(into);
+    this.incoming.digest(into);
+    for (const part of [this.search, this.answers]) {
+      into.number(part === undefined ? 0 : 1);
+      part?.digest(into);
+    }
+  }
+
+  private listOf(urgency: Urgency): number {
+    return this.slot * URGENCIES + urgency;
   }
 }
 

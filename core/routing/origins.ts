@@ -41,6 +41,11 @@ export class Origins {
     this.epochRaised = epochRaised;
   }
 
+  /** What this node is the origin of. */
+  get destinations(): Iterable<number> {
+    return this.origins.keys();
+  }
+
   originate(nowUs: number, destination: number, epoch: number): void {
     if (!this.origins.has(destination)) {
       this.origins.set(destination, { raisedUs: -NEVER, raiseAtUs: NEVER, epochRaisedUs: -NEVER });
@@ -59,7 +64,7 @@ export class Origins {
    */
   handleHeard(nowUs: number, destination: number, epoch: number): void {
     const origin = this.origins.get(destination);
-    if (origin === undefined || epoch <= this.table.epoch[destination]!) return;
+    if (origin === undefined || epoch <= this.table.records.epoch(destination)) return;
     this.goBeyond(nowUs, destination, origin, epoch);
   }
 
@@ -69,9 +74,9 @@ export class Origins {
    */
   handleAsked(nowUs: number, destination: number, epoch: number, index: number): void {
     const origin = this.origins.get(destination);
-    if (origin === undefined || epoch < this.table.epoch[destination]!) return;
-    const isNewer = epoch > this.table.epoch[destination]!;
-    const isAbsurd = index - this.table.newestIndex(destination) > AGE_OLD;
+    if (origin === undefined || epoch < this.table.records.epoch(destination)) return;
+    const isNewer = epoch > this.table.records.epoch(destination);
+    const isAbsurd = index - this.table.records.index(destination) > AGE_OLD;
     if (isNewer || isAbsurd) this.goBeyond(nowUs, destination, origin, epoch);
   }
 

@@ -1,8 +1,9 @@
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
+import { ASKED } from "./cells.js";
 import { METRIC_INFINITY } from "./feasible.js";
-import { ASKED, type Neighbour } from "./neighbour.js";
+import type { Neighbour } from "./neighbour.js";
 import { REQUESTED, type RouteTable } from "./route-table.js";
 
 export const HOPS_MAX = 32;
@@ -77,7 +78,7 @@ export class Requests {
     const isRecent = nowUs - request.forwardedUs < DEDUP_US;
     const isRepeat = isRecent && hops <= request.hops; // what went less far may not have come to the origin
     if (!isRecent) this.forgetAskers(request);
-    asker.columns.flags[destination]! |= ASKED;
+    this.mark(asker, destination, true);
     if (isRepeat) return;
     request.hops = request.isOwn ? HOPS_MAX : hops;
     this.begin(nowUs, request);
@@ -137,7 +138,7 @@ export class Requests {
     };
     this.open.set(destination, request);
     this.cap.note(this.open.size);
-    this.table.state[destination]! |= REQUESTED;
+    this.setRequested(destination, true);
     return request;
   }
 
@@ -155,14 +156,15 @@ export class Requests {
     if (hops <= 0 && !request.isOwn) return;
     const { destination, epoch, index } = request;
     const message = { hops: Math.max(1, hops), destination, epoch, index };
-    const next = this.table.byLink[this.table.next[destination]!];
-    const isAsked = next !== undefined && (next.columns.flags[destination]! & ASKED) === 0;
+    const { records, byLink } = this.table;
+    const next = byLink[records.next(destination)];
+    const isAsked = next !== undefined && !this.asks(next, destination);
     if (isAsked && !request.isOwn) {
       next.addRequest(message);
       return;
     }
     // A node that wants a better route asks those who offer one; the others ask whoever offers anything.
-    const limit = request.isOwn ? this.table.metric[destination]! : METRIC_INFINITY;
+    const limit = request.isOwn ? records.metric(destination) : METRIC_INFINITY;
     const offers = this.offers(destination, next, limit);
     const fanOut = Math.min(FAN_OUT, offers.length);
     for (let i = 0; i < fanOut; i += 1) {
@@ -174,26 +176,40 @@ export class Requests {
 
   /** Neighbours with an offer below `limit` that we do not use and who do not ask themselves, best first. */
   private offers(destination: number, next: Neighbour | undefined, limit: number): Neighbour[] {
-    const metricOf = (neighbour: Neighbour) => neighbour.columns.metric[destination]! + neighbour.cost;
+    const metricOf = (neighbour: Neighbour) => neighbour.learnedMetric(destination) + neighbour.cost;
     return this.table.neighbours
-      .filter(
-        (neighbour) =>
-          neighbour !== next && metricOf(neighbour) < limit && (neighbour.columns.flags[destination]! & ASKED) === 0,
-      )
+      .filter((neighbour) => neighbour !== next && metricOf(neighbour) < limit && !this.asks(neighbour, destination))
       .sort((a, b) => metricOf(a) - metricOf(b) || (a.precedes(b) ? -1 : 1));
   }
 
   private close(request: OpenRequest): void {
     const { destination } = request;
     this.open.delete(destination);
-    this.table.state[destination]! &= ~REQUESTED;
-    for (const neighbour of this.table.neighbours) neighbour.columns.flags[destination]! &= ~ASKED;
+    this.setRequested(destination, false);
+    for (const neighbour of this.table.neighbours) this.mark(neighbour, destination, false);
   }
 
   /** A new round of the same request: who asked in an older one was served, asks again, or is now the one to ask. */
   private forgetAskers({ destination, forwardedUs }: OpenRequest): void {
     if (forwardedUs < 0) return; // never forwarded: the askers are those of a request that this one replaced
-    for (const neighbour of this.table.neighbours) neighbour.columns.flags[destination]! &= ~ASKED;
+    for (const neighbour of this.table.neighbours) this.mark(neighbour, destination, false);
+  }
+
+  private asks({ slot }: Neighbour, destination: number): boolean {
+    const { cells } = this.table;
+    return (cells.flags(cells.at(destination, slot)) & ASKED) !== 0;
+  }
+
+  private mark({ slot }: Neighbour, destination: number, asks: boolean): void {
+    const { cells } = this.table;
+    const cell = cells.at(destination, slot);
+    cells.setFlags(cell, asks ? cells.flags(cell) | ASKED : cells.flags(cell) & ~ASKED);
+  }
+
+  private setRequested(destination: number, isRequested: boolean): void {
+    const { records } = this.table;
+    const state = records.state(destination);
+    records.setState(destination, isRequested ? state | REQUESTED : state & ~REQUESTED);
   }
 
   private expect(request: OpenRequest): void {

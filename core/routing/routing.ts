@@ -6,10 +6,11 @@ import { Trace, type TraceSink } from "../trace/trace.js";
 import { type Reader, Writer } from "../wire/cursor.js";
 import { ROUTER_ID_BYTES, TABLE_DIGEST_BYTES } from "../wire/hello.js";
 import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
+import { FROM_ORIGIN } from "./cells.js";
 import { Decision } from "./decision.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
 import { Intake } from "./intake.js";
-import { FROM_ORIGIN, type Neighbour, wordAt } from "./neighbour.js";
+import { type Neighbour, wordAt } from "./neighbour.js";
 import { type EpochRaised, Origins } from "./origins.js";
 import { RouteTable } from "./route-table.js";
 import type { TableCounts } from "./table-search.js";
@@ -88,7 +89,7 @@ export class Routing {
 
   /** Link towards the destination, or -1: unknown, unreachable, or our own. */
   nextHop(destination: number): number {
-    return this.table.next[destination] ?? -1;
+    return destination < 0 ? -1 : this.table.records.next(destination);
   }
 
   /** Somebody announced the destination once. (It may be interned for another node that shares the dictionary.) */
@@ -98,7 +99,7 @@ export class Routing {
 
   /** The newest epoch heard of for the destination; 0 when it is unknown. A restart raises it. */
   epochOf(destination: number): number {
-    return this.table.knows(destination) ? this.table.epoch[destination]! : 0;
+    return this.table.knows(destination) ? this.table.records.epoch(destination) : 0;
   }
 
   /** Destinations with a next hop. */
@@ -114,14 +115,14 @@ export class Routing {
   route(destination: number): Route | undefined {
     const { table } = this;
     if (!table.knows(destination)) return undefined;
-    const nextHop = table.next[destination]!;
+    const nextHop = table.records.next(destination);
     if (nextHop < 0 && !table.isLocal(destination)) return undefined;
     const index = table.chosenIndex(destination);
     return {
-      metric: table.metric[destination]!,
+      metric: table.records.metric(destination),
       nextHop,
-      backups: [table.backup1[destination]!, table.backup2[destination]!].filter((link) => link >= 0),
-      epoch: table.epoch[destination]!,
+      backups: this.decision.selection.backups(destination),
+      epoch: table.records.epoch(destination),
       slot: Math.floor(index / 256),
       repair: index % 256,
     };
@@ -140,7 +141,8 @@ export class Routing {
   isOriginOn(link: number, destination: number): boolean {
     const neighbour = this.table.byLink[link];
     if (neighbour === undefined || !this.table.knows(destination)) return false;
-    return (neighbour.columns.flags[destination]! & FROM_ORIGIN) !== 0;
+    const { cells } = this.table;
+    return (cells.flags(cells.at(destination, neighbour.slot)) & FROM_ORIGIN) !== 0;
   }
 
   /** Newest control message number sent on the link; 0 when it is down. */
@@ -158,8 +160,9 @@ export class Routing {
     const out = new Writer(this.helloDigest);
     if (neighbour === undefined) out.zeros(TABLE_DIGEST_BYTES);
     else {
-      const { order, listed, counts } = this.table;
-      if (neighbour.announced.audit(order, listed, neighbour.columns.told)) counts.miscounts += 1;
+      const { listed, counts, frames } = this.table;
+      if (neighbour.announced.isAuditDue(listed) && neighbour.recountAnnounced()) counts.miscounts += 1;
+      frames.trim();
       neighbour.announced.write(out);
     }
     return this.helloDigest;
@@ -220,7 +223,7 @@ export class Routing {
     const isLower = compareIds(neighbourRouterId, this.routerId) < 0;
     const neighbour = this.table.addNeighbour(link, isLower, neighbourRouterId, cost);
     const { announcements, wanted } = this.decision;
-    announcements.tellSnapshot(nowUs, neighbour, (destination) => wanted.has(nowUs, destination));
+    announcements.tellSnapshot(nowUs, neighbour, this.origins.destinations, wanted.destinations);
   }
 
   /** The session ended: all it taught is dropped, routes over it switch to their backups in this call. */
@@ -253,7 +256,7 @@ export class Routing {
     neighbour.stream.handleHead(nowUs, peerSent, false);
     const isSound = neighbour.stream.acknowledge(nowUs, peerProcessed);
     if (neighbour.stream.processed === peerSent && !this.decision.isFull(neighbour)) {
-      neighbour.search.compare(nowUs, wordAt(peerDigest, 0), wordAt(peerDigest, 4));
+      neighbour.compare(nowUs, wordAt(peerDigest, 0), wordAt(peerDigest, 4));
     }
     this.wake(nowUs, neighbour);
     return this.judge(isSound);
@@ -272,8 +275,7 @@ export class Routing {
 
   /** The next link with something to write now, or -1. */
   pollLink(): number {
-    for (const neighbour of this.table.neighbours) if (neighbour.isReady) return neighbour.link;
-    return -1;
+    return this.table.nextReady();
   }
 
   /**
@@ -286,8 +288,8 @@ export class Routing {
     const start = out.offset;
     neighbour.stream.write(nowUs, out);
     this.writeRequests(neighbour, out);
-    neighbour.search.write(nowUs, out);
-    neighbour.answers.write(out);
+    neighbour.search?.write(nowUs, out);
+    neighbour.answers?.write(out);
     const entries = this.decision.announcements.write(nowUs, neighbour, out);
     if (entries > 0) this.trace(Trace.routesSent, link, entries, 0);
     neighbour.isReady = false;
@@ -296,19 +298,14 @@ export class Routing {
   }
 
   get nextTimeoutUs(): number {
-    let soonestUs = Math.min(this.decision.nextTimeoutUs, this.origins.nextTimeoutUs);
-    for (const { stream, search, messages, batchAtUs, snapshotAtUs } of this.table.neighbours) {
-      soonestUs = Math.min(soonestUs, stream.nextTimeoutUs, search.nextTimeoutUs);
-      if (stream.hasNext) soonestUs = Math.min(soonestUs, messages.nextUs);
-      if (!stream.isFull) soonestUs = Math.min(soonestUs, batchAtUs, snapshotAtUs);
-    }
-    return soonestUs;
+    return Math.min(this.decision.nextTimeoutUs, this.origins.nextTimeoutUs, this.table.nextTimeoutUs);
   }
 
   handleTimeout(nowUs: number): void {
     this.decision.handleTimeout(nowUs);
     this.origins.handleTimeout(nowUs);
     for (const neighbour of this.table.neighbours) {
+      if (neighbour.watchedUs > nowUs) continue;
       this.intake.process(nowUs, neighbour);
       this.wake(nowUs, neighbour);
     }
@@ -337,10 +334,11 @@ export class Routing {
     const isDue =
       neighbour.stream.isDue(nowUs) ||
       neighbour.requests.length > 0 ||
-      neighbour.search.isDue(nowUs) ||
-      neighbour.answers.isDue ||
+      neighbour.search?.isDue(nowUs) ||
+      neighbour.answers?.isDue ||
       this.decision.announcements.isDue(nowUs, neighbour);
-    if (isDue) neighbour.isReady = true;
+    if (isDue) this.table.makeReady(neighbour);
+    this.table.watch(neighbour);
   }
 
   private judge(isSound: boolean): boolean {

@@ -1,9 +1,11 @@
+import type { Cells } from "./cells.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY } from "./feasible.js";
 import type { Neighbour } from "./neighbour.js";
+import type { RouteRecords } from "./records.js";
 import { LOCAL, type RouteTable } from "./route-table.js";
 
 /**
- * Chooses routes: the feasible offer with the lowest metric, and two feasible ones behind it.
+ * Chooses routes: the feasible offer with the lowest metric.
  *
  * Of equal offers the one in use stays, else the lower router id wins. The feasibility distance falls here, at the
  * choice, before anything is told: it is never above what any neighbour may hold of us.
@@ -15,121 +17,90 @@ export class Selection {
   hasOld = false;
 
   private readonly table: RouteTable;
+  private readonly records: RouteRecords;
+  private readonly cells: Cells;
   private readonly isFeasible: Feasibility;
 
   constructor(table: RouteTable, isFeasible: Feasibility) {
     this.table = table;
+    this.records = table.records;
+    this.cells = table.cells;
     this.isFeasible = isFeasible;
   }
 
   choose(destination: number): void {
-    const table = this.table;
-    if ((table.state[destination]! & LOCAL) !== 0) return;
-    const current = table.next[destination]!;
-    const distanceAge = table.distanceAge[destination]!;
-    const distanceMetric = table.distanceMetric[destination]!;
+    const { table, records, cells } = this;
+    if ((records.state(destination) & LOCAL) !== 0) return;
+    const current = records.next(destination);
+    const distanceAge = records.distanceAge(destination);
+    const distanceMetric = records.distanceMetric(destination);
+    const first = cells.at(destination, 0);
     let best: Neighbour | undefined;
     let bestMetric = METRIC_INFINITY;
-    this.infeasibleMetric = METRIC_INFINITY;
+    let infeasibleMetric = METRIC_INFINITY;
     this.hasOld = false;
     for (const neighbour of table.neighbours) {
-      const offered = neighbour.columns.metric[destination]!;
+      const cell = first + neighbour.slot;
+      const offered = cells.metric(cell);
       const metric = offered + neighbour.cost;
       if (metric >= METRIC_INFINITY) continue;
-      const age = neighbour.columns.age[destination]!;
+      const age = cells.age(cell);
       if (age === AGE_OLD) {
         this.hasOld = true;
       } else if (!this.isFeasible(age, offered, neighbour.isLower, distanceAge, distanceMetric)) {
-        this.infeasibleMetric = Math.min(this.infeasibleMetric, metric);
+        if (metric < infeasibleMetric) infeasibleMetric = metric;
       } else if (metric < bestMetric || (metric === bestMetric && isPreferred(neighbour, best, current))) {
         best = neighbour;
         bestMetric = metric;
       }
     }
+    this.infeasibleMetric = infeasibleMetric;
     if (best === undefined) {
       if (current >= 0) table.count -= 1;
-      table.next[destination] = -1;
-      table.metric[destination] = METRIC_INFINITY;
-      table.backup1[destination] = -1;
-      table.backup2[destination] = -1;
+      records.setNext(destination, -1);
+      records.setMetric(destination, METRIC_INFINITY);
       return;
     }
     if (current < 0) table.count += 1;
-    table.next[destination] = best.link;
-    table.metric[destination] = bestMetric;
-    this.lowerDistance(destination, best.columns.age[destination]!, bestMetric);
-    this.chooseBackups(destination);
+    records.setNext(destination, best.link);
+    records.setMetric(destination, bestMetric);
+    this.lowerDistance(destination, cells.age(first + best.slot), bestMetric);
   }
 
-  /**
-   * A neighbour that is not in use, nor a backup, changed its offer within the epoch. When the choice cannot change, only
-   * the backups are looked at. False: choose anew.
-   */
-  keepsChoice(destination: number, neighbour: Neighbour): boolean {
-    const table = this.table;
-    const link = neighbour.link;
-    if (table.next[destination]! < 0 || table.next[destination] === link) return false;
-    if (table.backup1[destination] === link || table.backup2[destination] === link) return false;
-    const metric = neighbour.columns.metric[destination]! + neighbour.cost;
-    if (metric < table.metric[destination]!) return false;
-    if (metric < METRIC_INFINITY) this.considerBackup(destination, neighbour, metric);
-    return true;
+  /** Two feasible offers behind the one in use, best first; of equal ones the lower router id comes first. Links. */
+  backups(destination: number): number[] {
+    const { table, records, cells } = this;
+    const next = records.next(destination);
+    const offers: { readonly neighbour: Neighbour; readonly metric: number }[] = [];
+    for (const neighbour of table.neighbours) {
+      const cell = cells.at(destination, neighbour.slot);
+      const metric = cells.metric(cell) + neighbour.cost;
+      if (metric >= METRIC_INFINITY || neighbour.link === next) continue;
+      if (this.isUsable(destination, cell, neighbour)) offers.push({ neighbour, metric });
+    }
+    offers.sort((a, b) => a.metric - b.metric || (a.neighbour.precedes(b.neighbour) ? -1 : 1));
+    return offers.slice(0, 2).map(({ neighbour }) => neighbour.link);
   }
 
   /** The feasibility distance never rises, except to a newer index. */
-  lowerDistance(destination: number, age: number, metric: number): void {
-    const table = this.table;
-    const known = table.distanceAge[destination]!;
-    if (age > known || (age === known && metric >= table.distanceMetric[destination]!)) return;
-    table.distanceAge[destination] = age;
-    table.distanceMetric[destination] = metric;
+  private lowerDistance(destination: number, age: number, metric: number): void {
+    const { records } = this;
+    const known = records.distanceAge(destination);
+    if (age > known || (age === known && metric >= records.distanceMetric(destination))) return;
+    records.setDistance(destination, age, metric);
   }
 
-  private considerBackup(destination: number, neighbour: Neighbour, metric: number): void {
-    const second = this.table.backup2[destination]!;
-    if (second >= 0) {
-      const other = this.table.byLink[second]!;
-      if (metric > other.columns.metric[destination]! + other.cost) return;
-    }
-    if (this.isUsable(destination, neighbour)) this.chooseBackups(destination);
-  }
-
-  private chooseBackups(destination: number): void {
-    const table = this.table;
-    const next = table.next[destination]!;
-    let first: Neighbour | undefined;
-    let second: Neighbour | undefined;
-    let firstMetric = METRIC_INFINITY;
-    let secondMetric = METRIC_INFINITY;
-    for (const neighbour of table.neighbours) {
-      const metric = neighbour.columns.metric[destination]! + neighbour.cost;
-      if (metric >= METRIC_INFINITY || metric > secondMetric) continue;
-      if (neighbour.link === next || !this.isUsable(destination, neighbour)) continue;
-      if (first === undefined || metric < firstMetric || (metric === firstMetric && neighbour.precedes(first))) {
-        second = first;
-        secondMetric = firstMetric;
-        first = neighbour;
-        firstMetric = metric;
-      } else if (second === undefined || metric < secondMetric || neighbour.precedes(second)) {
-        second = neighbour;
-        secondMetric = metric;
-      }
-    }
-    table.backup1[destination] = first === undefined ? -1 : first.link;
-    table.backup2[destination] = second === undefined ? -1 : second.link;
-  }
-
-  private isUsable(destination: number, neighbour: Neighbour): boolean {
-    const { age, metric } = neighbour.columns;
-    const offeredAge = age[destination]!;
-    if (offeredAge === AGE_OLD) return false;
-    const { distanceAge, distanceMetric } = this.table;
+  private isUsable(destination: number, cell: number, neighbour: Neighbour): boolean {
+    const { records, cells } = this;
+    const age = cells.age(cell);
+    if (age === AGE_OLD) return false;
+    const distanceAge = records.distanceAge(destination);
     return this.isFeasible(
-      offeredAge,
-      metric[destination]!,
+      age,
+      cells.metric(cell),
       neighbour.isLower,
-      distanceAge[destination]!,
-      distanceMetric[destination]!,
+      distanceAge,
+      records.distanceMetric(destination),
     );
   }
 }

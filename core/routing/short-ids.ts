@@ -2,24 +2,21 @@ import type { Digest } from "../collections/digest.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 
 /**
- * Short ids: two bytes instead of a NAC's sixteen, on one link and in one direction.
+ * Short ids: two bytes instead of a NAC's sixteen.
  *
- * The first route that names a NAC gives it an id, and so the retraction of that route ends it. Both ends count alike,
- * since the control stream is in order: an id that ended is given again first, the last ended before the others; where
- * none is, the next higher one is taken. When all are in use, NACs are written in full and get none. A route repeated with
- * its NAC in full (table-answers.ts) gets a fresh id too; the old one is lost to the session.
+ * A node has one id for each destination that it ever mentions, the same for all its neighbours. Each route that names the
+ * NAC in full states it too, and from then on the neighbour knows whom it means; the retraction of that route ends this, as
+ * the neighbour may forget the NAC then. The id is the destination's until the node forgets it, which is when no neighbour
+ * holds a route of ours to it any more: so no id ever means two NACs on one link. When all ids are in use, NACs are
+ * written in full and state ID_NONE.
  */
 export const SHORT_IDS_MAX = 65_535;
+export const ID_NONE = 65_535;
 
-/** The ids that ended and the next that never was. */
-class FreeIds {
+/** The ids that a node gives: those that ended are given again first, the last ended before the others. */
+export class OutgoingIds {
   private readonly ended: number[] = [];
   private fresh = 0;
-
-  /** Ids given so far, ended ones included. */
-  get given(): number {
-    return this.fresh;
-  }
 
   get inUse(): number {
     return this.fresh - this.ended.length;
@@ -44,92 +41,62 @@ class FreeIds {
   }
 }
 
-/** What we call destinations. `column` holds, by destination, the id plus one; zero: none. */
-export class OutgoingIds {
-  private readonly free = new FreeIds();
-  private readonly columns: { readonly ids: Uint16Array };
-
-  constructor(columns: { readonly ids: Uint16Array }) {
-    this.columns = columns;
-  }
-
-  /** -1 when the destination has none. */
-  idOf(destination: number): number {
-    return this.columns.ids[destination]! - 1;
-  }
-
-  give(destination: number): void {
-    this.columns.ids[destination] = this.free.take() + 1;
-  }
-
-  end(destination: number): void {
-    const id = this.idOf(destination);
-    if (id >= 0) this.free.giveBack(id);
-    this.columns.ids[destination] = 0;
-  }
-
-  get inUse(): number {
-    return this.free.inUse;
-  }
-
-  digest(into: Digest): void {
-    this.free.digest(into);
-  }
-}
-
-/** What stands behind an id: free, a route that a bound refused, or FIRST plus the destination's number. */
+/** What stands behind an id: nothing, a route that a bound refused, or FIRST plus the destination's number. */
 const FREE = 0;
 const REFUSED = 1;
 const FIRST = 2;
 const WIDE_FROM = 0x10000;
+const ROOM_MIN = 32;
 
-/** What the neighbour calls destinations. Two bytes per id; four once the dictionary's numbers need them. */
+/** What one neighbour calls destinations. Two bytes per id; four once the dictionary's numbers need them. */
 export class IncomingIds {
-  private readonly free = new FreeIds();
-  private readonly columns: { named: Uint16Array | Uint32Array };
+  inUse = 0;
+  private named: Uint16Array | Uint32Array;
   private readonly allocate: TableAllocator;
 
-  constructor(columns: { named: Uint16Array | Uint32Array }, allocate: TableAllocator) {
-    this.columns = columns;
+  constructor(allocate: TableAllocator) {
     this.allocate = allocate;
+    this.named = allocate.u16(0);
   }
 
-  /** A NAC in full came: `destination`, or -1 when its route was refused. */
-  give(destination: number): void {
-    const id = this.free.take();
-    if (id < 0) return;
+  get bytes(): number {
+    return this.named.byteLength;
+  }
+
+  /** A NAC in full came with an id: `destination`, or -1 when its route was refused. */
+  give(id: number, destination: number): void {
+    if (id === ID_NONE) return;
     const value = destination < 0 ? REFUSED : destination + FIRST;
     this.makeRoom(id, value);
-    this.columns.named[id] = value;
+    if (this.named[id] === FREE) this.inUse += 1;
+    this.named[id] = value;
   }
 
   /** The destination; -1 when its route was refused, -2 when the id means nothing. */
   destinationOf(id: number): number {
-    const value = id < this.free.given ? this.columns.named[id]! : FREE;
+    const value = id < this.named.length ? this.named[id]! : FREE;
     return value === FREE ? -2 : value === REFUSED ? -1 : value - FIRST;
   }
 
   end(id: number): void {
-    this.columns.named[id] = FREE;
-    this.free.giveBack(id);
-  }
-
-  get inUse(): number {
-    return this.free.inUse;
+    if (id >= this.named.length || this.named[id] === FREE) return;
+    this.named[id] = FREE;
+    this.inUse -= 1;
   }
 
   digest(into: Digest): void {
-    this.free.digest(into);
+    into.number(this.inUse);
   }
 
   private makeRoom(id: number, value: number): void {
-    const { named } = this.columns;
+    const { named } = this;
     const isWide = named instanceof Uint32Array || value >= WIDE_FROM;
     const isLongEnough = id < named.length;
     if (isLongEnough && isWide === named instanceof Uint32Array) return;
-    const length = isLongEnough ? named.length : Math.max(64, named.length * 2);
+    const wanted = Math.max(ROOM_MIN, id + 1, named.length + (named.length >> 2));
+    const length = isLongEnough ? named.length : Math.min(SHORT_IDS_MAX, wanted);
     const larger = isWide ? this.allocate.u32(length) : this.allocate.u16(length);
     larger.set(named);
-    this.columns.named = larger;
+    this.named = larger;
   }
 }

@@ -1,4 +1,3 @@
-import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
 import { RateLimit } from "../session/rate-limit.js";
 import { SECOND_US } from "../time/instant.js";
@@ -9,7 +8,7 @@ import { METRIC_INFINITY } from "./feasible.js";
 import type { Neighbour } from "./neighbour.js";
 import type { RouteTable } from "./route-table.js";
 import { isInside } from "./table-digest.js";
-import { sumsOf, type TableCounts } from "./table-search.js";
+import { sumsOf } from "./table-search.js";
 
 /** Each question costs a walk over the table. Beyond: not answered; whoever asked asks again. */
 const QUESTIONS_PER_SECOND = 16;
@@ -32,15 +31,11 @@ export class TableAnswers {
   /** When the neighbour has its whole allowance of walks again. */
   private walksWholeUs = 0;
   private readonly table: RouteTable;
-  private readonly dictionary: NacDictionary;
-  private readonly counts: TableCounts;
   private readonly neighbour: Neighbour;
 
-  constructor(args: { table: RouteTable; dictionary: NacDictionary; counts: TableCounts; neighbour: Neighbour }) {
-    this.table = args.table;
-    this.dictionary = args.dictionary;
-    this.counts = args.counts;
-    this.neighbour = args.neighbour;
+  constructor(table: RouteTable, neighbour: Neighbour) {
+    this.table = table;
+    this.neighbour = neighbour;
   }
 
   get isDue(): boolean {
@@ -48,15 +43,14 @@ export class TableAnswers {
   }
 
   handleQuery(nowUs: number, query: TableQuery): void {
-    const { order, listed } = this.table;
+    const { listed, counts } = this.table;
     if (this.walksWholeUs > nowUs + WALKS_BURST_US || !this.questions.take(nowUs)) {
-      this.counts.refused += 1;
+      counts.refused += 1;
       return;
     }
     this.walksWholeUs = Math.max(this.walksWholeUs, nowUs) + listed * ENTRY_US;
     const { depth, prefix, nacs } = query;
-    const { columns, announced } = this.neighbour;
-    if (depth === 0 && announced.recount(order, listed, columns.told)) this.counts.miscounts += 1;
+    if (depth === 0 && this.neighbour.recountAnnounced()) counts.miscounts += 1;
     const inside = this.toldInside(depth, prefix);
     const isLeaf = nacs !== undefined && (inside.length <= TABLE_LEAF_MAX || depth === TABLE_DEPTH_MAX);
     if (isLeaf) {
@@ -64,15 +58,16 @@ export class TableAnswers {
       for (const destination of inside) this.add({ destination });
     } else if (depth < TABLE_DEPTH_MAX && this.sums.length < SUMS_MAX) {
       this.sums.push({ depth, prefix });
-    } else this.counts.refused += 1;
+    } else counts.refused += 1;
   }
 
   /** Sums are of the moment in which they are written. */
   write(out: Writer): void {
     while (this.sums.length > 0 && out.room >= TABLE_SUMS_BYTES) {
       const { depth, prefix } = this.sums.shift()!;
-      const sums = sumsOf(this.table, this.neighbour, this.neighbour.columns.told, depth, prefix);
-      encodeTableSums(out, { depth, prefix, sent: this.neighbour.stream.sent, sums });
+      const { table, neighbour } = this;
+      const sums = sumsOf(table, neighbour, (destination) => neighbour.toldMetric(destination), depth, prefix);
+      encodeTableSums(out, { depth, prefix, sent: neighbour.stream.sent, sums });
     }
   }
 
@@ -83,25 +78,25 @@ export class TableAnswers {
 
   private add(repeat: Repeat): void {
     if (this.repeats.length < REPEATS_MAX) this.repeats.push(repeat);
-    else this.counts.refused += 1;
+    else this.table.counts.refused += 1;
   }
 
   /** At most one more than a leaf has. */
   private toldInside(depth: number, prefix: number): number[] {
     const { order, listed } = this.table;
-    const { hash, columns } = this.neighbour;
+    const { neighbour } = this;
     const inside: number[] = [];
     for (let i = 0; i < listed && inside.length <= TABLE_LEAF_MAX; i += 1) {
       const destination = order[i]!;
-      if (columns.told[destination]! >= METRIC_INFINITY) continue;
-      if (isInside(hash.placeOf(destination), depth, prefix)) inside.push(destination);
+      if (neighbour.toldMetric(destination) >= METRIC_INFINITY) continue;
+      if (isInside(neighbour.hash.placeOf(destination), depth, prefix)) inside.push(destination);
     }
     return inside;
   }
 
   private isAnnounced(nac: Uint8Array): boolean {
-    const destination = this.dictionary.find(nac);
+    const destination = this.table.dictionary.find(nac);
     if (destination < 0 || !this.table.knows(destination)) return false;
-    return this.neighbour.columns.told[destination]! < METRIC_INFINITY;
+    return this.neighbour.toldMetric(destination) < METRIC_INFINITY;
   }
 }

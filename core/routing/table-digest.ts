@@ -15,39 +15,57 @@ const PLACE = 0xff;
  * look alike: each end's router id, the first words xored and the second words xored.
  */
 export class TableHash {
+  /** As signed 32-bit integers, which cost nothing to keep. */
   high = 0;
   low = 0;
+  private nacHigh = 0;
+  private nacLow = 0;
   private readonly dictionary: NacDictionary;
   private readonly keyHigh: number;
   private readonly keyLow: number;
 
   constructor(dictionary: NacDictionary, keyHigh: number, keyLow: number) {
     this.dictionary = dictionary;
-    this.keyHigh = keyHigh;
-    this.keyLow = keyLow;
+    this.keyHigh = keyHigh | 0;
+    this.keyLow = keyLow | 0;
   }
 
   /** The hash of (NAC, metric) into `high` and `low`. */
   of(destination: number, metric: number): void {
+    this.begin(destination);
+    this.finish(metric);
+  }
+
+  /** The part of the hash that the NAC alone decides: for one or more `finish`. */
+  begin(destination: number): void {
     const { dictionary } = this;
     let high = HIGH ^ this.keyHigh;
     let low = LOW ^ this.keyLow;
-    for (let place = 0; place <= 4; place += 1) {
-      const word = place < 4 ? dictionary.word(destination, place) : metric;
+    for (let place = 0; place < 4; place += 1) {
+      const word = dictionary.word(destination, place);
       high = Math.imul(high ^ word, 0x85ebca6b);
       high ^= high >>> 15;
       low = Math.imul(low ^ word ^ high, 0xc2b2ae35);
       low ^= low >>> 13;
     }
+    this.nacHigh = high;
+    this.nacLow = low;
+  }
+
+  finish(metric: number): void {
+    let high = Math.imul(this.nacHigh ^ metric, 0x85ebca6b);
+    high ^= high >>> 15;
+    let low = Math.imul(this.nacLow ^ metric ^ high, 0xc2b2ae35);
+    low ^= low >>> 13;
     high = Math.imul(high ^ low, 0x27d4eb2f);
-    this.high = (high ^ (high >>> 16)) >>> 0;
-    this.low = low >>> 0;
+    this.high = (high ^ (high >>> 16)) | 0;
+    this.low = low | 0;
   }
 
   /** Which bucket a NAC is in: its first bits. */
   placeOf(destination: number): number {
     this.of(destination, PLACE);
-    return this.high;
+    return this.high >>> 0;
   }
 }
 
@@ -56,8 +74,9 @@ const AUDIT_ENTRIES = 16;
 
 /** The digest of one direction of a link. */
 export class TableDigest {
-  high = 0;
-  low = 0;
+  /** As signed 32-bit integers. */
+  private high = 0;
+  private low = 0;
   private readonly hash: TableHash;
   private paidFor = 0;
 
@@ -69,32 +88,36 @@ export class TableDigest {
   change(destination: number, before: number, after: number): void {
     if (before === after) return;
     const { hash } = this;
+    hash.begin(destination);
     if (before < METRIC_INFINITY) {
-      hash.of(destination, before);
-      this.high = (this.high - hash.high) >>> 0;
-      this.low = (this.low - hash.low) >>> 0;
+      hash.finish(before);
+      this.high = (this.high - hash.high) | 0;
+      this.low = (this.low - hash.low) | 0;
     }
     if (after < METRIC_INFINITY) {
-      hash.of(destination, after);
-      this.high = (this.high + hash.high) >>> 0;
-      this.low = (this.low + hash.low) >>> 0;
+      hash.finish(after);
+      this.high = (this.high + hash.high) | 0;
+      this.low = (this.low + hash.low) | 0;
     }
   }
 
-  /** At each hello: now and then counts all anew, so that a table that changed by itself is found. True as for `recount`. */
-  audit(destinations: Uint32Array, count: number, metrics: Uint8Array): boolean {
+  /**
+   * Asked at each hello: now and then, when as many hellos came as pay for it, all is to be counted anew, so that a table
+   * which changed by itself is found.
+   */
+  isAuditDue(entries: number): boolean {
     this.paidFor += AUDIT_ENTRIES;
-    if (this.paidFor < count) return false;
+    if (this.paidFor < entries) return false;
     this.paidFor = 0;
-    return this.recount(destinations, count, metrics);
+    return true;
   }
 
   /** Counts all anew. True when the sum kept in passing was wrong. */
-  recount(destinations: Uint32Array, count: number, metrics: Uint8Array): boolean {
+  recount(destinations: Uint32Array, count: number, metricOf: (destination: number) => number): boolean {
     const { high, low } = this;
     this.high = 0;
     this.low = 0;
-    for (let i = 0; i < count; i += 1) this.change(destinations[i]!, METRIC_INFINITY, metrics[destinations[i]!]!);
+    for (let i = 0; i < count; i += 1) this.change(destinations[i]!, METRIC_INFINITY, metricOf(destinations[i]!));
     return this.high !== high || this.low !== low;
   }
 
@@ -104,7 +127,7 @@ export class TableDigest {
   }
 
   isEqual(high: number, low: number): boolean {
-    return this.high === high && this.low === low;
+    return this.high === (high | 0) && this.low === (low | 0);
   }
 
   digest(into: Digest): void {

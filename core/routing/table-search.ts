@@ -1,4 +1,3 @@
-import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import type { Writer } from "../wire/cursor.js";
@@ -51,8 +50,6 @@ export interface TableCounts {
  */
 export class TableSearch {
   private readonly table: RouteTable;
-  private readonly dictionary: NacDictionary;
-  private readonly counts: TableCounts;
   private readonly neighbour: Neighbour;
   private mismatches = 0;
   private notBeforeUs = -NEVER;
@@ -64,11 +61,9 @@ export class TableSearch {
   /** When to ask, again or at all. */
   private askAtUs = NEVER;
 
-  constructor(args: { table: RouteTable; dictionary: NacDictionary; counts: TableCounts; neighbour: Neighbour }) {
-    this.table = args.table;
-    this.dictionary = args.dictionary;
-    this.counts = args.counts;
-    this.neighbour = args.neighbour;
+  constructor(table: RouteTable, neighbour: Neighbour) {
+    this.table = table;
+    this.neighbour = neighbour;
   }
 
   get nextTimeoutUs(): number {
@@ -77,9 +72,8 @@ export class TableSearch {
 
   /** A hello came whose digest is of the state that we have processed. */
   compare(nowUs: number, high: number, low: number): void {
-    const { learned, columns } = this.neighbour;
-    const { order, listed } = this.table;
-    if (learned.audit(order, listed, columns.metric)) this.counts.miscounts += 1;
+    const { learned } = this.neighbour;
+    const { counts } = this.table;
     if (learned.isEqual(high, low)) {
       this.mismatches = 0;
       this.spacingUs = SEARCH_SPACING_US;
@@ -87,17 +81,22 @@ export class TableSearch {
     }
     this.mismatches += 1;
     if (this.mismatches < MISMATCHES_MIN || this.open.length > 0 || nowUs < this.notBeforeUs) return;
-    if (learned.recount(order, listed, columns.metric)) {
-      this.counts.miscounts += 1;
+    if (this.neighbour.recountLearned()) {
+      counts.miscounts += 1;
       if (learned.isEqual(high, low)) return;
     }
-    this.counts.searches += 1;
+    counts.searches += 1;
     this.notBeforeUs = nowUs + this.spacingUs;
     this.spacingUs = Math.min(SEARCH_SPACING_MAX_US, 2 * this.spacingUs);
     this.queriesLeft = QUERIES_MAX;
     this.open.push({ depth: 0, prefix: 0 });
     this.tries = 0;
     this.askAtUs = nowUs;
+  }
+
+  /** The tables agree, nothing is asked, and the next search may begin at once: there is nothing to remember. */
+  isOver(nowUs: number): boolean {
+    return this.mismatches === 0 && this.open.length === 0 && this.askAtUs === NEVER && nowUs >= this.notBeforeUs;
   }
 
   isDue(nowUs: number): boolean {
@@ -131,7 +130,13 @@ export class TableSearch {
     if (bucket === undefined || bucket.depth !== depth || bucket.prefix !== prefix) return;
     if (sent !== this.neighbour.stream.processed) return; // of another state: asked again in a while
     this.open.pop();
-    const ours = sumsOf(this.table, this.neighbour, this.neighbour.columns.metric, depth, prefix);
+    const ours = sumsOf(
+      this.table,
+      this.neighbour,
+      (destination) => this.neighbour.learnedMetric(destination),
+      depth,
+      prefix,
+    );
     for (let part = TABLE_PARTS - 1; part >= 0; part -= 1) {
       if (ours[part] === sums[part] || this.open.length >= QUERIES_MAX) continue;
       this.open.push({ depth: depth + 1, prefix: partPrefix(depth, prefix, part) });
@@ -154,22 +159,22 @@ export class TableSearch {
   }
 
   private queryOf({ depth, prefix }: Bucket): TableQuery {
-    const { order, listed, state } = this.table;
-    const { hash, columns } = this.neighbour;
+    const { order, listed, records, dictionary } = this.table;
+    const { neighbour } = this;
     const nacs: Uint8Array[] = [];
     let namesOwn = false;
     for (let i = 0; i < listed; i += 1) {
       const destination = order[i]!;
-      if (columns.metric[destination]! >= METRIC_INFINITY) continue;
-      if (!isInside(hash.placeOf(destination), depth, prefix)) continue;
-      const isOwn = (state[destination]! & OURS) !== 0;
+      if (neighbour.learnedMetric(destination) >= METRIC_INFINITY) continue;
+      if (!isInside(neighbour.hash.placeOf(destination), depth, prefix)) continue;
+      const isOwn = (records.state(destination) & OURS) !== 0;
       if (isOwn && namesOwn) continue; // no message names two of ours
       if (nacs.length === TABLE_LEAF_MAX) {
         if (depth < TABLE_DEPTH_MAX) return { depth, prefix, nacs: undefined };
         break;
       }
       namesOwn ||= isOwn;
-      nacs.push(this.dictionary.bytesOf(destination));
+      nacs.push(dictionary.bytesOf(destination));
     }
     return { depth, prefix, nacs };
   }
@@ -179,7 +184,7 @@ export class TableSearch {
 export function sumsOf(
   table: RouteTable,
   neighbour: Neighbour,
-  metrics: Uint8Array,
+  metricOf: (destination: number) => number,
   depth: number,
   prefix: number,
 ): Uint32Array {
@@ -187,10 +192,11 @@ export function sumsOf(
   const { hash } = neighbour;
   for (let i = 0; i < table.listed; i += 1) {
     const destination = table.order[i]!;
-    if (metrics[destination]! >= METRIC_INFINITY) continue;
+    const metric = metricOf(destination);
+    if (metric >= METRIC_INFINITY) continue;
     const place = hash.placeOf(destination);
     if (!isInside(place, depth, prefix)) continue;
-    hash.of(destination, metrics[destination]!);
+    hash.of(destination, metric);
     sums[partOf(place, depth)]! += hash.low;
   }
   return sums;

@@ -36,6 +36,11 @@ export class Wanted {
     this.cap.note(this.untilUs.size);
   }
 
+  /** Those with traffic in the last minute, and some with none of late. */
+  get destinations(): Iterable<number> {
+    return this.untilUs.keys();
+  }
+
   has(nowUs: number, destination: number): boolean {
     const untilUs = this.untilUs.get(destination);
     return untilUs !== undefined && untilUs > nowUs;

@@ -12,33 +12,36 @@ import type { Reader, Writer } from "./cursor.js";
  * A route entry:
  *
  *        0     1  flags    bit 0 the sender is the origin, bit 1 retraction, bit 2 short; the others are reserved and zero
- *        1    16  NAC      or, when short, 2 bytes: its id on this link and direction
- *       17     4  epoch
- *       21     4  slot
- *       25     1  repair
- *       26     1  metric   not in a retraction; below 64
- *       27    16  element  not in a retraction; zero until hash chains are built
+ *        1     2  id       short id of the NAC in this direction; 0xffff: none
+ *        3    16  NAC      not when short
+ *       19     4  epoch
+ *       23     4  slot
+ *       27     1  repair
+ *       28     1  metric   not in a retraction; below 64
+ *       29    16  element  not in a retraction; zero until hash chains are built
  *
- * A route with the NAC in full gives it an id; see routing/short-ids.ts.
+ * A route with the NAC in full gives it the id; see routing/short-ids.ts.
  */
 export const ROUTES_HEAD_BYTES = 7;
-export const ROUTE_BYTES = 43;
-export const RETRACTION_BYTES = 26;
+export const ROUTE_BYTES = 45;
+export const RETRACTION_BYTES = 28;
 /** So much a short entry saves. */
-export const SHORT_SAVES_BYTES = 14;
+export const SHORT_SAVES_BYTES = 16;
 
 export const ENTRY_ORIGIN = 0x01;
 export const ENTRY_RETRACTION = 0x02;
 export const ENTRY_SHORT = 0x04;
 const ENTRY_RESERVED = 0xf8;
 
+const NAC_AT = 3;
+const NAC_BYTES = 16;
 const ELEMENT_BYTES = 16;
 const METRIC_LIMIT = 64;
 
 /** Reused by the caller from entry to entry: thousands arrive in a snapshot. */
 export interface RouteEntry {
   flags: number;
-  /** Instead of the NAC, with ENTRY_SHORT; meaningless without. */
+  /** 0xffff: none. */
   id: number;
   /** Without ENTRY_SHORT: the NAC is `bytes[nacAt, nacAt + 16)`; valid while the buffer underneath is. */
   bytes: Uint8Array;
@@ -66,12 +69,36 @@ export function sealRoutes(out: Writer, start: number, count: number): void {
   out.bytes[start + 6] = count;
 }
 
+/** Thousands at a time: the bytes are stored directly. Throws RangeError when they do not fit, as every Writer does. */
 export function encodeRouteEntry(out: Writer, entry: RouteEntry): void {
-  out.u8(entry.flags);
-  if ((entry.flags & ENTRY_SHORT) !== 0) out.u16(entry.id);
-  else for (let i = 0; i < 16; i += 1) out.u8(entry.bytes[entry.nacAt + i]!);
-  out.u32(entry.epoch).u32(entry.slot).u8(entry.repair);
-  if ((entry.flags & ENTRY_RETRACTION) === 0) out.u8(entry.metric).zeros(ELEMENT_BYTES);
+  const { flags, epoch, slot } = entry;
+  const { bytes } = out;
+  const length = entryBytes(flags);
+  if (length > out.room) throw new RangeError(`encodeRouteEntry: ${length} bytes do not fit into ${out.room}`);
+  let at = out.offset;
+  out.offset = at + length;
+  bytes[at] = flags;
+  bytes[at + 1] = entry.id >>> 8;
+  bytes[at + 2] = entry.id;
+  at += NAC_AT;
+  if ((flags & ENTRY_SHORT) === 0) {
+    const { bytes: from, nacAt } = entry;
+    for (let i = 0; i < NAC_BYTES; i += 1) bytes[at + i] = from[nacAt + i]!;
+    at += NAC_BYTES;
+  }
+  bytes[at] = epoch >>> 24;
+  bytes[at + 1] = epoch >>> 16;
+  bytes[at + 2] = epoch >>> 8;
+  bytes[at + 3] = epoch;
+  bytes[at + 4] = slot >>> 24;
+  bytes[at + 5] = slot >>> 16;
+  bytes[at + 6] = slot >>> 8;
+  bytes[at + 7] = slot;
+  bytes[at + 8] = entry.repair;
+  if ((flags & ENTRY_RETRACTION) !== 0) return;
+  bytes[at + 9] = entry.metric;
+  at += 10;
+  for (let i = 0; i < ELEMENT_BYTES; i += 1) bytes[at + i] = 0;
 }
 
 export interface RoutesHead {
@@ -85,21 +112,50 @@ export function decodeRoutesHead(input: Reader): RoutesHead | undefined {
   return input.ok && head.number !== 0 ? head : undefined;
 }
 
+/** Consumes `count` entries without reading more of them than tells whether they are entries. False when they are not. */
+export function skipRouteEntries(input: Reader, count: number): boolean {
+  const { bytes, end } = input;
+  let at = input.offset;
+  for (let i = 0; i < count; i += 1) {
+    if (at >= end) return false;
+    const flags = bytes[at]!;
+    const next = at + entryBytes(flags);
+    if (next > end || (flags & ENTRY_RESERVED) !== 0) return false;
+    if ((flags & ENTRY_RETRACTION) === 0 && bytes[next - ELEMENT_BYTES - 1]! >= METRIC_LIMIT) return false;
+    at = next;
+  }
+  input.offset = at;
+  return true;
+}
+
+/** Reads the entry at `bytes[at]`, which `skipRouteEntries` has seen. Returns where the next one begins. */
+export function readRouteEntry(bytes: Uint8Array, at: number, into: RouteEntry): number {
+  const flags = bytes[at]!;
+  into.flags = flags;
+  into.id = (bytes[at + 1]! << 8) | bytes[at + 2]!;
+  into.bytes = bytes;
+  into.nacAt = at + NAC_AT;
+  const p = (flags & ENTRY_SHORT) !== 0 ? at + NAC_AT : at + NAC_AT + NAC_BYTES;
+  into.epoch = ((bytes[p]! << 24) | (bytes[p + 1]! << 16) | (bytes[p + 2]! << 8) | bytes[p + 3]!) >>> 0;
+  into.slot = ((bytes[p + 4]! << 24) | (bytes[p + 5]! << 16) | (bytes[p + 6]! << 8) | bytes[p + 7]!) >>> 0;
+  into.repair = bytes[p + 8]!;
+  if ((flags & ENTRY_RETRACTION) !== 0) {
+    into.metric = METRIC_LIMIT;
+    return p + 9;
+  }
+  into.metric = bytes[p + 9]!;
+  return p + 10 + ELEMENT_BYTES;
+}
+
 /** False when the bytes are not an entry; `into` then holds nothing that may be used. */
 export function decodeRouteEntry(input: Reader, into: RouteEntry): boolean {
-  into.flags = input.u8();
-  into.bytes = input.bytes;
-  into.nacAt = input.offset;
-  if ((into.flags & ENTRY_SHORT) !== 0) into.id = input.u16();
-  else input.skip(16);
-  into.epoch = input.u32();
-  into.slot = input.u32();
-  into.repair = input.u8();
-  into.metric = METRIC_LIMIT;
-  if ((into.flags & ENTRY_RETRACTION) === 0) {
-    into.metric = input.u8();
-    input.skip(ELEMENT_BYTES);
-    if (into.metric >= METRIC_LIMIT) return false;
-  }
-  return input.ok && (into.flags & ENTRY_RESERVED) === 0;
+  const start = input.offset;
+  if (!input.ok || !skipRouteEntries(input, 1)) return false;
+  readRouteEntry(input.bytes, start, into);
+  return true;
+}
+
+function entryBytes(flags: number): number {
+  const whole = (flags & ENTRY_RETRACTION) !== 0 ? RETRACTION_BYTES : ROUTE_BYTES;
+  return (flags & ENTRY_SHORT) !== 0 ? whole - SHORT_SAVES_BYTES : whole;
 }

@@ -18,6 +18,7 @@ import {
   sealRoutes,
 } from "../../core/wire/routes.js";
 import { randomFrom } from "../support/random.js";
+import { insideOf } from "../support/routing-world.js";
 
 const routerId = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, last);
 
@@ -34,26 +35,30 @@ describe("ages", () => {
     const neighbour = table.addNeighbour(0, false, routerId(2), 1);
     table.admit(1);
     table.hear(1, 7, 512);
-    neighbour.columns.age[1] = table.ageOf(1, 7, 510);
-    table.distanceAge[1] = table.ageOf(1, 7, 512);
-    table.hear(1, 7, 515);
+    const cell = table.cells.at(1, neighbour.slot);
+    table.cells.setAge(cell, table.ageOf(1, 7, 510));
+    table.records.setDistance(1, table.ageOf(1, 7, 512), 3);
+    expect(table.hear(1, 7, 515)).toBe(3);
 
-    expect(table.slot[1]).toBe(2);
-    expect(table.repair[1]).toBe(3);
-    expect(neighbour.columns.age[1]).toBe(5);
-    expect(table.distanceAge[1]).toBe(3);
+    expect(table.records.index(1)).toBe(515);
+    expect(table.cells.age(cell)).toBe(5);
+    expect([table.records.distanceAge(1), table.records.distanceMetric(1)]).toEqual([3, 3]);
   });
 
   test("are all old once a newer epoch is heard, and never wrap", () => {
     const table = newTable(4);
+    const { slot } = table.addNeighbour(0, false, routerId(2), 1);
+    const cell = table.cells.at(1, slot);
     table.admit(1);
     table.hear(1, 7, 0);
-    table.distanceAge[1] = 0;
+    table.records.setDistance(1, 0, 0);
+    table.cells.setAge(cell, 0);
     table.hear(1, 7, 70_000);
-    expect(table.distanceAge[1]).toBe(AGE_OLD);
-    table.distanceAge[1] = 0;
+    expect([table.records.distanceAge(1), table.cells.age(cell)]).toEqual([AGE_OLD, AGE_OLD]);
+    table.records.setDistance(1, 0, 0);
+    table.cells.setAge(cell, 0);
     table.hear(1, 8, 0);
-    expect(table.distanceAge[1]).toBe(AGE_OLD);
+    expect([table.records.distanceAge(1), table.cells.age(cell)]).toEqual([AGE_OLD, AGE_OLD]);
     expect(table.ageOf(1, 7, 70_000)).toBe(AGE_OLD);
   });
 
@@ -61,43 +66,113 @@ describe("ages", () => {
     const table = newTable(4);
     table.admit(1);
     table.hear(1, 7, 300);
-    table.hear(1, 7, 299);
-    table.hear(1, 6, 900);
-    expect([table.epoch[1], table.newestIndex(1)]).toEqual([7, 300]);
+    expect([table.hear(1, 7, 299), table.hear(1, 6, 900)]).toEqual([0, 0]);
+    expect([table.records.epoch(1), table.records.index(1)]).toEqual([7, 300]);
   });
 });
 
-describe("columns", () => {
-  test("grow with the dictionary and keep what they hold", () => {
+describe("records and cells", () => {
+  /** Everything that they hold of a destination and a neighbour. */
+  const held = ({ records, cells }: RouteTable, destination: number, slot: number) => {
+    const cell = cells.at(destination, slot);
+    return {
+      epoch: records.epoch(destination),
+      index: records.index(destination),
+      next: records.next(destination),
+      metric: records.metric(destination),
+      distance: [records.distanceAge(destination), records.distanceMetric(destination)],
+      id: records.id(destination),
+      state: records.state(destination),
+      cell: [cells.age(cell), cells.metric(cell), cells.told(cell), cells.flags(cell)],
+    };
+  };
+  const nothing = {
+    epoch: 0,
+    index: 0,
+    next: -1,
+    metric: METRIC_INFINITY,
+    distance: [AGE_OLD, METRIC_NONE],
+    id: -1,
+    state: 0,
+    cell: [AGE_OLD, METRIC_NONE, METRIC_NONE, 0],
+  };
+  const fill = ({ records, cells }: RouteTable, destination: number, slot: number) => {
+    records.setNewest(destination, 0xfffffffe, 0xffffffff * 256 + 255);
+    records.setNext(destination, 65_534);
+    records.setMetric(destination, 63);
+    records.setDistance(destination, AGE_OLD - 1, 62);
+    records.setId(destination, 65_534);
+    const cell = cells.at(destination, slot);
+    cells.setAge(cell, 0);
+    cells.setMetric(cell, 0);
+    cells.setTold(cell, 63);
+    cells.setFlags(cell, 0x3ff);
+  };
+  const full = {
+    epoch: 0xfffffffe,
+    index: 0xffffffff * 256 + 255,
+    next: 65_534,
+    metric: 63,
+    distance: [AGE_OLD - 1, 62],
+    id: 65_534,
+    cell: [0, 0, 63, 0x3ff],
+  };
+
+  test("read back what was written, whatever lies beside it, and read as nothing before", () => {
+    const table = newTable(40);
+    for (const [link, id] of [3, 4, 5].entries()) table.addNeighbour(link, true, routerId(id), 1);
+    for (const destination of [3, 5, 6]) table.admit(destination);
+    const state = table.records.state(5);
+    expect(held(table, 5, 1)).toEqual({ ...nothing, state });
+    fill(table, 5, 1);
+    expect(held(table, 5, 1)).toEqual({ ...full, state });
+    for (const [destination, slot] of [
+      [5, 0],
+      [5, 2],
+    ] as const) {
+      expect(held(table, destination, slot).cell).toEqual(nothing.cell);
+    }
+    for (const destination of [4, 6])
+      expect(held(table, destination, 1)).toMatchObject({ ...nothing, state: expect.any(Number) });
+    expect(table.records.next(1_000_000)).toBe(-1);
+  });
+
+  test("grow with the dictionary and with the neighbours, and keep what they hold", () => {
     const dictionary = new NacDictionary();
     const random = randomFrom("columns");
     for (let i = 0; i < 3; i += 1) dictionary.intern(random.bytes(16));
     const table = new RouteTable(routerId(1), dictionary, heapAllocator);
-    const neighbour = table.addNeighbour(0, true, routerId(2), 1);
+    const { slot } = table.addNeighbour(0, true, routerId(2), 1);
     table.admit(2);
-    neighbour.columns.metric[2] = 9;
+    fill(table, 2, slot);
     while (dictionary.size <= 1_000) dictionary.intern(random.bytes(16));
     table.admit(1_000);
-    expect(table.capacity).toBeGreaterThan(1_000);
-    expect(neighbour.columns.metric[2]).toBe(9);
-    expect(neighbour.columns.metric[1_000]).toBe(METRIC_NONE);
-    expect(neighbour.columns.age[1_000]).toBe(AGE_OLD);
-    expect(table.metric[1_000]).toBe(METRIC_INFINITY);
-    expect(table.next[1_000]).toBe(-1);
+    for (let link = 1; link < 70; link += 1) table.addNeighbour(link, true, routerId(2 + link), 1);
+    expect(table.records.capacity).toBeGreaterThan(1_000);
+    expect(table.cells.stride).toBeGreaterThanOrEqual(70);
+    expect(table.cells.stride).toBeLessThan(70 * 1.2);
+    expect(held(table, 2, slot)).toMatchObject(full);
+    for (let other = 1; other < 70; other += 1) expect(held(table, 2, other).cell).toEqual(nothing.cell);
+    expect(held(table, 1_000, slot)).toMatchObject({ ...nothing, state: expect.any(Number) });
   });
 
   test("of a neighbour that went serve the next one, empty", () => {
-    const table = newTable(600);
-    const first = table.addNeighbour(0, true, routerId(2), 1);
-    table.admit(2);
-    first.columns.metric[2] = 9;
-    table.detach(first);
-    table.release(first);
-    table.admit(500);
-    const second = table.addNeighbour(5, true, routerId(3), 1);
-    expect(second.columns).toBe(first.columns);
-    expect([...second.columns.metric].every((metric) => metric === METRIC_NONE)).toBe(true);
-    expect(second.columns.metric.length).toBe(table.capacity);
+    const dictionary = new NacDictionary();
+    const routing = new Routing(
+      { dictionary, allocate: heapAllocator, random: () => 0, trace: traceNothing },
+      { routerId: routerId(1) },
+    );
+    const { table, decision } = insideOf(routing);
+    routing.linkUp(0, 0, routerId(2), 1);
+    const destination = dictionary.intern(new Uint8Array(16).fill(7));
+    const first = table.neighbours[0]!;
+    decision.learn(0, first, destination, { ...emptyRouteEntry(), epoch: 1, metric: 9 });
+    routing.linkDown(0, 0);
+    routing.linkUp(0, 5, routerId(3), 1);
+    const second = table.neighbours[0]!;
+    expect([second.slot, second.link]).toEqual([first.slot, 5]);
+    expect(held(table, destination, second.slot).cell).toEqual(nothing.cell);
+    expect(table.cells.stride).toBe(2);
   });
 
   test("list each destination once, however often it is forgotten and heard of again", () => {
@@ -141,7 +216,7 @@ describe("a table that one neighbour teaches", () => {
         const slot = Math.floor(index / 256);
         encodeRouteEntry(out, {
           flags,
-          id: 0,
+          id: 0xffff,
           bytes: nac,
           nacAt: 0,
           epoch,
@@ -301,7 +376,7 @@ describe("a table that one neighbour teaches", () => {
     expect(routing.isStalled(12_000_000, 1)).toBe(true);
     routing.handleHello(nowUs, 1, 0, 256, new Uint8Array(8));
     write(14_000_000);
-    expect(routing.controlSent(1)).toBe(Math.ceil(8_000 / 27));
+    expect(routing.controlSent(1)).toBe(Math.ceil(8_000 / 25));
   });
 
   test("does not depend on the dictionary's numbers: the same lessons give the same digest and the same bytes", () => {

@@ -17,8 +17,10 @@ import {
   ROUTE_BYTES,
   ROUTES_HEAD_BYTES,
   type RouteEntry,
+  readRouteEntry,
   SHORT_SAVES_BYTES,
   sealRoutes,
+  skipRouteEntries,
 } from "../../core/wire/routes.js";
 import { decodeTableQuery, encodeTableQuery, TABLE_QUERY_BYTES, type TableQuery } from "../../core/wire/table-query.js";
 import { decodeTableSums, encodeTableSums, TABLE_SUMS_BYTES } from "../../core/wire/table-sums.js";
@@ -27,7 +29,7 @@ import { randomFrom } from "../support/random.js";
 const nac = Uint8Array.from({ length: 16 }, (_, i) => 0xa0 + i);
 const route: RouteEntry = {
   flags: ENTRY_ORIGIN,
-  id: 0,
+  id: 0x0c0d,
   bytes: nac,
   nacAt: 0,
   epoch: 7,
@@ -52,11 +54,11 @@ describe("ROUTES", () => {
     });
     expect(bytes).toHaveLength(ROUTES_HEAD_BYTES + ROUTE_BYTES + RETRACTION_BYTES);
     expect([...bytes.subarray(0, 7)]).toEqual([ControlFrame.routes, 0x0a, 0x0b, 0x0c, 0x0d, 0, 2]);
-    expect([...bytes.subarray(7, 7 + 43)]).toEqual([
-      ...[0x01, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5],
+    expect([...bytes.subarray(7, 7 + 45)]).toEqual([
+      ...[0x01, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5],
       ...new Array(16).fill(0),
     ]);
-    expect([...bytes.subarray(50)]).toEqual([0x02, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9]);
+    expect([...bytes.subarray(52)]).toEqual([0x02, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9]);
   });
 
   test("reads back what was written", () => {
@@ -80,6 +82,40 @@ describe("ROUTES", () => {
     const input = new Reader(bytes);
     expect([decodeRouteEntry(input, into), into.id, into.metric]).toEqual([true, 0xabcd, 5]);
     expect([decodeRouteEntry(input, into), into.id, input.remaining]).toEqual([true, 0xabcd, 0]);
+  });
+
+  test("of many entries are skipped and then read one by one, with the same outcome as reading each by itself", () => {
+    const random = randomFrom("entries");
+    for (let round = 0; round < 2_000; round += 1) {
+      const flags = () => (random.chance(0.05) ? random.below(256) : random.below(8));
+      const count = random.below(6);
+      const whole = written((out) => {
+        for (let i = 0; i < count; i += 1) {
+          const metric = random.chance(0.05) ? 64 : random.below(64);
+          encodeRouteEntry(out, { ...route, flags: flags(), id: random.below(65_536), metric });
+        }
+      });
+      const bytes = random.chance(0.2) ? whole.subarray(0, random.below(whole.length + 1)) : whole;
+      const one = new Reader(bytes);
+      const read: RouteEntry[] = [];
+      for (let i = 0; i < count; i += 1) {
+        const into = emptyRouteEntry();
+        if (decodeRouteEntry(one, into)) read.push(into);
+        else break;
+      }
+      const all = new Reader(bytes);
+      const isSound = skipRouteEntries(all, count);
+      expect(isSound).toBe(read.length === count);
+      if (!isSound) continue;
+      expect([all.offset, all.remaining]).toEqual([one.offset, one.remaining]);
+      const again: RouteEntry[] = [];
+      for (let at = 0; at < bytes.length; ) {
+        const into = emptyRouteEntry();
+        at = readRouteEntry(bytes, at, into);
+        again.push(into);
+      }
+      expect(again).toEqual(read);
+    }
   });
 
   test("refuses the number zero, reserved flags, an infinite metric, and bytes that end early", () => {

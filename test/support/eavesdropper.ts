@@ -34,7 +34,7 @@ export class Eavesdropper {
     if (plaintext[0] !== RecordKind.control) return plaintext;
     const known = this.sessions.get(session);
     const overheard = known ?? {
-      ids: new IncomingIds({ named: new Uint16Array(64) }, heapAllocator),
+      ids: new IncomingIds(heapAllocator),
       number: 0,
       names: new Map(),
     };
@@ -65,7 +65,7 @@ export class Eavesdropper {
       if ((entry.flags & ENTRY_SHORT) !== 0) {
         named.push(this.dictionary.bytesOf(overheard.ids.destinationOf(entry.id)));
         if (isRetraction) overheard.ids.end(entry.id);
-      } else if (!isRetraction) overheard.ids.give(this.dictionary.intern(entry.bytes, entry.nacAt));
+      } else if (!isRetraction) overheard.ids.give(entry.id, this.dictionary.intern(entry.bytes, entry.nacAt));
     }
     if (isRepair) return overheard.names.get(number)!;
     overheard.number = number;

@@ -68,14 +68,17 @@ class Bench {
     return this.routing.handleFrame(this.nowUs, link, input.u8(), input);
   }
 
-  /** One ROUTES message. A NAC in full, or a short id; without metric a retraction. */
-  teach(link: number, entries: readonly { nac: Uint8Array | number; metric?: number; epoch?: number }[]): boolean {
+  /** One ROUTES message. A NAC in full with its id, 0 unless given, or a short id; without metric a retraction. */
+  teach(
+    link: number,
+    entries: readonly { nac: Uint8Array | number; id?: number; metric?: number; epoch?: number }[],
+  ): boolean {
     const number = (this.sent.get(link) ?? 0) + 1;
     this.sent.set(link, number);
     return this.frame(link, (out) => {
       const start = openRoutes(out, number);
-      for (const { nac, metric, epoch = 1 } of entries) {
-        const [bytes, id] = typeof nac === "number" ? [idOf(0), nac] : [nac, 0];
+      for (const { nac, id: given = 0, metric, epoch = 1 } of entries) {
+        const [bytes, id] = typeof nac === "number" ? [idOf(0), nac] : [nac, given];
         const flags = (metric === undefined ? ENTRY_RETRACTION : 0) | (typeof nac === "number" ? ENTRY_SHORT : 0);
         encodeRouteEntry(out, { flags, id, bytes, nacAt: 0, epoch, slot: 0, repair: 0, metric: metric ?? 0 });
       }
@@ -183,7 +186,7 @@ describe("one neighbour", () => {
     const bench = new Bench().up(0).up(1);
     bench.teach(
       0,
-      Array.from({ length: 27 }, (_, i) => ({ nac: nacOf(i), metric: 1 })),
+      Array.from({ length: 25 }, (_, i) => ({ nac: nacOf(i), metric: 1 })),
     );
     let bytes = 0;
     for (let i = 0; i < 2_000; i += 1) {
@@ -268,7 +271,8 @@ test("whatever neighbours say in well-formed frames, nothing throws, and all is 
       (link) => {
         const entries = Array.from({ length: random.below(6) }, () => {
           const nac = random.chance(0.4) ? someNac() : random.below(20);
-          return random.chance(0.6) ? { nac, metric: random.below(64), epoch: word() } : { nac };
+          const id = random.chance(0.1) ? 0xffff : random.below(20);
+          return random.chance(0.6) ? { nac, id, metric: random.below(64), epoch: word() } : { nac, id };
         });
         bench.teach(link, entries);
       },

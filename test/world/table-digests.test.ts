@@ -22,13 +22,15 @@ interface Lesson {
 function quietLesson(world: RoutingWorld, destinations: readonly number[]): Lesson {
   for (const name of world.names()) {
     const { table } = insideOf(world.routing(name));
-    for (const { link, columns, cost } of table.neighbours) {
+    const { records, cells } = table;
+    for (const { link, slot, cost } of table.neighbours) {
       for (const destination of destinations) {
-        const metric = columns.metric[destination]!;
-        if (table.next[destination] === link || metric + cost <= table.metric[destination]! + 1) continue;
+        const cell = cells.at(destination, slot);
+        const metric = cells.metric(cell);
+        if (records.next(destination) === link || metric + cost <= records.metric(destination) + 1) continue;
         if (metric >= METRIC_INFINITY - 10) continue;
-        const index = table.newestIndex(destination) - columns.age[destination]!;
-        const place = { epoch: table.epoch[destination]!, slot: Math.floor(index / 256), repair: index % 256 };
+        const index = records.index(destination) - cells.age(cell);
+        const place = { epoch: records.epoch(destination), slot: Math.floor(index / 256), repair: index % 256 };
         return { name, from: world.peer(name, link), destination, entry: { ...emptyRouteEntry(), ...place, metric } };
       }
     }
@@ -42,11 +44,15 @@ function neighbourOf(world: RoutingWorld, name: string, from: string): Neighbour
 
 /** NACs of which `name` holds something else than `from` announced. */
 function differences(world: RoutingWorld, { name, from }: Lesson): number {
-  const learned = neighbourOf(world, name, from).columns.metric;
-  const told = neighbourOf(world, from, name).columns.told;
+  const learned = neighbourOf(world, name, from);
+  const told = neighbourOf(world, from, name);
+  const learnedTable = insideOf(world.routing(name)).table;
+  const toldTable = insideOf(world.routing(from)).table;
   let count = 0;
   for (let number = 0; number < world.nacs.size; number += 1) {
-    if ((learned[number] ?? METRIC_NONE) !== (told[number] ?? METRIC_NONE)) count += 1;
+    const holds = learnedTable.knows(number) ? learned.learnedMetric(number) : METRIC_NONE;
+    const says = toldTable.knows(number) ? told.toldMetric(number) : METRIC_NONE;
+    if (holds !== says) count += 1;
   }
   return count;
 }
@@ -74,8 +80,9 @@ const damages: Record<string, Damage> = {
     teach(world, lesson, { ...lesson.entry, metric: lesson.entry.metric + 7 });
   },
   "a metric that changed by itself": (world, { name, from, destination }) => {
-    world.corrupt(name, from, (_inside, { columns }) => {
-      columns.metric[destination]! += 3;
+    world.corrupt(name, from, ({ table: { cells } }, { slot }) => {
+      const cell = cells.at(destination, slot);
+      cells.setMetric(cell, cells.metric(cell) + 3);
     });
   },
   "an entry that is missing": (world, lesson) => {
@@ -142,7 +149,7 @@ test("what a node hears of itself is compared too, and starts no search, nor whe
     .wire("cyd", "bob")
     .run({ untilSettled: true, within: "60s" });
   const ada = world.destination("ada");
-  expect(neighbourOf(world, "ada", "bob").columns.metric[ada]).toBe(2); // bob goes by cyd, and says so
+  expect(neighbourOf(world, "ada", "bob").learnedMetric(ada)).toBe(2); // bob goes by cyd, and says so
   world.command("ada", (routing) => routing.withdraw(world.nowUs, ada));
   world.run({ within: "20s" }); // the world throws at the first search that nothing caused
   expect(world.knowing("ada")).toEqual([]);
