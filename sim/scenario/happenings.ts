@@ -1,0 +1,216 @@
+/** The timeline of a scenario, made into actions. */
+import type { Cast } from "./cast.js";
+import { pathName } from "./complaint.js";
+import { Links } from "./link-states.js";
+import type { Selector } from "./selectors.js";
+import type { EntryOf, TimelineEntry } from "./timeline.js";
+import { addTransfers } from "./transfers.js";
+
+type Path = readonly PropertyKey[];
+
+export function addTimeline(cast: Cast): void {
+  const stage = new Stage(cast);
+  for (const [i, entry] of cast.draft.data.timeline.entries()) {
+    cast.at(entry.at, () => stage.enter(entry, ["timeline", i]));
+  }
+}
+
+class Stage {
+  readonly #cast: Cast;
+  readonly #links: Links;
+  /** Partitions that are in force: name to number. */
+  readonly #partitions = new Map<string, number>();
+  #nextPartition = 0;
+
+  constructor(cast: Cast) {
+    this.#cast = cast;
+    this.#links = new Links(cast);
+  }
+
+  enter(entry: TimelineEntry, path: Path): void {
+    const cast = this.#cast;
+    switch (entry.do) {
+      case "crash":
+      case "leave":
+        return this.#each(entry, path, "alive", (node) => {
+          cast.end(node, entry.do);
+          this.#later(entry.for, () => {
+            if (!cast.isAlive(node)) cast.start(node);
+          });
+        });
+      case "restart":
+        return this.#each(entry, path, "any", (node) => cast.start(node, entry.state === "kept"));
+      case "pause":
+        return this.#each(entry, path, "alive", (node) => {
+          cast.emit({ do: "pause", node });
+          this.#later(entry.for, () => cast.emit({ do: "resume", node }));
+        });
+      case "resume":
+        return this.#each(entry, path, "alive", (node) => cast.emit({ do: "resume", node }));
+      case "join":
+        return this.#join(entry, path);
+      case "partition":
+        return this.#partition(entry, path);
+      case "heal":
+        if (!this.#partitions.has(entry.id)) {
+          return cast.complain([...path, "id"], `${pathName(path)}: there is no partition "${entry.id}" to heal`);
+        }
+        return this.#heal(entry.id);
+      case "cut":
+        return this.#links.cut(entry, path);
+      case "mend":
+        return this.#links.mend(entry, path);
+      case "degrade":
+        return this.#links.degrade(entry, path);
+      case "flap":
+        return this.#flap(entry, path);
+      case "gateway-death":
+        return this.#gatewayDeath(entry, path);
+      case "rebind":
+      case "reboot":
+        return this.#nat(entry, path);
+      case "move":
+        return this.#each(entry, path, "any", (node) => this.#move(node, entry.interface, path));
+      case "clock":
+        return this.#each(entry, path, "any", (node) => {
+          const driftPpm = entry.drift ?? cast.draft.nodes[node]!.driftPpm;
+          cast.emit({ do: "clock", node, leapUs: entry.leap, driftPpm });
+        });
+      case "slow":
+        return this.#each(entry, path, "any", (node) => {
+          cast.emit({ do: "slow", node, packetUs: entry.packet, queuePackets: entry.queue });
+          const { cpu } = cast.draft.nodes[node]!;
+          this.#later(entry.for, () =>
+            cast.emit({
+              do: "slow",
+              node,
+              packetUs: cpu?.packetUs ?? 0,
+              queuePackets: cpu?.queuePackets ?? entry.queue,
+            }),
+          );
+        });
+      case "byzantine":
+        return this.#each(entry, path, "any", (node) => cast.emit({ do: "byzantine", node, as: entry.as }));
+      case "dial":
+        return this.#links.dial(entry, path);
+      case "traffic":
+        return addTransfers(cast, entry, path);
+    }
+  }
+
+  /** The deed for each that is selected; spread over a time when the entry says so. */
+  #each(
+    entry: { readonly select: Selector; readonly over?: number | undefined },
+    path: Path,
+    state: "alive" | "any",
+    run: (node: number) => void,
+  ): void {
+    const nodes = this.#cast.select(entry.select, [...path, "select"], state);
+    this.#spread(nodes, entry.over, path, run);
+  }
+
+  #spread(items: readonly number[], over: number | undefined, path: Path, run: (item: number) => void): void {
+    const cast = this.#cast;
+    const stream = cast.stream("over", pathName(path));
+    for (const item of items) {
+      if (over === undefined || over === 0) run(item);
+      else cast.at(cast.nowUs + stream.below(over), () => run(item));
+    }
+  }
+
+  #later(afterUs: number | undefined, run: () => void): void {
+    if (afterUs !== undefined) this.#cast.at(this.#cast.nowUs + afterUs, run);
+  }
+
+  #join(entry: EntryOf<"join">, path: Path): void {
+    const stream = this.#cast.stream("join", pathName(path));
+    const numbers = Array.from({ length: entry.count }, (_, i) => i);
+    this.#spread(numbers, entry.over, path, () => this.#cast.arrive(entry, stream));
+  }
+
+  #partition(entry: EntryOf<"partition">, path: Path): void {
+    const cast = this.#cast;
+    if (this.#partitions.has(entry.id)) {
+      return cast.complain([...path, "id"], `${pathName(path)}: the partition "${entry.id}" is in force already`);
+    }
+    const from = cast.select(entry.from, [...path, "from"], "any");
+    const inside = new Set(from);
+    const others = cast.draft.nodes.map((_, i) => i).filter((node) => !inside.has(node));
+    const to = entry.to === undefined ? others : cast.select(entry.to, [...path, "to"], "any");
+    const id = this.#nextPartition;
+    this.#nextPartition += 1;
+    this.#partitions.set(entry.id, id);
+    cast.emit({ do: "partition", id, from, to, oneWay: entry.oneWay });
+    this.#later(entry.for, () => {
+      if (this.#partitions.get(entry.id) === id) this.#heal(entry.id);
+    });
+  }
+
+  #heal(name: string): void {
+    this.#cast.emit({ do: "heal", id: this.#partitions.get(name)! });
+    this.#partitions.delete(name);
+  }
+
+  #flap(entry: EntryOf<"flap">, path: Path): void {
+    const cast = this.#cast;
+    const nodes = entry.select === undefined ? [] : cast.select(entry.select, [...path, "select"], "any");
+    const edges = entry.between === undefined ? [] : cast.links(entry.between, [...path, "between"]);
+    for (let k = 0; k < entry.times; k += 1) {
+      const down = cast.nowUs + k * entry.every;
+      if (down > cast.endUs) break;
+      cast.at(down, () => {
+        for (const node of nodes) cast.end(node, "crash");
+        for (const edge of edges) this.#links.cutOne(edge, false);
+      });
+      cast.at(down + entry.down, () => {
+        for (const node of nodes) if (!cast.isAlive(node)) cast.start(node);
+        for (const edge of edges) this.#links.mendOne(edge);
+      });
+    }
+  }
+
+  #gatewayDeath(entry: EntryOf<"gateway-death">, path: Path): void {
+    const cast = this.#cast;
+    const select = { role: "gateway" as const, subnet: entry.subnet, count: entry.count };
+    for (const node of cast.select(select, [...path, "subnet"])) {
+      cast.end(node, "crash");
+      this.#later(entry.for, () => {
+        if (!cast.isAlive(node)) cast.start(node);
+      });
+    }
+  }
+
+  #nat(entry: EntryOf<"rebind"> | EntryOf<"reboot">, path: Path): void {
+    const cast = this.#cast;
+    const { realms } = cast.draft;
+    const key = entry.subnet === undefined ? "select" : "subnet";
+    const members = cast.select(
+      entry.subnet === undefined ? entry.select! : { subnet: entry.subnet },
+      [...path, key],
+      "any",
+    );
+    const hit = new Set<number>();
+    for (const node of members) {
+      for (const { realm } of cast.draft.nodes[node]!.interfaces) if (realms[realm]!.nat !== undefined) hit.add(realm);
+    }
+    if (hit.size === 0) cast.complain([...path, key], `${pathName(path)}.${key}: no NAT stands before those`);
+    this.#spread([...hit], entry.over, path, (realm) => {
+      if (entry.do === "rebind") return cast.emit({ do: "rebind", realm });
+      cast.emit({ do: "reboot", realm, address: cast.draft.nextAddress });
+      cast.draft.nextAddress += 1;
+    });
+  }
+
+  #move(node: number, at: number, path: Path): void {
+    const cast = this.#cast;
+    const { interfaces, name } = cast.draft.nodes[node]!;
+    if (at >= interfaces.length) {
+      return cast.complain(
+        [...path, "interface"],
+        `${pathName(path)}: ${name} has ${interfaces.length} interfaces, none is ${at}`,
+      );
+    }
+    cast.emit({ do: "move", node, interface: at, address: cast.draft.nextAddress });
+    cast.draft.nextAddress += 1;
+  }
+}
