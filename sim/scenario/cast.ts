@@ -36,6 +36,7 @@ export class Cast {
   readonly #load: number[];
   readonly #public: number[] = [];
   readonly #selections = new Map<string, { readonly membership: Membership; readonly stream: Stream }>();
+  readonly #firstUs: number[] = [];
   #arrivals = 0;
   #now = 0;
 
@@ -66,6 +67,11 @@ export class Cast {
     return this.#lives[node]!;
   }
 
+  /** When a node of the beginning starts. */
+  firstUs(node: number): number {
+    return this.#firstUs[node] ?? 0;
+  }
+
   stream(kind: string, id: string | number = ""): Stream {
     return new Stream(this.draft.seed, kind, id);
   }
@@ -87,7 +93,8 @@ export class Cast {
     const { over } = this.draft.data.nodes;
     const stream = this.stream("start");
     for (const node of this.draft.nodes.keys()) {
-      this.at(over === 0 ? 0 : stream.below(over), () => this.start(node));
+      this.#firstUs.push(over === 0 ? 0 : stream.below(over));
+      this.at(this.#firstUs[node]!, () => this.start(node));
     }
   }
 

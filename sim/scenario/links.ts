@@ -1,5 +1,6 @@
 /** What datagrams meet between two nodes: links, access lines, NATs. Keys that are left out come from the link it builds upon. */
 import { z } from "zod";
+import { NAT_PROFILES } from "../network/nat-profiles.js";
 import { between, nameText, selector } from "./selectors.js";
 import { rate, share, size, span, time } from "./units.js";
 
@@ -42,7 +43,7 @@ export const links = z.strictObject({
 });
 
 const BEHAVIOURS = ["endpoint", "address", "port"] as const;
-export const NAT_PRESETS = ["home", "symmetric", "carrier-grade", "corporate", "udp-blocked"] as const;
+const NAT_PRESETS = Object.keys(NAT_PROFILES) as (keyof typeof NAT_PROFILES)[];
 
 /** RFC 4787. `endpoint` is endpoint-independent, `address` and `port` depend on the peer's. */
 export const nat = z.strictObject({

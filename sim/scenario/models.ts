@@ -1,7 +1,7 @@
 /** Link models of a plan, each once, and how a link of the file becomes one. */
+import { NAT_PROFILES, type NatProfile } from "../network/nat-profiles.js";
 import type { LinkModel, Nat } from "../plan/plan.js";
 import type { Link, LinkOrClass } from "./links.js";
-import { NAT_PROFILES, type NatProfile } from "./nat-profiles.js";
 import type { ScenarioData } from "./schema.js";
 
 /** 1,500 bytes of Ethernet without the headers of IPv4 and UDP. */

@@ -54,11 +54,10 @@ function addChurn(cast: Cast, churn: Churn, path: Path): void {
     });
   };
 
-  // Those that have not yet started begin to count when this process does: their first session is met in its middle all the same.
   const initial = cast.select(churn.select ?? "all", [...path, "select"], "any");
   for (const node of initial) {
     const residual = weibullResidual(cast.stream(`session-${id}`, node), law);
-    const atUs = cast.nowUs + Math.max(1, Math.round(residual));
+    const atUs = Math.max(cast.nowUs, cast.firstUs(node)) + Math.max(1, Math.round(residual));
     if (atUs > endUs) continue;
     const how = stream.hits(churn.crash) ? "crash" : "leave";
     cast.at(atUs, () => {

@@ -48,6 +48,7 @@ export function buildWorld(data: ScenarioData, seed: string, complain: Complain)
   for (const node of draft.nodes) furnish(draft, node);
   connect(draft, plan.edges, plan.place);
   for (const [a, b] of plan.meshes) if (!isLinked(draft, a, b)) linkUp(draft, a, b);
+  checkWhole(draft);
   addOverrides(draft, plan.links);
   return draft;
 }
@@ -151,9 +152,16 @@ function connect(draft: Draft, edges: readonly Edge[], place: (edge: number) => 
       `topology: ${x} and ${y} cannot reach each other: no NAT or gateway between them lets one dial the other`,
     );
   }
+}
+
+/** Only a graph by hand can be in parts, and by mistake mostly. */
+function checkWhole(draft: Draft): void {
   const { topology } = draft.data;
   if (topology.kind !== "graph" || topology.allowDisconnected) return;
-  const roots = parts(draft.nodes.length, edges);
+  const roots = parts(
+    draft.nodes.length,
+    draft.edges.map(({ a, b }): Edge => [a, b]),
+  );
   if (roots.length > 1) {
     const [one, other] = roots.map((node) => draft.nodes[node]!.name);
     draft.complain(
