@@ -1,0 +1,188 @@
+/**
+ * From a plan that fails to a small one that fails for the same reason: fewer nodes, fewer faults, less time, a simpler
+ * network. Every candidate is run; what is tried next depends on the answers alone, so the same failure gives the same file.
+ */
+import { createHash } from "node:crypto";
+import type { Action, Plan } from "../../sim/plan/plan.js";
+import { leastThat, minimal } from "./delta-debugging.js";
+import { endingAt, pausesOf, SIMPLIFICATIONS, secondAfter, withPauses } from "./plan-simplification.js";
+import { nearestFirst, planOf, withoutLoneHeals } from "./plan-subset.js";
+
+/** Why a run failed. */
+export interface Cause {
+  /** The oracle or the text of the expectation: what a smaller plan must fail with, too. */
+  readonly reason: string;
+  /** When it was seen; the end of the run for an expectation over all of it. */
+  readonly atUs: number;
+  /** Whom it names; may be empty. */
+  readonly nodes: readonly number[];
+}
+
+/** Runs a plan; undefined when it did not fail. */
+export type Probe = (plan: Plan) => Promise<Cause | undefined>;
+
+export interface ShrinkBudget {
+  /** Candidates that are run at most. */
+  readonly runs: number;
+  /** Says that no more candidate may begin: the wall clock, or somebody's Ctrl-C. */
+  isOver(): boolean;
+}
+
+export interface Shrunk {
+  readonly plan: Plan;
+  readonly cause: Cause;
+  readonly runs: number;
+  /** False when the budget ended before nothing more could be left out. */
+  readonly isMinimal: boolean;
+}
+
+/** Sizes of the neighbourhood of the failure that are tried before anything else, smallest (and quickest) first. */
+const NEIGHBOURHOODS = [4, 8, 16, 32, 64, 128, 256, 512];
+/** Rounds over all ways to make a plan smaller; each must have made it smaller for the next to begin. */
+const ROUNDS_MAX = 6;
+/** What is left of a pause that turned out to be of no use. */
+const PAUSE_LEAST_US = 100_000;
+const SECOND_US = 1_000_000;
+
+/** @param say  is told each step forward, in words */
+export async function shrink(
+  plan: Plan,
+  cause: Cause,
+  probe: Probe,
+  budget: ShrinkBudget,
+  say: (text: string) => void = () => undefined,
+): Promise<Shrunk> {
+  return new Shrinker(plan, cause, probe, budget, say).run();
+}
+
+class Shrinker {
+  private best: Plan;
+  private cause: Cause;
+  private runs = 0;
+  private wasCut = false;
+  /** Hashes of what has been run; as many as there were runs. */
+  private readonly tried = new Set<string>();
+  private readonly probe: Probe;
+  private readonly budget: ShrinkBudget;
+  private readonly say: (text: string) => void;
+
+  constructor(plan: Plan, cause: Cause, probe: Probe, budget: ShrinkBudget, say: (text: string) => void) {
+    this.best = plan;
+    this.cause = cause;
+    this.probe = probe;
+    this.budget = budget;
+    this.say = say;
+  }
+
+  async run(): Promise<Shrunk> {
+    await this.cutEnd();
+    await this.tryNeighbourhoods();
+    for (let round = 0; round < ROUNDS_MAX; round += 1) {
+      const before = JSON.stringify(this.best);
+      await this.simplify();
+      await this.dropNodes();
+      await this.dropActions();
+      await this.dropDials();
+      await this.shortenPauses();
+      await this.cutEnd();
+      if (JSON.stringify(this.best) === before || this.isOver()) break;
+    }
+    return { plan: this.best, cause: this.cause, runs: this.runs, isMinimal: !this.wasCut };
+  }
+
+  private isOver(): boolean {
+    const isOver = this.runs >= this.budget.runs || this.budget.isOver();
+    if (isOver) this.wasCut = true;
+    return isOver;
+  }
+
+  /** Takes the plan in place of the best one when it fails for the same reason. */
+  private async accepts(plan: Plan, what: string): Promise<boolean> {
+    if (plan.nodes.length === 0 || this.isOver()) return false;
+    const hash = createHash("sha256").update(JSON.stringify(plan)).digest("base64");
+    if (this.tried.has(hash)) return false;
+    this.tried.add(hash);
+    this.runs += 1;
+    const cause = await this.probe(plan);
+    if (cause === undefined || cause.reason !== this.cause.reason) return false;
+    this.best = plan;
+    this.cause = cause;
+    this.say(`${what}: ${describeSize(plan)}`);
+    return true;
+  }
+
+  /** Nothing after the failure matters. */
+  private async cutEnd(): Promise<void> {
+    const seen = endingAt(this.best, secondAfter(this.cause.atUs));
+    if (seen.durationUs < this.best.durationUs) await this.accepts(seen, "ends at the failure");
+  }
+
+  private async tryNeighbourhoods(): Promise<void> {
+    const whole = this.best;
+    const order = nearestFirst(whole, this.cause.nodes);
+    for (const size of NEIGHBOURHOODS) {
+      if (size >= whole.nodes.length) return;
+      if (await this.accepts(planOf(whole, order.slice(0, size)), "near the failure")) return;
+    }
+  }
+
+  private async simplify(): Promise<void> {
+    for (const { name, apply } of SIMPLIFICATIONS) {
+      const simpler = apply(this.best);
+      if (JSON.stringify(simpler) !== JSON.stringify(this.best)) await this.accepts(simpler, name);
+    }
+  }
+
+  private async dropNodes(): Promise<void> {
+    const whole = this.best;
+    const nodes = whole.nodes.map((_, node) => node);
+    await minimal(nodes, (kept) => this.accepts(planOf(whole, kept), "fewer nodes"));
+  }
+
+  private async dropActions(): Promise<void> {
+    const whole = this.best;
+    await minimal<Action>(whole.actions, (actions) =>
+      this.accepts({ ...whole, actions: withoutLoneHeals(actions) }, "fewer events"),
+    );
+  }
+
+  private async dropDials(): Promise<void> {
+    const whole = this.best;
+    const all = whole.nodes.flatMap((node, from) => node.dials.map((dial) => ({ from, dial })));
+    await minimal(all, (kept) => {
+      const nodes = whole.nodes.map((node, from) => ({
+        ...node,
+        dials: kept.filter((one) => one.from === from).map(({ dial }) => dial),
+      }));
+      return this.accepts({ ...whole, nodes }, "fewer links");
+    });
+  }
+
+  /** First leaves out pauses as a whole, then makes the others as short as whole seconds go. */
+  private async shortenPauses(): Promise<void> {
+    const whole = this.best;
+    const pauses = pausesOf(whole);
+    const isLong = (pauseUs: number): boolean => pauseUs > PAUSE_LEAST_US;
+    const long = pauses.flatMap((pause, index) => (isLong(pause) ? [index] : []));
+    const withLong = (kept: ReadonlySet<number>) =>
+      pauses.map((pause, index) => (kept.has(index) || !isLong(pause) ? pause : PAUSE_LEAST_US));
+    const needed = await minimal(long, (kept) =>
+      this.accepts(withPauses(whole, withLong(new Set(kept))), "shorter pauses"),
+    );
+    const current = withLong(new Set(needed));
+    for (const index of needed) {
+      const seconds = Math.ceil(current[index]! / SECOND_US);
+      const least = await leastThat(1, seconds, (value) => {
+        const tried = current.with(index, value * SECOND_US);
+        return this.accepts(withPauses(whole, tried), "shorter pauses");
+      });
+      if (least < seconds) current[index] = least * SECOND_US;
+    }
+  }
+}
+
+/** "6 nodes, 9 events, 72 s". */
+export function describeSize(plan: Plan): string {
+  const count = (number: number, one: string) => `${number} ${one}${number === 1 ? "" : "s"}`;
+  return `${count(plan.nodes.length, "node")}, ${count(plan.actions.length, "event")}, ${plan.durationUs / SECOND_US} s`;
+}
