@@ -7,6 +7,8 @@ import { PairIndex } from "./pair-index.js";
 /** Ports that a NAT gives by itself: not the well-known ones. */
 const FIRST_PORT = 1024;
 const OWN_PORTS = PORTS - FIRST_PORT;
+/** However many a plan allows: some of the 64,512 ports stay free, so that one is found soon, also for a rebind. */
+export const NAT_MAPPINGS_MAX = 60_000;
 /** Remotes that a NAT remembers for each mapping it has room for; beyond, the one idle for longest is a stranger again. */
 const REMOTES_PER_MAPPING = 16;
 
@@ -43,7 +45,7 @@ export class Nat {
     this.plan = plan;
     this.key = key;
     this.address = plan.address;
-    const max = Math.max(1, Math.min(plan.mappingsMax, OWN_PORTS - 1)); // one port more than mappings, to move to
+    const max = Math.max(1, Math.min(plan.mappingsMax, NAT_MAPPINGS_MAX));
     this.mappings = new Leases(max, plan.timeoutUs);
     this.mappings.onEnd = (slot) => this.byPort.delete(this.ports[slot]!, 0);
     this.remotes = plan.filtering === "endpoint" ? undefined : new Leases(max * REMOTES_PER_MAPPING, plan.timeoutUs);
