@@ -14,9 +14,10 @@ import {
   ROUTES_HEAD_BYTES,
   sealRoutes,
 } from "../wire/routes.js";
-import { ASKED, type Cells, FORCED, NAMED, PENDING } from "./cells.js";
+import { ASKED, type Cells, FORCED, NAMED, OWED, PENDING } from "./cells.js";
 import { UNPROCESSED_MAX } from "./control-stream.js";
 import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
+import { mayHelp } from "./may-help.js";
 import { type Neighbour, Urgency } from "./neighbour.js";
 import type { RouteRecords } from "./records.js";
 import { LOCAL, OURS, type RouteTable } from "./route-table.js";
@@ -34,7 +35,8 @@ const SNAPSHOT_LOOKS_MAX = 2048;
 const SNAPSHOT_LOOKS_PER_ENTRY = 16;
 
 /**
- * Who is told what, and when. Split horizon: the next hop is told nothing, and what it was told before is retracted.
+ * Who is told what, and when. Split horizon: the next hop is told nothing, and what it was told before is retracted. Nor is
+ * anybody told whom it cannot help (may-help.ts).
  *
  * Only destination numbers wait. What is told is read from the table when it leaves; a route that is again as the
  * neighbour knows it is not told at all.
@@ -67,10 +69,12 @@ export class Announcements {
     this.tellCell(nowUs, neighbour, destination, this.cells.at(destination, neighbour.slot), urgency, extraFlags);
   }
 
-  /** Tells everybody: the route is new, changed its metric or its epoch, or is lost. */
+  /** Tells all whom it may help, and all who were told before: the route is new, changed its metric or its epoch, or is lost. */
   tellAll(nowUs: number, destination: number, urgency: Urgency, isForced: boolean): void {
-    const { cells } = this;
-    const next = this.records.next(destination);
+    const { cells, records } = this;
+    const next = records.next(destination);
+    const metric = records.metric(destination);
+    const age = this.table.chosenAge(destination);
     const first = cells.at(destination, 0);
     const force = isForced ? FORCED : 0;
     for (const neighbour of this.table.neighbours) {
@@ -83,21 +87,38 @@ export class Announcements {
       }
       const flags = cells.flags(cell);
       if (urgency === Urgency.retraction && isUnknown) {
-        cells.setFlags(cell, flags & ~(PENDING | FORCED)); // what it never heard of need not be taken back
+        cells.setFlags(cell, flags & ~(PENDING | FORCED | OWED)); // what it never heard of need not be taken back
         continue;
       }
-      this.tellCell(nowUs, neighbour, destination, cell, urgency, (flags & ASKED) === 0 ? force : FORCED);
+      if ((flags & ASKED) !== 0) this.tellCell(nowUs, neighbour, destination, cell, urgency, FORCED | OWED);
+      else if (!isUnknown || mayHelp(cells.age(cell), cells.metric(cell), age, metric)) {
+        this.tellCell(nowUs, neighbour, destination, cell, urgency, force);
+      }
     }
   }
 
-  /** The next hop moved, at the same metric: the old one may now hear of the route, the new one may not. */
+  /** The next hop moved, at the same metric: the old one may hear of the route now, if that helps it, the new one may not. */
   tellMoved(nowUs: number, destination: number, before: number): void {
     const { byLink } = this.table;
     const former = byLink[before];
-    if (former?.isUp) this.tell(nowUs, former, destination, Urgency.normal);
+    if (former?.isUp && this.mayHelp(former, destination)) this.tell(nowUs, former, destination, Urgency.normal);
     const next = byLink[this.records.next(destination)];
     if (next === undefined || next.toldMetric(destination) === METRIC_NONE) return;
     this.tell(nowUs, next, destination, Urgency.normal);
+  }
+
+  /**
+   * The neighbour changed its own announcement: if it was not told of our route because that could not help it, and now may
+   * be, it is told at once.
+   */
+  tellIfHelped(nowUs: number, neighbour: Neighbour, destination: number, hasWorsened: boolean): void {
+    const { cells, records } = this;
+    const cell = cells.at(destination, neighbour.slot);
+    if (cells.told(cell) !== METRIC_NONE) return;
+    if ((cells.flags(cell) & PENDING) !== 0 && !hasWorsened) return; // it is told in time
+    const next = records.next(destination);
+    if (next < 0 || next === neighbour.link || !this.mayHelp(neighbour, destination)) return;
+    this.tellCell(nowUs, neighbour, destination, cell, Urgency.urgent, 0);
   }
 
   /** Only the index is newer: only those who asked for it are told, at once. */
@@ -114,7 +135,7 @@ export class Announcements {
   /** Tells one neighbour the newest state without waiting for a window. */
   answer(nowUs: number, neighbour: Neighbour, destination: number): void {
     neighbour.lastBatchUs = Math.min(neighbour.lastBatchUs, nowUs - URGENT_WINDOW_US);
-    this.tell(nowUs, neighbour, destination, Urgency.urgent, FORCED);
+    this.tell(nowUs, neighbour, destination, Urgency.urgent, FORCED | OWED);
   }
 
   /** A neighbour came up: our own destinations at once, those with traffic first, the rest behind. */
@@ -294,9 +315,16 @@ export class Announcements {
     const isForced = isRepeat || (flags & FORCED) !== 0;
     const isLocal = (records.state(destination) & LOCAL) !== 0;
     const next = records.next(destination);
-    const metric = isLocal || (next >= 0 && next !== neighbour.link) ? records.metric(destination) : METRIC_NONE;
-    if (metric === told && (metric === METRIC_NONE || !isForced)) {
-      cells.setFlags(cell, flags & ~(PENDING | FORCED));
+    const isOffered = isLocal || (next >= 0 && next !== neighbour.link);
+    let metric = isOffered ? records.metric(destination) : METRIC_NONE;
+    if (metric === told && !isForced) {
+      cells.setFlags(cell, flags & ~(PENDING | OWED));
+      return false;
+    }
+    const mustTell = isRepeat || (flags & OWED) !== 0;
+    if (isOffered && !mustTell && !this.mayHelp(neighbour, destination)) metric = METRIC_NONE;
+    if (metric === METRIC_NONE && told === METRIC_NONE) {
+      cells.setFlags(cell, flags & ~(PENDING | FORCED | OWED));
       return false;
     }
     const isRetraction = metric >= METRIC_INFINITY;
@@ -316,10 +344,16 @@ export class Announcements {
     this.entries += 1;
     this.trace(Trace.entryWritten, destination, out.offset - start, urgency);
     const isNamed = !isRetraction && id >= 0;
-    cells.setFlags(cell, (flags & ~(PENDING | FORCED | NAMED)) | (isNamed ? NAMED : 0));
+    cells.setFlags(cell, (flags & ~(PENDING | FORCED | OWED | NAMED)) | (isNamed ? NAMED : 0));
     neighbour.announced.change(destination, told, metric);
     cells.setTold(cell, metric);
     return true;
+  }
+
+  private mayHelp(neighbour: Neighbour, destination: number): boolean {
+    const { cells, records } = this;
+    const cell = cells.at(destination, neighbour.slot);
+    return mayHelp(cells.age(cell), cells.metric(cell), this.table.chosenAge(destination), records.metric(destination));
   }
 
   /** The destination's short id, its first if it had none; -1 when all are in use. */

@@ -32,6 +32,8 @@ export const QUEUED_FIRST = 0x10;
 export const QUEUED_ANY = 0xf0;
 /** The neighbour knows by which short id we call the destination. */
 export const NAMED = 0x100;
+/** It asked, and is answered whether our route may help it or not. */
+export const OWED = 0x200;
 
 /** Strides grow by an eighth, by two at least: most nodes have few neighbours, and unused room costs memory for each destination. */
 const STRIDE_STEP_MIN = 2;

@@ -145,7 +145,7 @@ export class Decision {
     const index = entry.slot * 256 + entry.repair;
     const step = table.hear(destination, entry.epoch, index);
     const cell = cells.at(destination, neighbour.slot);
-    this.setMetric(neighbour, destination, cell, entry.metric);
+    const before = this.setMetric(neighbour, destination, cell, entry.metric);
     cells.setAge(cell, table.ageOf(destination, entry.epoch, index));
     const flags = cells.flags(cell);
     const isFromOrigin = (entry.flags & ENTRY_ORIGIN) !== 0;
@@ -159,6 +159,8 @@ export class Decision {
       entry.metric + neighbour.cost >= records.metric(destination) &&
       (step === 0 || (records.epoch(destination) === this.beforeEpoch && !this.hasGrownOld(destination)));
     if (!isKept) this.decide(nowUs, destination);
+    const hasWorsened = before !== METRIC_NONE && entry.metric > before;
+    this.announcements.tellIfHelped(nowUs, neighbour, destination, hasWorsened);
     return true;
   }
 
@@ -168,6 +170,7 @@ export class Decision {
       this.unlearn(neighbour, destination);
       this.decide(nowUs, destination);
     } else this.unlearn(neighbour, destination);
+    this.announcements.tellIfHelped(nowUs, neighbour, destination, true);
     this.dropOrphan(nowUs, destination);
   }
 
@@ -332,15 +335,16 @@ export class Decision {
     cells.setFlags(cell, cells.flags(cell) & ~FROM_ORIGIN);
   }
 
-  /** The one place that changes what a neighbour taught, so that its digest and its count follow. */
-  private setMetric(neighbour: Neighbour, destination: number, cell: number, metric: number): void {
+  /** The one place that changes what a neighbour taught, so that its digest and its count follow. Returns what was before. */
+  private setMetric(neighbour: Neighbour, destination: number, cell: number, metric: number): number {
     const before = this.cells.metric(cell);
-    if (before === metric) return;
+    if (before === metric) return before;
     neighbour.learned.change(destination, before, metric);
     this.cells.setMetric(cell, metric);
-    if (before !== METRIC_NONE && metric !== METRIC_NONE) return;
+    if (before !== METRIC_NONE && metric !== METRIC_NONE) return before;
     neighbour.taught += metric === METRIC_NONE ? -1 : 1;
     this.taughtCap.note(neighbour.taught);
+    return before;
   }
 
   /** Without a route, and nobody offers one: to be forgotten in time, though it never was in use. */

@@ -94,10 +94,15 @@ export class RouteTable {
 
   /** The index of the route in use, of the newest epoch; -1 without a route. */
   chosenIndex(destination: number): number {
-    const newest = this.records.index(destination);
-    if ((this.records.state(destination) & LOCAL) !== 0) return newest;
+    if (this.records.next(destination) < 0 && !this.isLocal(destination)) return -1;
+    return this.records.index(destination) - this.chosenAge(destination);
+  }
+
+  /** How far the route in use is behind the newest index; 0 at the origin, AGE_OLD without a route. */
+  chosenAge(destination: number): number {
     const link = this.records.next(destination);
-    return link < 0 ? -1 : newest - this.cells.age(this.cells.at(destination, this.byLink[link]!.slot));
+    if (link < 0) return (this.records.state(destination) & LOCAL) === 0 ? AGE_OLD : 0;
+    return this.cells.age(this.cells.at(destination, this.byLink[link]!.slot));
   }
 
   /** Makes room for a destination, puts it on the list and holds its number. */

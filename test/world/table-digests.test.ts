@@ -149,11 +149,13 @@ test("what a node hears of itself is compared too, and starts no search, nor whe
     .wire("cyd", "bob")
     .run({ untilSettled: true, within: "60s" });
   const ada = world.destination("ada");
-  expect(neighbourOf(world, "ada", "bob").learnedMetric(ada)).toBe(2); // bob goes by cyd, and says so
+  expect(neighbourOf(world, "ada", "bob").learnedMetric(ada)).toBe(METRIC_NONE); // bob goes by cyd: no help to ada
+  world.restart("ada", 900).run({ untilSettled: true, within: "60s" }); // in an older epoch: the others still tell of the newer
+  expect(world.knowing("ada")).toEqual(["bob", "cyd"]);
   world.command("ada", (routing) => routing.withdraw(world.nowUs, ada));
   world.run({ within: "20s" }); // the world throws at the first search that nothing caused
   expect(world.knowing("ada")).toEqual([]);
-  world.command("ada", (routing) => routing.originate(world.nowUs, ada, 1_001));
+  world.command("ada", (routing) => routing.originate(world.nowUs, ada, 1_002));
   world.run({ within: "20s" });
   expect(world.knowing("ada")).toEqual(["bob", "cyd"]);
   expect(world.tables()).toEqual({ searches: 0, miscounts: 0, repeats: 0, refused: 0 });
