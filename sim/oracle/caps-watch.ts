@@ -8,7 +8,7 @@ const ROUND_SECONDS = 60;
 export class CapsWatch {
   readonly peaks: Record<string, { limit: number; peak: number }> = {};
   private readonly view: ShardView;
-  private violation: Violation | undefined;
+  found: Violation | undefined;
 
   constructor(view: ShardView) {
     this.view = view;
@@ -17,8 +17,8 @@ export class CapsWatch {
   handleSecond(nowUs: number, second: number): Violation | undefined {
     const { nodes } = this.view.census;
     for (let node = second % ROUND_SECONDS; node < nodes; node += ROUND_SECONDS) this.look(nowUs, node);
-    const found = this.violation;
-    this.violation = undefined;
+    const found = this.found;
+    this.found = undefined;
     return found;
   }
 
@@ -39,8 +39,8 @@ export class CapsWatch {
       if (known === undefined) this.peaks[name] = { limit, peak };
       else if (peak > known.peak) known.peak = peak;
       if (peak <= limit) continue;
-      this.violation = firstViolation([
-        this.violation,
+      this.found = firstViolation([
+        this.found,
         {
           oracle: "caps",
           atUs: nowUs,
