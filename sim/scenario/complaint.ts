@@ -57,14 +57,12 @@ export function complaintsOf(issues: readonly Issue[], value: unknown, place: Pl
   });
 }
 
-/** Of a union the branch that fits best: one whose errors lie inside the value rather than in its kind. */
+/** Of a union the branch whose errors lie inside the value rather than in what it is. */
 function theBranchMeant(issue: Issue): { path: PropertyKey[]; inner?: readonly Issue[] } {
-  if (issue.code !== "invalid_union" || issue.errors.length === 0) return { path: issue.path };
-  const depths = issue.errors.map((errors) =>
-    errors.every((error) => error.path.length > 0 || error.code !== "invalid_type"),
-  );
-  const fitting = issue.errors.filter((_, i) => depths[i]);
-  return fitting.length === 0 ? { path: issue.path } : { path: issue.path, inner: fitting[0]! };
+  if (issue.code !== "invalid_union") return { path: issue.path };
+  const isInside = (error: Issue) => error.path.length > 0 || error.code === "unrecognized_keys";
+  const fitting = issue.errors.find((errors) => errors.length > 0 && errors.every(isInside));
+  return fitting === undefined ? { path: issue.path } : { path: issue.path, inner: fitting };
 }
 
 function unknownKey(key: string, path: readonly PropertyKey[], value: unknown): string {
@@ -109,7 +107,9 @@ function plain(issue: Issue): string {
 
 /** Nothing of a union fits: what its branches expected, in one breath. */
 function unionText(errors: readonly (readonly Issue[])[], input: unknown): string {
-  const texts = errors.flatMap((branch) =>
+  // A branch for another kind of value (a list, say) has nothing to tell who wrote a text.
+  const sameKind = errors.filter((branch) => !branch.some((error) => error.code === "invalid_type"));
+  const texts = (sameKind.length > 0 ? sameKind : errors).flatMap((branch) =>
     branch.map(plain).map((text) => text.replace(/^expected |[,:;] got .*$/g, "")),
   );
   const unique = [...new Set(texts)].filter((text) => text !== "is missing");

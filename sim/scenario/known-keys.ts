@@ -9,11 +9,20 @@ interface Node {
   readonly anyOf?: readonly Node[];
   readonly oneOf?: readonly Node[];
   readonly const?: unknown;
+  readonly $ref?: string;
 }
+
+interface Root extends Node {
+  readonly $defs?: Readonly<Record<string, Node>>;
+}
+
+/** Made at the first error. */
+let root: Root | undefined;
 
 /** `value` is the whole file: in it stands which of several forms was meant. */
 export function keysAt(path: readonly PropertyKey[], value: unknown): string[] {
-  let nodes: Node[] = formsOf(schema() as Node, value);
+  root ??= schema() as Root;
+  let nodes: Node[] = formsOf(root, value);
   let at = value;
   for (const part of path) {
     at = (at as Record<PropertyKey, unknown> | undefined)?.[part];
@@ -31,6 +40,8 @@ function below(node: Node, part: PropertyKey): Node[] {
 
 /** All forms of a union that the value's constants (`kind`, `do`) do not rule out. */
 function formsOf(node: Node, value: unknown): Node[] {
+  const named = node.$ref === undefined ? undefined : root?.$defs?.[node.$ref.replace("#/$defs/", "")];
+  if (named !== undefined) return formsOf(named, value);
   const forms = node.anyOf ?? node.oneOf;
   if (forms !== undefined) return forms.flatMap((form) => formsOf(form, value));
   const isRuledOut = Object.entries(node.properties ?? {}).some(

@@ -101,12 +101,17 @@ function impossibility(topology: Topology, count: number): { key: string; messag
   return undefined;
 }
 
-function graph(draft: Draft, topology: TopologyOf<"graph">, plain: Layout): Layout {
+function graph(draft: Draft, topology: TopologyOf<"graph">, plain: Layout): Layout | undefined {
   const numbers = new Map(draft.nodes.map((node, i) => [node.name, i]));
   const edges: Edge[] = [];
   const places: number[] = [];
   const links = new Map<number, string>();
   const seen = new Set<number>();
+  let isPossible = true;
+  const refuse = (path: readonly PropertyKey[], message: string): void => {
+    isPossible = false;
+    draft.complain(["topology", "edges", ...path], message);
+  };
   for (const [i, edge] of (topology.edges ?? []).entries()) {
     const [from, to] = Array.isArray(edge) ? edge : [edge.a, edge.b];
     const ends = [from, to].map((name, end) => {
@@ -115,19 +120,18 @@ function graph(draft: Draft, topology: TopologyOf<"graph">, plain: Layout): Layo
         const near = draft.nodes.length > 1000 ? undefined : nearest(name, [...numbers.keys()]);
         const hint = near === undefined ? "" : `; nearest: "${near}"`;
         const key = Array.isArray(edge) ? end : end === 0 ? "a" : "b";
-        draft.complain(["topology", "edges", i, key], `topology.edges[${i}]: there is no node "${name}"${hint}`);
+        refuse([i, key], `topology.edges[${i}]: there is no node "${name}"${hint}`);
       }
       return number;
     });
     const [a, b] = ends;
     if (a === undefined || b === undefined) continue;
     if (a === b) {
-      draft.complain(["topology", "edges", i], `topology.edges[${i}]: ${from} has an edge to itself`);
+      refuse([i], `topology.edges[${i}]: ${from} has an edge to itself`);
       continue;
     }
     const key = Math.min(a, b) * 65_536 + Math.max(a, b);
-    if (seen.has(key))
-      draft.complain(["topology", "edges", i], `topology.edges[${i}]: ${from} - ${to} stands here twice`);
+    if (seen.has(key)) refuse([i], `topology.edges[${i}]: ${from} - ${to} stands here twice`);
     else {
       if (!Array.isArray(edge) && edge.link !== undefined) links.set(edges.length, edge.link);
       seen.add(key);
@@ -135,5 +139,6 @@ function graph(draft: Draft, topology: TopologyOf<"graph">, plain: Layout): Layo
       places.push(i);
     }
   }
+  if (!isPossible) return undefined;
   return { ...plain, edges, links, place: (edge) => ["topology", "edges", places[edge] ?? 0] };
 }

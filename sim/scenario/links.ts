@@ -4,32 +4,34 @@ import { NAT_PROFILES } from "../network/nat-profiles.js";
 import { between, nameText, selector } from "./selectors.js";
 import { rate, share, size, span, time } from "./units.js";
 
-export const link = z.strictObject({
-  latency: time.optional(),
-  /** Each datagram takes up to so much longer. */
-  jitter: time.optional(),
-  /** How much of the jitter a datagram has from the one before it. */
-  jitterCorrelation: share.optional(),
-  loss: share.optional(),
-  /** Gilbert-Elliott, instead of `loss`: chances per datagram to change over, and the loss in either state. */
-  burst: z
-    .strictObject({ toBad: share, toGood: share, goodLoss: share.prefault("0%"), badLoss: share.prefault("100%") })
-    .optional(),
-  duplicate: share.optional(),
-  reorder: share.optional(),
-  /** Such a datagram is held back for so long. */
-  reorderBy: time.optional(),
-  corrupt: share.optional(),
-  rate: rate.optional(),
-  /** Bytes that wait for the rate; what comes then is dropped. */
-  queue: size.optional(),
-  /** Larger UDP payloads are dropped. */
-  mtu: size.optional(),
-});
+export const link = z
+  .strictObject({
+    latency: time.optional(),
+    /** Each datagram takes up to so much longer. */
+    jitter: time.optional(),
+    /** How much of the jitter a datagram has from the one before it. */
+    jitterCorrelation: share.optional(),
+    loss: share.optional(),
+    /** Gilbert-Elliott, instead of `loss`: chances per datagram to change over, and the loss in either state. */
+    burst: z
+      .strictObject({ toBad: share, toGood: share, goodLoss: share.prefault("0%"), badLoss: share.prefault("100%") })
+      .optional(),
+    duplicate: share.optional(),
+    reorder: share.optional(),
+    /** Such a datagram is held back for so long. */
+    reorderBy: time.optional(),
+    corrupt: share.optional(),
+    rate: rate.optional(),
+    /** Bytes that wait for the rate; what comes then is dropped. */
+    queue: size.optional(),
+    /** Larger UDP payloads are dropped. */
+    mtu: size.optional(),
+  })
+  .meta({ id: "link" });
 export type Link = z.output<typeof link>;
 
 /** A class by name, or the link itself. */
-export const linkOrClass = z.union([nameText, link]);
+export const linkOrClass = z.union([nameText, link]).meta({ id: "linkOrClass" });
 export type LinkOrClass = z.output<typeof linkOrClass>;
 
 export const links = z.strictObject({

@@ -1,8 +1,11 @@
 /** What a schema cannot see: times after the end, names of things that are not there, graphs that cannot be. */
+
+import { ACTIONS_MAX } from "./cast.js";
 import type { Complaint, Place } from "./complaint.js";
 import { play } from "./expand.js";
 import { parseExpectation } from "./expect.js";
 import type { ScenarioData } from "./schema.js";
+import { NODES_MAX } from "./topologies.js";
 
 /** One that plays the whole scenario with its own seed and hears what it has to complain of. */
 export function meaningComplaints(data: ScenarioData, place: Place): Complaint[] {
@@ -12,6 +15,7 @@ export function meaningComplaints(data: ScenarioData, place: Place): Complaint[]
   };
   checkTimes(data, complain);
   checkChoices(data, complain);
+  checkNumbers(data, complain);
   for (const [i, text] of data.expect.entries()) {
     const parsed = parseExpectation(text);
     if (!parsed.ok) complain(["expect", i], `expect[${i}]: ${parsed.message}`);
@@ -45,6 +49,24 @@ function checkTimes(data: ScenarioData, complain: Complain): void {
     }
   }
 }
+
+/** Found before anything is drawn: a plan of millions would take its time to be refused. */
+function checkNumbers(data: ScenarioData, complain: Complain): void {
+  for (const [list, most] of [
+    ["churn", NODES_MAX],
+    ["traffic", ACTIONS_MAX],
+  ] as const) {
+    for (const [i, { arrivals, start, end }] of data[list].entries()) {
+      if (typeof arrivals !== "number") continue;
+      const expected = Math.round((arrivals * ((end ?? data.duration) - start)) / HOUR_US);
+      if (expected > most) {
+        complain([list, i, "arrivals"], `${list}[${i}].arrivals: about ${expected} of them, more than ${most}`);
+      }
+    }
+  }
+}
+
+const HOUR_US = 3600 * 1_000_000;
 
 /** Where one of two keys is needed, and only one makes sense. */
 function checkChoices(data: ScenarioData, complain: Complain): void {

@@ -1,7 +1,9 @@
 /** Link models of a plan, each once, and how a link of the file becomes one. */
 import { NAT_PROFILES, type NatProfile } from "../network/nat-profiles.js";
 import type { LinkModel, Nat } from "../plan/plan.js";
+import { pathName } from "./complaint.js";
 import type { Link, LinkOrClass } from "./links.js";
+import { nearest } from "./nearest.js";
 import type { ScenarioData } from "./schema.js";
 
 /** 1,500 bytes of Ethernet without the headers of IPv4 and UDP. */
@@ -66,7 +68,10 @@ export class Models {
   nat(name: string, address: number, path: readonly PropertyKey[]): Nat {
     const own = Object.hasOwn(this.#data.nats, name) ? this.#data.nats[name] : undefined;
     const preset = NAT_PROFILES[(own?.like ?? name) as keyof typeof NAT_PROFILES] as NatProfile | undefined;
-    if (preset === undefined) this.#complain(path, `there is no NAT profile "${name}"`);
+    if (preset === undefined) {
+      const known = [...Object.keys(this.#data.nats), ...Object.keys(NAT_PROFILES)];
+      this.#complain(path, `${pathName(path)}: there is no NAT profile "${name}"${hint(name, known)}`);
+    }
     const base = preset ?? NAT_PROFILES.home;
     return {
       address,
@@ -86,9 +91,14 @@ export class Models {
     if (typeof link !== "string") return link;
     const { classes } = this.#data.links;
     if (Object.hasOwn(classes, link)) return classes[link]!;
-    this.#complain(path, `there is no link class "${link}"`);
+    this.#complain(path, `${pathName(path)}: there is no link class "${link}"${hint(link, Object.keys(classes))}`);
     return {};
   }
+}
+
+function hint(name: string, known: readonly string[]): string {
+  const near = nearest(name, known);
+  return near === undefined ? "" : `; nearest: "${near}"`;
 }
 
 function built(base: LinkModel, link: Link): LinkModel {

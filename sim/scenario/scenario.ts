@@ -41,7 +41,7 @@ export function parseScenario(text: string, file: string, options: ParseOptions 
   if (!result.success) return { ok: false, errors: inOrder(complaintsOf(result.error.issues, set.value, place)) };
   const whole = withGraphFile(result.data, options.readFile, place);
   if (!whole.ok) return { ok: false, errors: inOrder(whole.errors) };
-  const complaints = meaningComplaints(whole.data, place);
+  const complaints = meaningComplaints(whole.data, whole.place);
   if (complaints.length > 0) return { ok: false, errors: inOrder(complaints) };
   return { ok: true, scenario: { ...whole.data, hash: canonicalHash(whole.data) } };
 }

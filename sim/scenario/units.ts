@@ -5,6 +5,8 @@
 import { z } from "zod";
 
 interface Unit {
+  /** In the JSON Schema. */
+  readonly id: string;
   /** For errors: `expected a time such as "250ms"`. */
   readonly what: string;
   readonly example: string;
@@ -23,13 +25,21 @@ const TIME_MAX = 7 * 24 * 3600 * SECOND;
 const DIGITS = "\\d{1,9}(?:\\.\\d{1,6})?";
 
 /** Microseconds. */
-export const time = quantity({ what: "a time", example: "250ms", worth: TIME, min: 0, max: TIME_MAX });
+export const time = quantity({ id: "time", what: "a time", example: "250ms", worth: TIME, min: 0, max: TIME_MAX });
 /** Microseconds, more than none. */
-export const span = quantity({ what: "a time", example: "250ms", worth: TIME, min: 1, max: TIME_MAX });
+export const span = quantity({ id: "span", what: "a time", example: "250ms", worth: TIME, min: 1, max: TIME_MAX });
 /** Parts per million of what there is. */
-export const share = quantity({ what: "a share", example: "5%", worth: { "%": 10_000 }, min: 0, max: 1_000_000 });
+export const share = quantity({
+  id: "share",
+  what: "a share",
+  example: "5%",
+  worth: { "%": 10_000 },
+  min: 0,
+  max: 1_000_000,
+});
 /** Bits per second. */
 export const rate = quantity({
+  id: "rate",
   what: "a rate",
   example: "10Mbit",
   worth: { bit: 1, kbit: 1000, Mbit: 1_000_000, Gbit: 1_000_000_000 },
@@ -38,6 +48,7 @@ export const rate = quantity({
 });
 /** Bytes. */
 export const size = quantity({
+  id: "size",
   what: "a size",
   example: "64KiB",
   worth: { B: 1, kB: 1000, KiB: 1024, MB: 1_000_000, MiB: 1_048_576, GB: 1_000_000_000, GiB: 1_073_741_824 },
@@ -46,6 +57,7 @@ export const size = quantity({
 });
 /** Parts per million that a clock runs too fast; negative: too slow. */
 export const drift = quantity({
+  id: "drift",
   what: "a drift",
   example: "100ppm",
   worth: { ppm: 1 },
@@ -55,6 +67,7 @@ export const drift = quantity({
 });
 /** Events per hour. */
 export const frequency = quantity({
+  id: "frequency",
   what: "a frequency",
   example: "3/min",
   worth: { "/h": 1, "/min": 60, "/s": 3600 },
@@ -80,7 +93,8 @@ function quantity(unit: Unit) {
       if (value < unit.min) context.addIssue({ code: "custom", message: `"${text}" is too little` });
       if (value > unit.max) context.addIssue({ code: "custom", message: `"${text}" is too much` });
       return value;
-    });
+    })
+    .meta({ id: unit.id, description: `${unit.what} such as "${unit.example}"` });
 }
 
 function wrong(unit: Unit, input: unknown): string {

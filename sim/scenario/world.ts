@@ -59,7 +59,7 @@ function namesOf(data: ScenarioData, complain: Complain): string[] | undefined {
   const { topology } = data;
   const rooms = topology.kind === "grid" ? topology.rows * topology.columns : undefined;
   const least = names?.length ?? count ?? rooms;
-  if (least === undefined) return refuse(complain, ["nodes"], "count: is missing, and so are names");
+  if (least === undefined) return refuse(complain, ["nodes"], "nodes.count: is missing, and so are names");
   if (names !== undefined && count !== undefined && names.length !== count) {
     return refuse(complain, ["nodes", "count"], `nodes.count: ${count} nodes, but ${names.length} names`);
   }
@@ -107,7 +107,7 @@ function regionsOf(data: ScenarioData, models: Models, complain: Complain): Pick
     for (let b = 0; b < names.length; b += 1) {
       const value = row[b] ?? 0;
       const mirrored = rtt[b]?.[a];
-      if (b < a && mirrored !== undefined && mirrored !== value) {
+      if (b < a && row[b] !== undefined && mirrored !== undefined && mirrored !== value) {
         complain(["regions", "rtt", a, b], `regions.rtt: from ${names[a]} to ${names[b]} it is not as far as back`);
       }
       if (models.base.delayUs + Math.floor(value / 2) < LATENCY_MIN_US) {
