@@ -1,8 +1,6 @@
 /** The numbers of reports by their dotted names, and whether more of each is better or worse. */
 
-/** As the report has it: numbers, null where there was no sample, in groups. */
-export type Metrics = { readonly [name: string]: MetricValue };
-export type MetricValue = number | string | boolean | null | undefined | Metrics;
+import type { Metrics } from "../../sim/report/metrics.js";
 
 /** `removal.p99` to its number; what is null or no number is left out. */
 export function flatten(metrics: Metrics, prefix = ""): Map<string, number> {
