@@ -13,8 +13,10 @@ const MISSED_AFTER_US = HELLO_INTERVAL_US + 500 * MILLISECOND_US;
 const PROBES_MAX = 3;
 /** Between probes, and between hellos while no echo came yet: a link is up within a round trip or two. */
 const URGENT_INTERVAL_US = 250 * MILLISECOND_US;
-/** Hellos of many links are spread by up to this much. */
+/** The interval is shorter by up to this much, at random: nodes must not fall into step with each other. */
 const JITTER_US = 200 * MILLISECOND_US;
+/** A hello leaves so much early when another of the same node leaves: one awakening for all of them. */
+const TOGETHER_US = 200 * MILLISECOND_US;
 /** A timer that rings so late shows that this node was asleep: it waits twice as long before it blames others. */
 export const LAG_US = SECOND_US;
 /** Once in doubt, a link must echo within this time and two round trips. */
@@ -145,6 +147,11 @@ export class Neighbour {
     this.doubtedUs = nowUs;
     this.doubtSeqno = this.seqno;
     this.helloDueUs = nowUs;
+  }
+
+  /** True when the next hello is due so soon that it may leave with another one, now. */
+  isHelloNear(nowUs: number): boolean {
+    return this.helloDueUs - nowUs <= TOGETHER_US && this.state.kind === "up" && this.doubtedUs === NEVER;
   }
 
   /** The next HELLO, written into `hello`, which may be `fields` itself; it must leave now. */

@@ -369,7 +369,7 @@ export class Links implements HandshakeUser {
       return this.close(nowUs, link, "stalled", ByeReason.unheard);
     }
     if (this.succession.isOver(nowUs, link)) return this.close(nowUs, link, "replaced", ByeReason.replaced);
-    if (step === "hello") this.sender.sendHello(nowUs, link);
+    if (step === "hello") this.sender.sendHellos(nowUs, link);
     else this.plane.watch(link);
     this.sender.sendRekey(nowUs, link);
     if (!link.isIncoming && link.dialer !== undefined && link.retireAtUs === NEVER && link.session.wantsSuccessor) {

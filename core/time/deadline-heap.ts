@@ -1,20 +1,18 @@
 import { NEVER } from "./instant.js";
 
 /**
- * Deadlines of many timers with one soonest: an indexed binary heap on typed arrays. Moving a deadline costs O(log n),
- * reading the soonest O(1); steady state allocates nothing. Equal deadlines come out in order of timer number, so that
- * a run repeats exactly.
+ * Deadlines of many timers with one soonest: an indexed binary heap. Moving a deadline costs O(log n), reading the soonest
+ * O(1); steady state allocates nothing. Equal deadlines come out in order of timer number, so that a run repeats exactly.
  */
 export class DeadlineHeap {
-  private heap = new Int32Array(16);
-  private place = new Int32Array(16).fill(-1);
-  private deadlines = new Float64Array(16).fill(NEVER);
-  private size = 0;
-
   /** The soonest deadline, or NEVER. */
-  get soonestUs(): number {
-    return this.size === 0 ? NEVER : this.deadlines[this.heap[0]!]!;
-  }
+  soonestUs: number = NEVER;
+  /** Timer numbers, the soonest first; places beyond `size` mean nothing. */
+  private readonly heap: number[] = [];
+  /** Of each timer in `heap`; -1 when it waits for nothing. */
+  private readonly place: number[] = [];
+  private readonly deadlines: number[] = [];
+  private size = 0;
 
   /** The timer that is due at or before `nowUs`, or -1. It stays in the heap until its deadline is moved. */
   due(nowUs: number): number {
@@ -23,29 +21,27 @@ export class DeadlineHeap {
 
   /** Sets, moves or (with NEVER) removes the deadline of timer `id`, a small dense integer. */
   set(id: number, deadlineUs: number): void {
-    if (id >= this.place.length) this.grow(id);
-    const at = this.place[id]!;
-    if (deadlineUs === NEVER) {
-      if (at >= 0) this.remove(at);
-      return;
+    while (id >= this.place.length) {
+      this.place.push(-1);
+      this.deadlines.push(NEVER);
     }
-    if (at >= 0 && this.deadlines[id] === deadlineUs) return;
+    if (this.deadlines[id] === deadlineUs) return;
     this.deadlines[id] = deadlineUs;
-    if (at >= 0) {
-      this.settle(at);
-      return;
+    const at = this.place[id]!;
+    if (deadlineUs === NEVER) this.remove(at);
+    else if (at >= 0) this.settle(at);
+    else {
+      this.heap[this.size] = id;
+      this.place[id] = this.size;
+      this.size += 1;
+      this.up(this.size - 1);
     }
-    this.heap[this.size] = id;
-    this.place[id] = this.size;
-    this.size += 1;
-    this.up(this.size - 1);
+    this.soonestUs = this.size === 0 ? NEVER : this.deadlines[this.heap[0]!]!;
   }
 
   private remove(at: number): void {
-    const id = this.heap[at]!;
+    this.place[this.heap[at]!] = -1;
     this.size -= 1;
-    this.place[id] = -1;
-    this.deadlines[id] = NEVER;
     if (at === this.size) return;
     const moved = this.heap[this.size]!;
     this.heap[at] = moved;
@@ -95,18 +91,5 @@ export class DeadlineHeap {
     this.heap[b] = x;
     this.place[y] = a;
     this.place[x] = b;
-  }
-
-  private grow(id: number): void {
-    const capacity = Math.max(this.place.length * 2, id + 1);
-    const heap = new Int32Array(capacity);
-    heap.set(this.heap);
-    this.heap = heap;
-    const place = new Int32Array(capacity).fill(-1);
-    place.set(this.place);
-    this.place = place;
-    const deadlines = new Float64Array(capacity).fill(NEVER);
-    deadlines.set(this.deadlines);
-    this.deadlines = deadlines;
   }
 }

@@ -832,3 +832,34 @@ test("links that come and go reuse their numbers and their timers", () => {
   expect(ada.inside.links.index.size).toBe(2);
   for (const { link } of ada.stack.peers(world.nowUs)) expect(link).toBeLessThan(4);
 });
+
+test("a node with eight neighbours says hello to all of them in one go, and each hears it every two seconds", () => {
+  const names = [..."abcdefgh"];
+  const world = new StackWorld({ seed: "together" });
+  for (const name of names) world.wire("hub", name);
+  world.run(20 * SECOND_US);
+  const fromUs = world.nowUs;
+  world.isRecording = true;
+  world.run(60 * SECOND_US);
+
+  const said = world.seen.filter(({ from }) => from === "hub");
+  const times = [...new Set(said.map(({ atUs }) => atUs))];
+  expect(said.length).toBeGreaterThanOrEqual(8 * 29);
+  expect(times.length).toBeLessThan(said.length / 4);
+  for (const name of names) {
+    const heard = [fromUs, ...said.filter(({ to }) => to === name).map(({ atUs }) => atUs), world.nowUs];
+    const gaps = heard.slice(1).map((atUs, i) => atUs - heard[i]!);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(2 * SECOND_US);
+  }
+});
+
+test("nodes that start in one moment do not say hello in one moment for long", () => {
+  const world = new StackWorld({ seed: "in step" });
+  for (const name of [..."abcdefgh"]) world.wire(`${name}1`, `${name}2`);
+  world.run(120 * SECOND_US);
+  world.isRecording = true;
+  world.run(2 * SECOND_US);
+
+  const phases = [..."abcdefgh"].map((name) => world.seen.find(({ from }) => from === `${name}1`)!.atUs).sort();
+  expect(phases.at(-1)! - phases[0]!).toBeGreaterThan(500 * MILLISECOND_US);
+});

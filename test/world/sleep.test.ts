@@ -93,7 +93,7 @@ test.each(SLEEPS)(
 
 test("a node whose event loop stood still for less than others wait loses nothing", () => {
   for (const lagMs of [900, 1500, 2500, 3500]) {
-    const { world, nodes } = ring(`lull-${lagMs}`);
+    const { world, nodes } = ring(`pause-${lagMs}`);
     const from = nodes.map((node) => node.events.length);
     const cyd = world.node("cyd");
     for (let i = 0; i < 5; i += 1) {
