@@ -29,10 +29,8 @@ export class Nat {
   address: number;
   private readonly plan: NatPlan;
   private readonly key: number;
+  /** (inside endpoint, what of the remote matters): the port, and a serial that names the mapping for ever. */
   private readonly mappings: Leases;
-  /** By slot of the mapping. A serial names a mapping for ever. */
-  private ports: Int32Array = new Int32Array(4);
-  private serials: Float64Array = new Float64Array(4);
   private readonly byPort = new PairIndex();
   /** (serial, remote); undefined when anybody may answer. */
   private readonly remotes: Leases | undefined;
@@ -47,7 +45,7 @@ export class Nat {
     this.address = plan.address;
     const max = Math.max(1, Math.min(plan.mappingsMax, NAT_MAPPINGS_MAX));
     this.mappings = new Leases(max, plan.timeoutUs);
-    this.mappings.onEnd = (slot) => this.byPort.delete(this.ports[slot]!, 0);
+    this.mappings.onEnd = (slot) => this.byPort.delete(this.mappings.c(slot), 0);
     this.remotes = plan.filtering === "endpoint" ? undefined : new Leases(max * REMOTES_PER_MAPPING, plan.timeoutUs);
   }
 
@@ -62,18 +60,18 @@ export class Nat {
     let slot = this.mappings.find(from, remote);
     if (slot >= 0) this.mappings.use(slot, nowUs);
     else slot = this.map(from, remote, nowUs);
-    if (this.remotes !== undefined) this.welcome(this.remotes, this.serials[slot]!, to, nowUs);
-    return endpointOf(this.address, this.ports[slot]!);
+    if (this.remotes !== undefined) this.welcome(this.remotes, this.mappings.d(slot), to, nowUs);
+    return endpointOf(this.address, this.mappings.c(slot));
   }
 
   /** From outside: the internal endpoint that has `port`, or NO_MAPPING, FILTERED. */
   inward(nowUs: number, from: number, port: number): number {
     this.mappings.expire(nowUs);
-    const slot = this.byPort.get(port, 0);
+    const slot = this.mappingOf(port);
     if (slot < 0) return NO_MAPPING;
     if (this.remotes !== undefined) {
       this.remotes.expire(nowUs);
-      const remote = this.remotes.find(this.serials[slot]!, scopeOf(this.plan.filtering, from));
+      const remote = this.remotes.find(this.mappings.d(slot), scopeOf(this.plan.filtering, from));
       if (remote < 0) return FILTERED;
       if (this.plan.inboundRefresh) this.remotes.use(remote, nowUs);
     }
@@ -83,7 +81,7 @@ export class Nat {
 
   /** Who has `port`, without using the mapping; NO_MAPPING for nobody. */
   peek(port: number): number {
-    const slot = this.byPort.get(port, 0);
+    const slot = this.mappingOf(port);
     return slot < 0 ? NO_MAPPING : this.mappings.a(slot);
   }
 
@@ -92,8 +90,8 @@ export class Nat {
     this.mappings.expire(nowUs);
     for (let slot = this.mappings.oldest; slot >= 0; slot = this.mappings.after(slot)) {
       const port = this.freePort();
-      this.byPort.delete(this.ports[slot]!, 0);
-      this.ports[slot] = port;
+      this.byPort.delete(this.mappings.c(slot), 0);
+      this.mappings.put(slot, port, this.mappings.d(slot));
       this.byPort.set(port, 0, slot);
     }
   }
@@ -106,22 +104,19 @@ export class Nat {
     this.address = address;
   }
 
+  private mappingOf(port: number): number {
+    const newest = this.mappings.newest;
+    return newest >= 0 && this.mappings.c(newest) === port ? newest : this.byPort.get(port, 0);
+  }
+
   private map(from: number, remote: number, nowUs: number): number {
     const slot = this.mappings.add(from, remote, nowUs);
-    if (slot >= this.ports.length) {
-      const { ports, serials } = this;
-      this.ports = new Int32Array(slot * 2);
-      this.ports.set(ports);
-      this.serials = new Float64Array(slot * 2);
-      this.serials.set(serials);
-    }
     const own = portOf(from);
     const keepsPort = this.plan.portChoice === "preserve" && !this.byPort.has(own, 0);
     const port = keepsPort ? own : this.freePort();
-    this.ports[slot] = port;
     this.byPort.set(port, 0, slot);
     this.serial += 1;
-    this.serials[slot] = this.serial;
+    this.mappings.put(slot, port, this.serial);
     return slot;
   }
 

@@ -123,9 +123,9 @@ describe.each(WORLDS)("%s", (_, make) => {
   test("a remote that was answered keeps its path through a flood of strangers", async () => {
     const answered = ada.pathTo(world.nobody(0));
     ada.send(answered, Uint8Array.of(1), 0, 1);
-    for (let n = 1; n < world.pathsMax * 3; n += 1) ada.pathTo(world.nobody(n));
+    // Not a whole number of turns of the clock hand, which would come by at the right place by chance.
+    for (let n = 1; n < world.pathsMax * 3 + 77; n += 1) ada.pathTo(world.nobody(n));
     expect(ada.pathTo(world.nobody(0))).toBe(answered);
-    expect(ada.pathTo(world.nobody(world.pathsMax * 3 - 1))).not.toBe(answered);
   });
 
   test("while every path is in use a stranger has none, and is counted; whoever has one is still reached", async () => {

@@ -43,6 +43,14 @@ describe("a partition", () => {
     expect(world.run()).toEqual([]);
   });
 
+  test("stops what was sent while it held, though it heals before that would arrive", () => {
+    const { world, ada, bob } = four();
+    world.act({ do: "partition", id: 1, from: [ada], to: [bob], oneWay: false });
+    world.send(ada, world.endpoint(bob));
+    world.act({ do: "heal", id: 1 });
+    expect(world.run()).toEqual([]);
+  });
+
   test("holds across NATs, and keeps no mapping alive", () => {
     const plan = new WorldPlan();
     const home = plan.realm({ filtering: "port", timeoutUs: 5_000_000, inboundRefresh: true });
@@ -184,11 +192,24 @@ test("an interface that sends to more peers than there is room for forgets the o
     const weather = () => Array.from({ length: 64 }, () => (reaches(world, ada, others[0]!) ? "." : "x")).join("");
     const before = weather();
     for (const other of others) world.send(ada, world.endpoint(other));
+    world.run();
     return [before, weather()];
   };
   const [before, after] = fates();
   expect(after).not.toBe(before);
   expect(fates()).toEqual([before, after]);
+});
+
+test("a pair in the place of a forgotten one does not wait in its queue", () => {
+  const plan = new WorldPlan();
+  plan.models[0] = { ...plan.models[0]!, rate: 8_000, queueBytes: 10_000 }; // a byte each millisecond
+  const ada = plan.node();
+  const others = Array.from({ length: 4_097 }, () => plan.node());
+  const world = new NetworkWorld(plan);
+  world.send(ada, world.endpoint(others[0]!), { length: 9_000 });
+  const newest = others.at(-1)!;
+  for (const other of others.slice(1)) world.send(ada, world.endpoint(other), { length: 1 });
+  expect(world.run().find(({ node }) => node === newest)!.atUs).toBe(11_000);
 });
 
 test("an index of pairs agrees with a plain map, through growth and removals", () => {
