@@ -12,7 +12,7 @@ import { LivingNodes } from "./living.js";
 import { loopViolation, Reachability } from "./reachability.js";
 import { Removals } from "./removals.js";
 import { SAMPLE_SIZE, sampleOf } from "./samples.js";
-import { Starvation } from "./starvation.js";
+import { Starvation, WATCHED_SIZE } from "./starvation.js";
 import { TableWalk } from "./table-walk.js";
 
 const SECOND_US = 1_000_000;
@@ -72,7 +72,9 @@ export class Observatory implements Observer {
     this.graph = new LiveGraph(census.nodes);
     this.walk = new TableWalk(census, (node) => this.happenings.isHonest(node));
     this.reachability = new Reachability(census, this.happenings, this.walk);
-    const watched = sampleOf(weather(this.key, 0, WATCH_SALT), 0, census.nodes).filter((d) => d % shards === shard);
+    const watched = sampleOf(weather(this.key, 0, WATCH_SALT), 0, census.nodes, WATCHED_SIZE).filter(
+      (d) => d % shards === shard,
+    );
     this.starvation = new Starvation(census, this.happenings, this.reachability, watched);
     this.removals = new Removals(census, this.happenings);
     this.joins = new Joins(census, plan.warmupUs);
@@ -203,6 +205,12 @@ export class Observatory implements Observer {
     };
   }
 
+  /** As of the last whole second, and the last end of a window: both live, and a path joins them. The same in every shard. */
+  hasPath(from: number, to: number): boolean {
+    const component = this.graph.component[from]!;
+    return component >= 0 && component === this.graph.component[to] && this.happenings.isAlive(to);
+  }
+
   private mine(destinations: readonly number[]): number[] {
     return destinations.filter((destination) => destination % this.view.shards === this.view.shard);
   }
@@ -242,11 +250,7 @@ export class Observatory implements Observer {
 
   private drawChecked(nowUs: number): number[] {
     const { nodes } = this.view.census;
-    const all = Array.from({ length: nodes }, (_, node) => node);
-    if (nodes <= CHECKED_MAX) return all;
-    const key = weather(this.key, Math.round(nowUs / SECOND_US), CHECK_SALT);
-    const share = Math.floor((CHECKED_MAX * 4_294_967_296) / nodes);
-    return all.filter((node) => weather(key, node, 0) < share);
+    return sampleOf(weather(this.key, 0, CHECK_SALT), Math.round(nowUs / SECOND_US), nodes, CHECKED_MAX);
   }
 
   private countRoutes(): number {

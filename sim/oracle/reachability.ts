@@ -79,6 +79,7 @@ export class Reachability {
    */
   findWrong(nowUs: number, graph: LiveGraph, destinations: readonly number[]): Violation | undefined {
     this.load(graph, destinations);
+    this.columns.gatherMetrics(destinations, destinations.length);
     const { nodes } = this.census;
     const isDeceived = this.happenings.liars.length > 0;
     for (let k = 0; k < destinations.length; k += 1) {
@@ -182,14 +183,12 @@ export class Reachability {
     }
   }
 
-  /** Of the cheapest link to the peer; NONE when there is none any more. */
+  /** Of the first link to the peer; NONE when there is none any more. */
   private costOf(node: number, peer: number): number {
     const { linkPeer, linkCost } = this.census;
-    let least = NONE;
-    for (let at = node * LINKS_MAX; at < (node + 1) * LINKS_MAX; at += 1) {
-      if (linkPeer[at] === peer + 1) least = Math.min(least, linkCost[at]!);
-    }
-    return least;
+    const end = (node + 1) * LINKS_MAX;
+    for (let at = node * LINKS_MAX; at < end; at += 1) if (linkPeer[at] === peer + 1) return linkCost[at]!;
+    return NONE;
   }
 }
 

@@ -18,17 +18,21 @@ export class SampledColumns {
   }
 
   gather(destinations: ArrayLike<number>, count: number): void {
-    const { hop, metric, alive, nodes } = this.census;
-    const { hops, metrics } = this;
+    const { hop, alive, nodes } = this.census;
+    const { hops } = this;
     for (let node = 0; node < nodes; node += 1) {
       const isAlive = alive[node] === 1;
       const row = node * nodes;
       for (let k = 0; k < count; k += 1) {
-        const from = row + destinations[k]!;
-        const to = k * nodes + node;
-        hops[to] = isAlive ? hop[from]! : 0;
-        metrics[to] = metric[from]!;
+        hops[k * nodes + node] = isAlive ? hop[row + destinations[k]!]! : 0;
       }
+    }
+  }
+
+  gatherMetrics(destinations: ArrayLike<number>, count: number): void {
+    const { metric, nodes } = this.census;
+    for (let node = 0; node < nodes; node += 1) {
+      for (let k = 0; k < count; k += 1) this.metrics[k * nodes + node] = metric[node * nodes + destinations[k]!]!;
     }
   }
 }

@@ -14,6 +14,9 @@ const ROUNDS = 2;
 const ASK_US = 650_000;
 const ANSWER_US = 60_000_000;
 
+/** Destinations that are watched. */
+export const WATCHED_SIZE = 16;
+
 /** Pairs that have a path, the whole time, and yet no route. Watches destinations that are fixed for the run. */
 export class Starvation {
   pairs = 0;
