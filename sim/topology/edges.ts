@@ -19,6 +19,15 @@ export class EdgeSet {
     return true;
   }
 
+  /** The last edge takes the place of the one that goes. */
+  remove(place: number): void {
+    const [a, b] = this.edges[place]!;
+    this.neighbours[a]!.delete(b);
+    this.neighbours[b]!.delete(a);
+    const last = this.edges.pop()!;
+    if (place < this.edges.length) this.edges[place] = last;
+  }
+
   degree(node: number): number {
     return this.neighbours[node]!.size;
   }

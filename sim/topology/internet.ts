@@ -70,12 +70,14 @@ function uplink(pairs: EdgeSet, node: number, publicCount: number, shape: Intern
 /** Dials `dials` of the nodes below `among` that have room. */
 function dial(pairs: EdgeSet, node: number, among: number, dials: number, degreeMax: number, stream: Stream): void {
   let done = 0;
-  for (let attempt = 0; attempt < 20 * dials && done < dials; attempt += 1) {
+  // A public node that others have dialled up to the bound dials nobody; houses and gateways are never dialled.
+  const isFull = () => pairs.degree(node) >= degreeMax;
+  for (let attempt = 0; attempt < 20 * dials && done < dials && !isFull(); attempt += 1) {
     const other = stream.below(among);
     if (pairs.degree(other) < degreeMax && pairs.add(node, other)) done += 1;
   }
   // Chance found nobody with room: the first who has.
-  for (let other = 0; other < among && done < dials; other += 1) {
+  for (let other = 0; other < among && done < dials && !isFull(); other += 1) {
     if (pairs.degree(other) < degreeMax && pairs.add(node, other)) done += 1;
   }
 }
