@@ -72,7 +72,7 @@ describe("a partition", () => {
       { weight: 1, arbitrary: fc.record({ heal: fc.nat(80) }) },
     );
     fc.assert(
-      fc.property(fc.array(act, { maxLength: 150 }), (acts) => {
+      fc.property(fc.array(act, { maxLength: 150, size: "max" }), (acts) => {
         const barriers = new Barriers(10);
         const inForce = new Map<number, { from: number[]; to: number[]; oneWay: boolean }>();
         for (const now of acts) {
@@ -215,7 +215,7 @@ test("a pair in the place of a forgotten one does not wait in its queue", () => 
 test("an index of pairs agrees with a plain map, through growth and removals", () => {
   const act = fc.tuple(fc.constantFrom("set", "delete"), fc.integer({ min: -40, max: 40 }), fc.nat(3), fc.nat(1000));
   fc.assert(
-    fc.property(fc.array(act, { maxLength: 400 }), (acts) => {
+    fc.property(fc.array(act, { maxLength: 400, size: "max" }), (acts) => {
       const index = new PairIndex();
       const map = new Map<string, number>();
       for (const [what, a, b, value] of acts) {

@@ -71,8 +71,12 @@ describe("islands", () => {
       houses: fc.nat(3),
       pairs: fc.array(fc.tuple(fc.nat(9), fc.nat(9), fc.constantFrom(0, 900, 2_500, 15_000), fc.boolean()), {
         maxLength: 6,
+        size: "max",
       }),
-      faults: fc.array(fc.tuple(fc.nat(9), fc.nat(9), fc.constantFrom(0, 700, 4_000), fc.boolean()), { maxLength: 4 }),
+      faults: fc.array(fc.tuple(fc.nat(9), fc.nat(9), fc.constantFrom(0, 700, 4_000), fc.boolean()), {
+        maxLength: 4,
+        size: "max",
+      }),
     });
     let crossed = 0;
     fc.assert(
