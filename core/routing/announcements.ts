@@ -30,6 +30,8 @@ const NORMAL_WINDOW_US = 250 * MILLISECOND_US;
 /** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
 const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
 const SNAPSHOT_STEP_ENTRIES = 256;
+/** About as many as fit into one message. */
+const TOUCHED_AHEAD = 32;
 /** Destinations that a snapshot passes over in one go; looking at so many takes the time of one told. */
 const SNAPSHOT_LOOKS_MAX = 2048;
 const SNAPSHOT_LOOKS_PER_ENTRY = 16;
@@ -217,6 +219,9 @@ export class Announcements {
     const { order } = this.table;
     const { records, cells } = this;
     let looks = 0;
+    const touchedEnd = Math.min(neighbour.snapshotEnd, neighbour.snapshotPlace + TOUCHED_AHEAD);
+    for (let place = neighbour.snapshotPlace; place < touchedEnd; place += 1)
+      this.table.touch(order[place]!, neighbour.slot);
     while (neighbour.hasSnapshot && out.room >= ROUTE_BYTES && !this.isCut && looks < SNAPSHOT_LOOKS_MAX) {
       const destination = order[neighbour.snapshotPlace]!;
       const cell = cells.at(destination, neighbour.slot);
@@ -243,6 +248,7 @@ export class Announcements {
 
   private drain(neighbour: Neighbour, out: Writer, urgency: Urgency, before: number): number {
     let count = before;
+    neighbour.touchFirst(urgency, TOUCHED_AHEAD);
     while (out.room >= ROUTE_BYTES && !this.isCut) {
       const destination = neighbour.dequeue(urgency);
       if (destination < 0) return count;

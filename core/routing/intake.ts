@@ -9,7 +9,10 @@ import {
   ENTRY_RETRACTION,
   ENTRY_SHORT,
   emptyRouteEntry,
+  nacOfEntryAt,
   readRouteEntry,
+  routeEntryBytes,
+  shortIdAt,
   skipRouteEntries,
 } from "../wire/routes.js";
 import { decodeTableQuery } from "../wire/table-query.js";
@@ -101,10 +104,20 @@ export class Intake {
   /** Entries that were checked when they came. */
   private learnAll(nowUs: number, neighbour: Neighbour, bytes: Uint8Array, start: number, end: number): void {
     const { entry } = this;
+    this.touchAll(neighbour, bytes, start, end);
     for (let at = start; at < end; ) {
       at = readRouteEntry(bytes, at, entry);
       if ((entry.flags & ENTRY_SHORT) !== 0) this.learnShort(nowUs, neighbour);
       else this.learnFull(nowUs, neighbour);
+    }
+  }
+
+  private touchAll(neighbour: Neighbour, bytes: Uint8Array, start: number, end: number): void {
+    const { table, dictionary } = this;
+    for (let at = start; at < end; at += routeEntryBytes(bytes, at)) {
+      const id = shortIdAt(bytes, at);
+      const destination = id < 0 ? dictionary.find(bytes, nacOfEntryAt(at)) : neighbour.incoming.destinationOf(id);
+      table.touch(destination, neighbour.slot);
     }
   }
 

@@ -27,7 +27,7 @@ export class KeptFrames {
     const length = end - start;
     let frame = this.spares.pop() ?? new KeptFrame(FRAME_BYTES);
     if (frame.bytes.length < length) frame = new KeptFrame(length);
-    for (let i = 0; i < length; i += 1) frame.bytes[i] = bytes[start + i]!;
+    frame.bytes.set(bytes.subarray(start, end));
     frame.length = length;
     frame.atUs = nowUs;
     frame.firstUs = nowUs;

@@ -24,6 +24,7 @@ const BATCH_MAX = 1024;
 export class LostSources {
   private readonly table: RouteTable;
   readonly cap = new Cap("lostSources", LOST_MAX);
+  nextTimeoutUs: number = NEVER;
   private readonly waiting = new NumberQueue();
   private readonly sinceS = new NumberQueue();
   /** Waited long enough; their retractions must have been sent before the second given here. */
@@ -32,12 +33,6 @@ export class LostSources {
 
   constructor(table: RouteTable) {
     this.table = table;
-  }
-
-  get nextTimeoutUs(): number {
-    const waitUs = this.waiting.length > 0 ? this.sinceS.peek() * SECOND_US + REMEMBER_US : NEVER;
-    const settleUs = this.settling.length > 0 ? this.settledS.peek() * SECOND_US + SETTLE_US : NEVER;
-    return Math.min(waitUs, settleUs);
   }
 
   /** The route to `destination` is lost; what we announced stays remembered. */
@@ -51,10 +46,12 @@ export class LostSources {
     this.waiting.push(destination);
     this.sinceS.push(ceilSeconds(nowUs));
     this.cap.note(this.waiting.length + this.settling.length);
+    this.nextTimeoutUs = Math.min(this.nextTimeoutUs, ceilSeconds(nowUs) * SECOND_US + REMEMBER_US);
   }
 
   /** Calls `forget` for each destination that may be forgotten. */
   handleTimeout(nowUs: number, forget: (destination: number) => void): void {
+    if (nowUs < this.nextTimeoutUs) return;
     for (let i = 0; i < BATCH_MAX && this.waiting.length > 0; i += 1) {
       if (this.sinceS.peek() * SECOND_US + REMEMBER_US > nowUs) break;
       const destination = this.waiting.shift();
@@ -69,6 +66,9 @@ export class LostSources {
       this.settledS.shift();
       this.settle(nowUs, destination, settledUs, forget);
     }
+    const waitUs = this.waiting.length > 0 ? this.sinceS.peek() * SECOND_US + REMEMBER_US : NEVER;
+    const settleUs = this.settling.length > 0 ? this.settledS.peek() * SECOND_US + SETTLE_US : NEVER;
+    this.nextTimeoutUs = Math.min(waitUs, settleUs);
   }
 
   digest(into: Digest): void {

@@ -162,6 +162,17 @@ export class Neighbour {
     }
   }
 
+  /** Of what waits at this urgency, the first `count` are about to be told. */
+  touchFirst(urgency: Urgency, count: number): void {
+    const { pending } = this.table;
+    const list = this.listOf(urgency);
+    let at = pending.first(list);
+    for (let i = 0; i < count && at >= 0; i += 1) {
+      this.table.touch(pending.destinationAt(at), this.slot);
+      at = pending.after(at);
+    }
+  }
+
   waitingAt(urgency: Urgency): number {
     return this.table.pending.length(this.listOf(urgency));
   }

@@ -56,6 +56,20 @@ export class PendingLists {
     return destination;
   }
 
+  /** The place of the first of the list, or -1. Places hold until the list is next changed. */
+  first(list: number): number {
+    return this.heads[list] ?? NONE;
+  }
+
+  /** The place behind, or -1. */
+  after(place: number): number {
+    return this.behind[place]!;
+  }
+
+  destinationAt(place: number): number {
+    return this.destinations[place]!;
+  }
+
   clear(list: number): void {
     while (this.shift(list) >= 0);
   }

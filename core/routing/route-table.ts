@@ -69,8 +69,11 @@ export class RouteTable {
   private readonly freeSlots: number[] = [];
   private slots = 0;
   private forgotten = 0;
+  /** Means nothing: that `touch` writes it keeps its loads from being left out. */
+  private touched = 0;
   /** By slot: when the neighbour wants time. */
   private readonly deadlines = new DeadlineHeap();
+  private readonly bySlot: (Neighbour | undefined)[] = [];
   /** Neighbours with something to write now, the first to be ready first; some may not be ready any more. */
   private readonly ready: Neighbour[] = [];
 
@@ -103,6 +106,17 @@ export class RouteTable {
     const link = this.records.next(destination);
     if (link < 0) return (this.records.state(destination) & LOCAL) === 0 ? AGE_OLD : 0;
     return this.cells.age(this.cells.at(destination, this.byLink[link]!.slot));
+  }
+
+  /**
+   * Brings what is held of a destination near. Who goes over many destinations does so a message ahead: these loads wait for
+   * memory all at once, while those of the work itself would wait one after the other.
+   */
+  touch(destination: number, slot: number): void {
+    const { records, cells } = this;
+    if (destination >= 0 && destination < records.capacity) {
+      this.touched ^= records.state(destination) ^ cells.flags(cells.at(destination, slot));
+    }
   }
 
   /** Makes room for a destination, puts it on the list and holds its number. */
@@ -156,6 +170,7 @@ export class RouteTable {
       allocate: this.allocate,
     });
     this.byLink[link] = neighbour;
+    this.bySlot[slot] = neighbour;
     const place = this.neighbours.findIndex((other) => other.link > link);
     this.neighbours.splice(place < 0 ? this.neighbours.length : place, 0, neighbour);
     return neighbour;
@@ -172,6 +187,7 @@ export class RouteTable {
   release(neighbour: Neighbour): void {
     const { slot } = neighbour;
     this.byLink[neighbour.link] = undefined;
+    this.bySlot[slot] = undefined;
     neighbour.close();
     this.deadlines.set(slot, NEVER);
     this.freeSlots.push(slot);
@@ -188,6 +204,18 @@ export class RouteTable {
     if (timeoutUs === neighbour.watchedUs || !neighbour.isUp) return;
     neighbour.watchedUs = timeoutUs;
     this.deadlines.set(neighbour.slot, timeoutUs);
+  }
+
+  /** The neighbours whose time has come, the soonest first. `watch` each afterwards: until then the table does not know their deadlines. */
+  takeDue(nowUs: number): Neighbour[] {
+    const due: Neighbour[] = [];
+    for (let slot = this.deadlines.due(nowUs); slot >= 0; slot = this.deadlines.due(nowUs)) {
+      const neighbour = this.bySlot[slot]!;
+      neighbour.watchedUs = NEVER;
+      this.deadlines.set(slot, NEVER);
+      due.push(neighbour);
+    }
+    return due;
   }
 
   /** The neighbour has something to write now. */

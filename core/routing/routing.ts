@@ -304,8 +304,7 @@ export class Routing {
   handleTimeout(nowUs: number): void {
     this.decision.handleTimeout(nowUs);
     this.origins.handleTimeout(nowUs);
-    for (const neighbour of this.table.neighbours) {
-      if (neighbour.watchedUs > nowUs) continue;
+    for (const neighbour of this.table.takeDue(nowUs)) {
       this.intake.process(nowUs, neighbour);
       this.wake(nowUs, neighbour);
     }

@@ -147,6 +147,21 @@ export function readRouteEntry(bytes: Uint8Array, at: number, into: RouteEntry):
   return p + 10 + ELEMENT_BYTES;
 }
 
+/** How long the entry at `bytes[at]` is, which `skipRouteEntries` has seen. */
+export function routeEntryBytes(bytes: Uint8Array, at: number): number {
+  return entryBytes(bytes[at]!);
+}
+
+/** Where the NAC of such an entry begins if it is not short. */
+export function nacOfEntryAt(at: number): number {
+  return at + NAC_AT;
+}
+
+/** The id of such an entry if it is short, else -1. */
+export function shortIdAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! & ENTRY_SHORT) === 0 ? -1 : (bytes[at + 1]! << 8) | bytes[at + 2]!;
+}
+
 /** False when the bytes are not an entry; `into` then holds nothing that may be used. */
 export function decodeRouteEntry(input: Reader, into: RouteEntry): boolean {
   const start = input.offset;
