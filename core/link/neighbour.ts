@@ -22,8 +22,9 @@ export const LAG_US = SECOND_US;
 /** Once in doubt, a link must echo within this time and two round trips. */
 const DOUBT_US = SECOND_US;
 
-/** A power of two. */
 const SENT_TIMES = 32;
+/** Both are powers of two. */
+const SENT_TIMES_MIN = 2;
 /** The cost class follows the least of so many round trips: a busy event loop is not a long cable. */
 const COST_SAMPLES = 8;
 const RTT_SHIFT = 3; // smoothed over 8 samples, as RFC 6298
@@ -31,6 +32,9 @@ const LOSS_SHIFT = 4; // smoothed over 16 hellos
 const LOSS_WHOLE = 1_000_000;
 
 export type NeighbourState = { kind: "greeting" } | { kind: "up"; sinceUs: number } | { kind: "dead" };
+
+const GREETING: NeighbourState = { kind: "greeting" };
+const DEAD: NeighbourState = { kind: "dead" };
 
 /** Whether the link came up by a hello, and whether that asks for an answer at once. */
 export interface HelloOutcome {
@@ -61,7 +65,9 @@ export interface HelloFields {
  * A link is up only when both directions are echoed, so a one-way link never carries traffic.
  */
 export class Neighbour {
-  state: NeighbourState = { kind: "greeting" };
+  state: NeighbourState = GREETING;
+  /** `state` is up: asked for with each record. */
+  isUp = false;
   rttUs = 0;
   cost = 0;
   /** As its last hello says: how long a record waits there, and how busy it is, 0 to 255. */
@@ -70,10 +76,11 @@ export class Neighbour {
 
   private readonly random32: () => number;
   private seqno = 0;
-  /** When the hellos left that were not echoed yet, by their numbers: as many of the newest as there are places. */
-  private sentUs: number[] = [0, 0];
-  /** The newest COST_SAMPLES round trips. */
-  private readonly samplesUs: number[] = [];
+  /**
+   * The newest COST_SAMPLES round trips, those that were not measured yet 0; then, by their numbers, when the hellos left
+   * that were not echoed yet: as many of the newest as there are places.
+   */
+  private timesUs: number[] = new Array(COST_SAMPLES + SENT_TIMES_MIN).fill(0);
   private samples = 0;
   /** The least of the round trips; 0 when there is none. */
   private leastRttUs = 0;
@@ -103,7 +110,7 @@ export class Neighbour {
 
   /** Absolute time at which handleTimeout wants to be called. */
   get nextTimeoutUs(): number {
-    const firstProbeUs = this.state.kind === "up" && this.probes === 0 ? this.heardUs + MISSED_AFTER_US : NEVER;
+    const firstProbeUs = this.isUp && this.probes === 0 ? this.heardUs + MISSED_AFTER_US : NEVER;
     return Math.min(this.helloDueUs, firstProbeUs, this.deadUs);
   }
 
@@ -112,7 +119,8 @@ export class Neighbour {
     const dueUs = this.nextTimeoutUs;
     if (nowUs - dueUs >= LAG_US) this.excuse(nowUs, nowUs - dueUs);
     if (nowUs >= this.deadUs) {
-      this.state = { kind: "dead" };
+      this.state = DEAD;
+      this.isUp = false;
       return "dead";
     }
     return nowUs >= dueUs ? "hello" : undefined;
@@ -137,7 +145,7 @@ export class Neighbour {
   /** The neighbour is on another path now: its round trip is measured anew. */
   handleMoved(): void {
     this.samples = 0;
-    this.samplesUs.length = 0;
+    this.timesUs.fill(0, 0, COST_SAMPLES);
     this.leastRttUs = 0;
   }
 
@@ -151,18 +159,18 @@ export class Neighbour {
 
   /** True when the next hello is due so soon that it may leave with another one, now. */
   isHelloNear(nowUs: number): boolean {
-    return this.helloDueUs - nowUs <= TOGETHER_US && this.state.kind === "up" && this.doubtedUs === NEVER;
+    return this.isUp && this.helloDueUs - nowUs <= TOGETHER_US && this.doubtedUs === NEVER;
   }
 
   /** The next HELLO, written into `hello`, which may be `fields` itself; it must leave now. */
   nextHello(nowUs: number, fields: HelloFields, hello: Hello = emptyHello()): Hello {
     this.seqno += 1;
-    if (this.seqno - this.echoedSeqno > this.sentUs.length) this.growSent();
-    this.sentUs[this.seqno % this.sentUs.length] = nowUs;
-    const isMissed = this.state.kind === "up" && nowUs - this.heardUs >= MISSED_AFTER_US;
+    if (this.seqno - this.echoedSeqno > this.timesUs.length - COST_SAMPLES) this.growSent();
+    this.timesUs[placeOf(this.seqno, this.timesUs)] = nowUs;
+    const isMissed = this.isUp && nowUs - this.heardUs >= MISSED_AFTER_US;
     const isProbing = isMissed && this.probes < PROBES_MAX;
     if (isProbing) this.probes += 1;
-    const isUrgent = this.state.kind === "greeting" || isProbing || this.doubtedUs !== NEVER;
+    const isUrgent = !this.isUp || isProbing || this.doubtedUs !== NEVER;
     this.helloDueUs = nowUs + (isUrgent ? URGENT_INTERVAL_US : HELLO_INTERVAL_US - (this.random32() % JITTER_US));
     hello.seqno = this.seqno;
     hello.echoSeqno = this.heardSeqno;
@@ -226,9 +234,10 @@ export class Neighbour {
     this.patienceUs = LINK_DEAD_US;
     if (echo > this.doubtSeqno) this.doubtedUs = NEVER;
     if (this.seqno - echo < SENT_TIMES)
-      this.measure(nowUs - this.sentUs[echo % this.sentUs.length]! - hello.echoDelayUs);
-    if (this.state.kind !== "greeting") return false;
+      this.measure(nowUs - this.timesUs[placeOf(echo, this.timesUs)]! - hello.echoDelayUs);
+    if (this.isUp || this.state.kind === "dead") return false;
     this.state = { kind: "up", sinceUs: nowUs };
+    this.isUp = true;
     this.cost = costClass(this.leastRttUs, this.lossPerMille, 0);
     this.helloDueUs = Math.max(this.helloDueUs, nowUs + HELLO_INTERVAL_US - (this.random32() % JITTER_US));
     return true;
@@ -236,23 +245,28 @@ export class Neighbour {
 
   private measure(sampleUs: number): void {
     const sample = Math.min(LINK_DEAD_US, Math.max(1, sampleUs)); // longer: this node was asleep
-    this.samplesUs[this.samples % COST_SAMPLES] = sample;
+    this.timesUs[this.samples % COST_SAMPLES] = sample;
     this.samples += 1;
     let leastUs = sample;
-    for (let i = 0; i < this.samplesUs.length; i += 1) leastUs = Math.min(leastUs, this.samplesUs[i]!);
+    for (let i = 0; i < COST_SAMPLES; i += 1) {
+      const one = this.timesUs[i]!;
+      if (one > 0 && one < leastUs) leastUs = one;
+    }
     this.leastRttUs = leastUs;
     this.rttUs = this.rttUs === 0 ? sample : this.rttUs + ((sample - this.rttUs) >> RTT_SHIFT);
   }
 
   /** Echoes are rarely more than one hello behind: only a neighbour that stays silent needs all the places. */
   private growSent(): void {
-    const before = this.sentUs;
-    if (before.length >= SENT_TIMES) return;
-    const grown: number[] = new Array(2 * before.length).fill(0);
-    for (let seqno = Math.max(0, this.seqno - before.length); seqno < this.seqno; seqno += 1) {
-      grown[seqno % grown.length] = before[seqno % before.length]!;
+    const before = this.timesUs;
+    const places = before.length - COST_SAMPLES;
+    if (places >= SENT_TIMES) return;
+    const grown: number[] = new Array(COST_SAMPLES + 2 * places).fill(0);
+    for (let i = 0; i < COST_SAMPLES; i += 1) grown[i] = before[i]!;
+    for (let seqno = Math.max(0, this.seqno - places); seqno < this.seqno; seqno += 1) {
+      grown[placeOf(seqno, grown)] = before[placeOf(seqno, before)]!;
     }
-    this.sentUs = grown;
+    this.timesUs = grown;
   }
 
   private get deadUs(): number {
@@ -264,4 +278,9 @@ export class Neighbour {
     for (let i = 0; i < Math.min(missed, 1 << LOSS_SHIFT); i += 1) this.loss += (LOSS_WHOLE - this.loss) >> LOSS_SHIFT;
     this.loss -= this.loss >> LOSS_SHIFT;
   }
+}
+
+/** Where `timesUs` has the time of a hello. */
+function placeOf(seqno: number, timesUs: readonly number[]): number {
+  return COST_SAMPLES + (seqno & (timesUs.length - COST_SAMPLES - 1));
 }

@@ -85,6 +85,8 @@ export class Session {
   /** At the responder: to send under once something came under the keys of that round. */
   private sendNext: KeyChain | undefined;
   private receiving: ReceiveKeys | undefined;
+  /** Those of `receiving` that are in use. */
+  private opening: PacketKeys;
   /** Packets sealed under `sending`. */
   private sealedUnder = 0;
 
@@ -130,6 +132,7 @@ export class Session {
     this.sending = send.keysOf(0);
     send.pass(0);
     this.receiving = new ReceiveKeys(receive);
+    this.opening = this.receiving.current;
     this.rekey = new Rekey(suite, entropy, round.salt);
   }
 
@@ -222,12 +225,13 @@ export class Session {
       this.replays += 1;
       return SessionFault.replay;
     }
-    const keys = receiving.find(nowUs, high >>> 8);
+    const id = high >>> 8;
+    const keys = id === this.opening.id ? this.opening : receiving.find(nowUs, id);
     if (keys === undefined) return this.refuseForged();
     bind(keys, data, at, high, low);
     if (!keys.aead.open(nonce, associated, data, body, length - RECORD_HEADER_BYTES)) return this.refuseForged();
     this.window.mark(number);
-    if (keys !== receiving.current) this.adopt(nowUs, receiving, keys);
+    if (keys !== this.opening) this.adopt(nowUs, receiving, keys);
     this.opened += 1;
     this.openedCounter = number;
     this.openedUs = nowUs;
@@ -316,12 +320,13 @@ export class Session {
       this.sentBytes >= limits.rekeyBytes ||
       this.receivedBytes >= limits.rekeyBytes ||
       updateOf(sending.id) >= UPDATES_ENOUGH ||
-      updateOf(receiving.current.id) >= UPDATES_ENOUGH;
+      updateOf(this.opening.id) >= UPDATES_ENOUGH;
     return isWorn && this.rekey.isResting && receiving.round < ROUND_MAX && this.canSeal;
   }
 
   private adopt(nowUs: number, receiving: ReceiveKeys, keys: PacketKeys): void {
     if (receiving.adopt(nowUs, keys)) this.settleRound(nowUs);
+    this.opening = receiving.current;
     this.refresh();
   }
 

@@ -1,6 +1,5 @@
 import type { Digest } from "../collections/digest.js";
 import type { RekeyTypes } from "../session/rekey.js";
-import { NEVER } from "../time/instant.js";
 import { encodeBye } from "../wire/bye.js";
 import { ControlFrame, LINK_DATAGRAM_BYTES, paddedControlBytes, RecordKind } from "../wire/control-frame.js";
 import { Writer } from "../wire/cursor.js";
@@ -66,15 +65,6 @@ export class LinkSender {
         this.sendControl(link, out);
         idle = 0;
       } else idle += 1;
-    }
-  }
-
-  /** A hello is due: those of other links that would be soon leave with it, and the node has the longer rest. */
-  sendHellos(nowUs: number, due: Link): void {
-    this.sendHello(nowUs, due);
-    for (let id = 0; id < this.links.length; id += 1) {
-      const link = this.links.get(id);
-      if (link?.neighbour.isHelloNear(nowUs) && link.drainedUs === NEVER) this.sendHello(nowUs, link);
     }
   }
 

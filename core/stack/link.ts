@@ -89,7 +89,7 @@ export class Link implements Timed {
   }
 
   get isUp(): boolean {
-    return this.neighbour.state.kind === "up";
+    return this.neighbour.isUp;
   }
 
   /** Opened by the neighbour. */

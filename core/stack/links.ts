@@ -183,7 +183,7 @@ export class Links implements HandshakeUser {
       if (opened === SessionFault.replay) this.whereabouts.handleReplay(link, path);
       return this.refuse(opened);
     }
-    if (link.dialer?.state.kind === "shaking") this.handshakes.confirm(nowUs, link.dialer, link.session);
+    if (!link.isUp && link.dialer?.state.kind === "shaking") this.handshakes.confirm(nowUs, link.dialer, link.session);
     this.sender.sendRekey(nowUs, link);
     this.whereabouts.handleRecord(nowUs, link, path, length);
     const body = at + RECORD_HEADER_BYTES;
@@ -358,8 +358,19 @@ export class Links implements HandshakeUser {
     }
   }
 
+  /** When a hello is due those of other links that would be soon leave with it, and the node has the longer rest. */
   private linkTimeout(nowUs: number, link: Link): void {
     const step = link.neighbour.handleTimeout(nowUs);
+    this.attend(nowUs, link, step);
+    if (step !== "hello") return;
+    for (let id = 0; id < this.links.length; id += 1) {
+      const other = this.links.get(id);
+      if (other?.neighbour.isHelloNear(nowUs) && !other.isDraining) this.attend(nowUs, other, "hello");
+    }
+  }
+
+  /** What a link needs from time to time, and with each hello: it is the only thing sure to come. */
+  private attend(nowUs: number, link: Link, step: "hello" | "dead" | undefined): void {
     link.session.handleTimeout(nowUs);
     // It may be that we are heard all the same: then the neighbour need not wait for his own six seconds.
     if (step === "dead") return this.close(nowUs, link, link.isSuperseded ? "replaced" : "dead", ByeReason.unheard);
@@ -369,7 +380,7 @@ export class Links implements HandshakeUser {
       return this.close(nowUs, link, "stalled", ByeReason.unheard);
     }
     if (this.succession.isOver(nowUs, link)) return this.close(nowUs, link, "replaced", ByeReason.replaced);
-    if (step === "hello") this.sender.sendHellos(nowUs, link);
+    if (step === "hello") this.sender.sendHello(nowUs, link);
     else this.plane.watch(link);
     this.sender.sendRekey(nowUs, link);
     if (!link.isIncoming && link.dialer !== undefined && link.retireAtUs === NEVER && link.session.wantsSuccessor) {

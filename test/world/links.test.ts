@@ -863,3 +863,20 @@ test("nodes that start in one moment do not say hello in one moment for long", (
   const phases = [..."abcdefgh"].map((name) => world.seen.find(({ from }) => from === `${name}1`)!.atUs).sort();
   expect(phases.at(-1)! - phases[0]!).toBeGreaterThan(500 * MILLISECOND_US);
 });
+
+test("a link whose hellos leave with those of others is looked after like any other: it ends when its neighbour stalls", () => {
+  const names = [..."abcdef"];
+  const world = new StackWorld({ seed: "attended" });
+  for (const name of names) world.wire("hub", name);
+  world.run(20 * SECOND_US);
+  for (const name of names) {
+    const routing = world.node(name).inside.plane.routing as unknown as { handleFrame: () => boolean };
+    routing.handleFrame = () => true;
+    Object.assign(routing, { controlProcessed: () => 0 });
+  }
+  const hub = world.node("hub");
+  world.wire("hub", "news");
+  world.run(12_500 * MILLISECOND_US); // ten seconds, and the longest way to the next hello
+
+  expect(downs(hub).filter((reason) => reason === "stalled")).toHaveLength(names.length);
+});
