@@ -50,7 +50,7 @@ const nat = z.strictObject({
   mappingsMax: whole(1_000_000),
   access: indexOrNone,
 });
-const realm = z.strictObject({ name: text, parent: indexOrNone, region: index, nat: absent(nat), lan: index });
+const realm = z.strictObject({ name: text, parent: indexOrNone, region: index, nat: absent(nat), lan: indexOrNone });
 const model = z.strictObject({
   delayUs: timeUs,
   jitterUs: timeUs,

@@ -1,4 +1,6 @@
 /** The one line that repeats a run. */
+import { parseTime } from "../../sim/scenario/units.js";
+import { usage } from "../cli/usage.js";
 import { quote } from "../failure.js";
 import type { Changes } from "./scenario-file.js";
 
@@ -22,4 +24,12 @@ export function argumentsOf(changes: RunChanges): string[] {
 
 export function repeatLine(file: string, changes: RunChanges): string {
   return ["mariana", "sim", "run", file, ...argumentsOf(changes)].map(quote).join(" ");
+}
+
+/** Microseconds of `--until 60s`. Throws a usage Failure. */
+export function untilUsOf({ until }: RunChanges): number | undefined {
+  if (until === undefined) return undefined;
+  const us = parseTime(until);
+  if (us === undefined || us <= 0) usage(`--until ${until}: expected a time with its unit, for example 60s or 5min`);
+  return us;
 }

@@ -9,7 +9,7 @@ import { ExitCode } from "../failure.js";
 import { Children } from "./child.js";
 import { untilInterrupted } from "./interruption.js";
 import { prepareFolder } from "./output-file.js";
-import { argumentsOf, type RunChanges } from "./repeat.js";
+import { argumentsOf, type RunChanges, untilUsOf } from "./repeat.js";
 import { loadPlan } from "./scenario-file.js";
 import { type Summary, summarize, whyOf } from "./summary.js";
 import { parseReport, type TrialReport } from "./trial-report.js";
@@ -37,6 +37,7 @@ export interface Sweep {
 /** Throws a Failure for a wrong scenario or a folder that cannot be written. */
 export async function runSweep(request: SweepRequest): Promise<Sweep> {
   const { file, seeds, changes, out } = request;
+  untilUsOf(changes);
   const sample = loadPlan(file, { ...changes, seed: seeds[0] });
   prepareFolder(out);
   const reports = new Map<string, TrialReport>();

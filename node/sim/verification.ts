@@ -11,7 +11,7 @@ import { ExitCode, Failure } from "../failure.js";
 import { type Chain, decodeChain, type Parting, partingOf } from "./chain.js";
 import { Children } from "./child.js";
 import { untilInterrupted } from "./interruption.js";
-import { argumentsOf, type RunChanges } from "./repeat.js";
+import { argumentsOf, type RunChanges, untilUsOf } from "./repeat.js";
 import { loadPlan } from "./scenario-file.js";
 
 /** One way to run it. */
@@ -48,6 +48,7 @@ export async function verify(
   changes: RunChanges,
   variants: readonly Variant[] = VARIANTS,
 ): Promise<Verification> {
+  untilUsOf(changes);
   const { name, seed } = loadPlan(file, changes);
   const folder = mkdtempSync(join(tmpdir(), "mariana-verify-"));
   const children = new Children();

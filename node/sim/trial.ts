@@ -1,0 +1,74 @@
+/** One run of a plan, judged. */
+import { availableParallelism } from "node:os";
+import { performance } from "node:perf_hooks";
+import type { Violation } from "../../sim/engine/observer.js";
+import type { RunOptions, RunResult } from "../../sim/engine/run.js";
+import type { Plan } from "../../sim/plan/plan.js";
+import { reportOf } from "../../sim/report/report.js";
+import type { Chain } from "./chain.js";
+import type { TrialReport } from "./trial-report.js";
+
+/** Runs a plan to its end on as many threads as are asked for. Throws an error named OverBudget when the wall time is over. */
+export type Engine = (plan: Plan, options: RunOptions) => Promise<RunResult>;
+
+export interface TrialOptions {
+  /** Undefined: as many as fit. */
+  readonly workers?: number | undefined;
+  readonly untilUs?: number | undefined;
+  readonly shuffle?: string | undefined;
+  /** Of wall time; OverBudget is thrown after it. */
+  readonly budgetSeconds?: number | undefined;
+  readonly onProgress?: (progress: { nowUs: number; liveNodes: number }) => void;
+  /** The command that repeats it, for the report. */
+  readonly repeat: string;
+}
+
+export interface Trial {
+  readonly report: TrialReport;
+  readonly chain: Chain;
+  readonly violation: Violation | undefined;
+  /** Virtual time at which it ended. */
+  readonly endUs: number;
+}
+
+/** Below it, threads wait for each other longer than they work. */
+const NODES_FOR_WORKERS = 500;
+const WORKERS_MAX = 8;
+
+export async function runTrial(engine: Engine, plan: Plan, options: TrialOptions): Promise<Trial> {
+  const workers = options.workers ?? workersFor(plan);
+  const beganMs = performance.now();
+  const result = await engine(plan, engineOptions(workers, options));
+  const wallSeconds = (performance.now() - beganMs) / 1000;
+  return {
+    report: {
+      ...reportOf(plan, result),
+      wallSeconds: Number(wallSeconds.toFixed(3)),
+      peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+      workers,
+      repeat: options.repeat,
+    },
+    chain: result.chain,
+    violation: result.violation,
+    endUs: Math.round(result.simSeconds * 1e6),
+  };
+}
+
+function workersFor(plan: Plan): number {
+  return plan.nodes.length < NODES_FOR_WORKERS ? 1 : Math.min(WORKERS_MAX, availableParallelism());
+}
+
+function engineOptions(workers: number, options: TrialOptions): RunOptions {
+  const { untilUs, shuffle, budgetSeconds, onProgress } = options;
+  return {
+    workers,
+    ...(untilUs === undefined ? {} : { untilUs }),
+    ...(shuffle === undefined ? {} : { shuffle }),
+    ...(budgetSeconds === undefined ? {} : { budgetWallSeconds: budgetSeconds }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  };
+}
+
+export function isOverBudget(error: unknown): boolean {
+  return error instanceof Error && error.name === "OverBudget";
+}
