@@ -3,7 +3,8 @@
  *
  *   removal.p99 < 10s      loops == 0      unreachablePairShare.max <= 5% from 60s to 300s
  */
-import { METRICS, type MetricUnit } from "./metrics.js";
+import { isWindowed } from "../report/metrics.js";
+import { METRICS, type MetricUnit, unitOfMetric } from "./metrics.js";
 import { nearest } from "./nearest.js";
 import { parseTime } from "./units.js";
 
@@ -32,11 +33,12 @@ export function parseExpectation(text: string): ParsedExpectation {
   const match = FORM.exec(text);
   if (match === null) return refuse(`expected METRIC OP VALUE [from T to T], such as "removal.p99 < 10s"`);
   const [, metric, comparison, given, from, to] = match;
-  const unit = Object.hasOwn(METRICS, metric!) ? METRICS[metric!] : undefined;
+  const unit = unitOfMetric(metric!);
   if (unit === undefined) {
     const near = nearest(metric!, Object.keys(METRICS));
     return refuse(`unknown metric "${metric}"${near === undefined ? "" : `; nearest: "${near}"`}`);
   }
+  if (from !== undefined && !isWindowed(metric!)) return refuse(`${metric} is of the whole run, not of a part of it`);
   const value = parseValue(given!, unit);
   if (value === undefined) return refuse(`${metric} is ${FORMS[unit]}, not "${given}"`);
   const fromUs = from === undefined ? undefined : parseTime(from);

@@ -29,7 +29,15 @@ export const METRICS: Readonly<Record<string, MetricUnit>> = {
   "stretch.p50": "ratio",
   "stretch.p95": "ratio",
   "delivery.share": "share",
+  "starvation.pairs": "count",
+  "starvation.longest": "seconds",
 };
+
+/** Undefined when there is no such metric. Which caps there are the oracles say, when they measure. */
+export function unitOfMetric(name: string): MetricUnit | undefined {
+  if (/^caps\.[A-Za-z]+\.(?:limit|peak)$/.test(name)) return "count";
+  return Object.hasOwn(METRICS, name) ? METRICS[name] : undefined;
+}
 
 function under<T extends Record<string, MetricUnit>>(prefix: string, metrics: T): Record<string, MetricUnit> {
   return Object.fromEntries(Object.entries(metrics).map(([name, unit]) => [`${prefix}.${name}`, unit]));

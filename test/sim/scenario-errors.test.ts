@@ -76,8 +76,9 @@ describe("keys and units", () => {
     ["expect: [loops]\n", '5:10: expect[0]: expected METRIC OP VALUE [from T to T], such as "removal.p99 < 10s"'],
     ["expect: [removal.p98 < 10s]\n", '5:10: expect[0]: unknown metric "removal.p98"; nearest: "removal.p99"'],
     ["expect: [removal.p99 < 10]\n", '5:10: expect[0]: removal.p99 is a time such as "10s", not "10"'],
-    ["expect: [loops == 0 from 10s to 5s]\n", "5:10: expect[0]: from is not before to"],
-  ])("%j", (text, line) => {
+    ["expect: [crashes == 0 from 10s to 5s]\n", "5:10: expect[0]: from is not before to"],
+    ["expect: [loops == 0 from 1s to 5s]\n", "5:10: expect[0]: loops is of the whole run, not of a part of it"],
+  ])("an error of its kind at its place: %j", (text, line) => {
     expect(complaints(HEAD + text)).toEqual([`x.yaml:${line}`]);
   });
 });
@@ -136,7 +137,7 @@ describe("the meaning", () => {
       "traffic: [{ from: all, to: all, kind: stream, arrivals: 9000/s }]\nduration2: 1\n",
       '6:1: unknown key "duration2"; nearest: "duration"',
     ],
-  ])("%j", (text, line) => {
+  ])("an error of its kind at its place: %j", (text, line) => {
     expect(complaints(HEAD + text)).toEqual([`x.yaml:${line}`]);
   });
 

@@ -56,19 +56,19 @@ describe("shipped files", () => {
       expect(parse(text)).toHaveProperty("seed");
       expect(given.expect.length).toBeGreaterThan(2);
       expect(given.expect).toEqual(expect.arrayContaining(["loops == 0", "ghosts == 0"]));
-      expect(text.split("\n")[0]).toBe("# yaml-language-server: $schema=../sim/scenario/scenario.schema.json");
+      expect(text.split("\n")[0]).toBe("# yaml-language-server: $schema=../sim/scenario/scenario-schema.json");
     },
   );
 });
 
 describe("the JSON Schema", () => {
   test("the file that scenarios name is the one that the code prints", () => {
-    expect(JSON.parse(read("sim/scenario/scenario.schema.json"))).toEqual(JSON.parse(JSON.stringify(schema())));
+    expect(JSON.parse(read("sim/scenario/scenario-schema.json"))).toEqual(JSON.parse(JSON.stringify(schema())));
   });
 
   const checked = z.fromJSONSchema(schema() as Parameters<typeof z.fromJSONSchema>[0]);
 
-  test.each(FILES)("accepts %s", (file) => {
+  test.each(FILES)("accepts the shipped file %s", (file) => {
     expect(checked.safeParse(parse(read(`scenarios/${file}`))).error).toBeUndefined();
   });
 
@@ -185,7 +185,7 @@ describe("expectations", () => {
 
 describe("samplers without the machine's own logarithm", () => {
   test("ln, exp, powers and gamma agree with the machine's to twelve digits", () => {
-    for (const x of [1e-300, 1e-9, 0.1, 0.5, 0.707, 1, 1.5, 2, 10, 12_345.678, 1e300]) {
+    for (const x of [1e-300, 1e-9, 0.1, 0.5, 0.7, 1, 1.5, 2, 10, 12_345.678, 1e300]) {
       expect(ln(x) === 0 ? 1 : ln(x) / Math.log(x)).toBeCloseTo(1, 12);
     }
     for (const x of [-300, -10, -1, -1e-9, 0, 0.5, 1, 10, 300]) expect(exp(x) / Math.exp(x)).toBeCloseTo(1, 11);
