@@ -30,8 +30,10 @@ const NORMAL_WINDOW_US = 250 * MILLISECOND_US;
 /** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
 const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
 const SNAPSHOT_STEP_ENTRIES = 256;
+/** So much of the snapshot leaves at a time: some ten messages, and then a pause. */
+const SNAPSHOT_BURST_US = 10 * MILLISECOND_US;
 /** About as many as fit into one message. */
-const TOUCHED_AHEAD = 32;
+const AHEAD_MAX = 40;
 /** Destinations that a snapshot passes over in one go; looking at so many takes the time of one told. */
 const SNAPSHOT_LOOKS_MAX = 2048;
 const SNAPSHOT_LOOKS_PER_ENTRY = 16;
@@ -50,6 +52,8 @@ export class Announcements {
   private readonly dictionary: NacDictionary;
   private readonly trace: TraceSink;
   private readonly entry = emptyRouteEntry();
+  /** Destinations that are about to be told. */
+  private readonly ahead = new Int32Array(AHEAD_MAX);
   /** The message being written names a destination that is or was our own. A second one goes into a message of its own. */
   private namesOwn = false;
   private isCut = false;
@@ -157,7 +161,11 @@ export class Announcements {
   isDue(nowUs: number, neighbour: Neighbour): boolean {
     if (neighbour.stream.isFull) return false;
     if (neighbour.answers !== undefined && neighbour.answers.repeats.length > 0) return true;
-    return neighbour.isDraining || neighbour.batchAtUs <= nowUs || neighbour.snapshotAtUs <= nowUs;
+    return neighbour.isDraining || neighbour.batchAtUs <= nowUs || this.isSnapshotDue(nowUs, neighbour);
+  }
+
+  private isSnapshotDue(nowUs: number, { snapshotAtUs, snapshotBurstUs }: Neighbour): boolean {
+    return snapshotAtUs <= nowUs || snapshotAtUs < snapshotBurstUs;
   }
 
   /** Writes at most one ROUTES message. Returns its number of entries; 0 when nothing is due or nothing fits. */
@@ -179,7 +187,10 @@ export class Announcements {
       if (out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = NEVER;
     }
-    if (!neighbour.isDraining && neighbour.snapshotAtUs <= nowUs) count = this.writeSnapshot(neighbour, out, count);
+    if (!neighbour.isDraining && this.isSnapshotDue(nowUs, neighbour)) {
+      if (neighbour.snapshotAtUs <= nowUs) neighbour.snapshotBurstUs = nowUs + SNAPSHOT_BURST_US;
+      count = this.writeSnapshot(neighbour, out, count);
+    }
     if (count === 0) {
       out.offset = start;
       return 0;
@@ -219,9 +230,10 @@ export class Announcements {
     const { order } = this.table;
     const { records, cells } = this;
     let looks = 0;
-    const touchedEnd = Math.min(neighbour.snapshotEnd, neighbour.snapshotPlace + TOUCHED_AHEAD);
-    for (let place = neighbour.snapshotPlace; place < touchedEnd; place += 1)
-      this.table.touch(order[place]!, neighbour.slot);
+    const { snapshotPlace, snapshotEnd } = neighbour;
+    const ahead = Math.min(AHEAD_MAX, snapshotEnd - snapshotPlace);
+    for (let i = 0; i < ahead; i += 1) this.ahead[i] = order[snapshotPlace + i]!;
+    this.table.touchAll(this.ahead, ahead);
     while (neighbour.hasSnapshot && out.room >= ROUTE_BYTES && !this.isCut && looks < SNAPSHOT_LOOKS_MAX) {
       const destination = order[neighbour.snapshotPlace]!;
       const cell = cells.at(destination, neighbour.slot);
@@ -248,7 +260,7 @@ export class Announcements {
 
   private drain(neighbour: Neighbour, out: Writer, urgency: Urgency, before: number): number {
     let count = before;
-    neighbour.touchFirst(urgency, TOUCHED_AHEAD);
+    this.table.touchAll(this.ahead, neighbour.peek(urgency, this.ahead));
     while (out.room >= ROUTE_BYTES && !this.isCut) {
       const destination = neighbour.dequeue(urgency);
       if (destination < 0) return count;

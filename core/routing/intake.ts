@@ -22,6 +22,9 @@ import type { Neighbour } from "./neighbour.js";
 import type { Origins } from "./origins.js";
 import type { RouteTable } from "./route-table.js";
 
+/** Looked at ahead: short retractions of a message may be more. */
+const NAMED_MAX = 48;
+
 /** What neighbours say: control frames are checked, put in order, and handed to those whom they concern. */
 export class Intake {
   private readonly table: RouteTable;
@@ -29,6 +32,8 @@ export class Intake {
   private readonly origins: Origins;
   private readonly dictionary: NacDictionary;
   private readonly entry = emptyRouteEntry();
+  /** Destinations of the message at hand, -1 and less for none. */
+  private readonly named = new Int32Array(NAMED_MAX);
   /** Entries with an id that stands for nothing: no honest neighbour writes one. */
   senseless = 0;
   /** ROUTES messages that came faster than they are taken from one neighbour. */
@@ -112,13 +117,17 @@ export class Intake {
     }
   }
 
+  /** First whom the entries are about, then what is held of them: so that nothing but the memory itself is waited for. */
   private touchAll(neighbour: Neighbour, bytes: Uint8Array, start: number, end: number): void {
-    const { table, dictionary } = this;
-    for (let at = start; at < end; at += routeEntryBytes(bytes, at)) {
+    const { table, dictionary, named } = this;
+    const { incoming } = neighbour;
+    let count = 0;
+    for (let at = start; at < end && count < named.length; at += routeEntryBytes(bytes, at)) {
       const id = shortIdAt(bytes, at);
-      const destination = id < 0 ? dictionary.find(bytes, nacOfEntryAt(at)) : neighbour.incoming.destinationOf(id);
-      table.touch(destination, neighbour.slot);
+      named[count] = id < 0 ? dictionary.find(bytes, nacOfEntryAt(at)) : incoming.destinationOf(id);
+      count += 1;
     }
+    table.touchAll(named, count);
   }
 
   private learnShort(nowUs: number, neighbour: Neighbour): void {

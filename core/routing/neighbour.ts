@@ -75,6 +75,8 @@ export class Neighbour {
   batchAtUs: number = NEVER;
   /** When more of the snapshot may leave; NEVER when none waits. */
   snapshotAtUs: number = NEVER;
+  /** What is due until then leaves at once: the burst under way. */
+  snapshotBurstUs = 0;
   /** The places in the table's order that the snapshot has yet to go over. */
   snapshotPlace = 0;
   snapshotEnd = 0;
@@ -162,15 +164,15 @@ export class Neighbour {
     }
   }
 
-  /** Of what waits at this urgency, the first `count` are about to be told. */
-  touchFirst(urgency: Urgency, count: number): void {
+  /** The first that wait at this urgency, as many as `into` has room for; they go on waiting. Returns how many. */
+  peek(urgency: Urgency, into: Int32Array): number {
     const { pending } = this.table;
-    const list = this.listOf(urgency);
-    let at = pending.first(list);
-    for (let i = 0; i < count && at >= 0; i += 1) {
-      this.table.touch(pending.destinationAt(at), this.slot);
-      at = pending.after(at);
+    let count = 0;
+    for (let at = pending.first(this.listOf(urgency)); at >= 0 && count < into.length; at = pending.after(at)) {
+      into[count] = pending.destinationAt(at);
+      count += 1;
     }
+    return count;
   }
 
   waitingAt(urgency: Urgency): number {

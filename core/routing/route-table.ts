@@ -69,8 +69,8 @@ export class RouteTable {
   private readonly freeSlots: number[] = [];
   private slots = 0;
   private forgotten = 0;
-  /** Means nothing: that `touch` writes it keeps its loads from being left out. */
-  private touched = 0;
+  /** Means nothing: that `touchAll` writes it keeps its loads from being left out. */
+  touched = 0;
   /** By slot: when the neighbour wants time. */
   private readonly deadlines = new DeadlineHeap();
   private readonly bySlot: (Neighbour | undefined)[] = [];
@@ -109,14 +109,21 @@ export class RouteTable {
   }
 
   /**
-   * Brings what is held of a destination near. Who goes over many destinations does so a message ahead: these loads wait for
-   * memory all at once, while those of the work itself would wait one after the other.
+   * Brings what is held of destinations near; those below 0 are none. Who goes over many does so a message ahead: these loads wait
+   * for memory all at once, while those of the work itself would wait one after the other.
    */
-  touch(destination: number, slot: number): void {
+  touchAll(destinations: Int32Array, count: number): void {
     const { records, cells } = this;
-    if (destination >= 0 && destination < records.capacity) {
-      this.touched ^= records.state(destination) ^ cells.flags(cells.at(destination, slot));
+    const { capacity } = records;
+    const last = cells.stride - 1;
+    let sum = 0;
+    for (let i = 0; i < count; i += 1) {
+      const destination = destinations[i]!;
+      if (destination < 0 || destination >= capacity) continue;
+      const first = cells.at(destination, 0);
+      sum ^= records.state(destination) ^ cells.flags(first) ^ cells.flags(first + last);
     }
+    this.touched = sum;
   }
 
   /** Makes room for a destination, puts it on the list and holds its number. */

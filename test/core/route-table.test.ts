@@ -379,6 +379,27 @@ describe("a table that one neighbour teaches", () => {
     expect(routing.controlSent(1)).toBe(Math.ceil(8_000 / 25));
   });
 
+  test("lets a snapshot out in bursts of ten messages or so, 256 entries per 10 ms on the whole", () => {
+    const { routing, teachMany, clock } = pupil();
+    routing.linkUp(0, 0, routerId(10), 1);
+    teachMany(0, numbered(4_000));
+    const startUs = clock.nowUs;
+    routing.linkUp(startUs, 1, routerId(11), 1);
+    const bursts: number[] = [];
+    for (let nowUs = startUs; nowUs < startUs + 100_000; nowUs = Math.max(nowUs + 500, routing.nextTimeoutUs)) {
+      const before = routing.controlSent(1);
+      if (routing.nextTimeoutUs <= nowUs) routing.handleTimeout(nowUs);
+      for (let link = routing.pollLink(); link >= 0; link = routing.pollLink()) {
+        routing.pollControl(nowUs, link, new Writer(new Uint8Array(1_170)));
+      }
+      bursts.push(routing.controlSent(1) - before);
+    }
+    expect(bursts.length).toBeLessThanOrEqual(12);
+    expect(Math.max(...bursts)).toBeLessThanOrEqual(11);
+    expect(routing.entries.all).toBeGreaterThan(2_300);
+    expect(routing.entries.all).toBeLessThan(3_000);
+  });
+
   test("does not depend on the dictionary's numbers: the same lessons give the same digest and the same bytes", () => {
     const learn = (before: number) => {
       const { dictionary, routing, teach } = pupil();
