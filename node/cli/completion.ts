@@ -3,10 +3,24 @@
 export const SHELLS = ["bash", "zsh"] as const;
 export type Shell = (typeof SHELLS)[number];
 
+interface Words {
+  readonly words?: readonly string[];
+  readonly flags: readonly string[];
+  /** Flags of each subcommand, where they differ. */
+  readonly inner?: Readonly<Record<string, readonly string[]>>;
+}
+
+const CHANGES = ["--seed", "--set", "--crypto", "--mutate"];
+const SIM: Readonly<Record<string, readonly string[]>> = {
+  validate: ["--set"],
+  schema: [],
+  expand: [...CHANGES, "--json"],
+  merge: ["--json"],
+  compare: ["--max-regress", "--all", "--json"],
+};
+
 /** What may stand behind each command: subcommands and flags. Those of `--help`, which a test compares. */
-export const COMMANDS: Readonly<
-  Record<string, { readonly words?: readonly string[]; readonly flags: readonly string[] }>
-> = {
+export const COMMANDS: Readonly<Record<string, Words>> = {
   up: {
     flags: ["--dir", "--udp", "--http", "--socks", "--peer", "--host", "--rotate", "--journal", "--wait", "--timeout"],
   },
@@ -18,12 +32,19 @@ export const COMMANDS: Readonly<
   ping: { flags: ["--dir", "--json", "--count"] },
   host: { words: ["add", "ls", "rm", "check"], flags: ["--dir", "--json"] },
   replay: { flags: ["--json", "--suite"] },
+  sim: { words: Object.keys(SIM), flags: [], inner: SIM },
   completion: { words: SHELLS, flags: [] },
 };
 
 export function completionScript(shell: Shell): string {
   return shell === "zsh" ? `autoload -U +X bashcompinit && bashcompinit\n${SCRIPT}` : SCRIPT;
 }
+
+const innerCases = Object.entries(COMMANDS).flatMap(([command, { inner = {} }]) =>
+  Object.entries(inner).map(
+    ([word, flags]) => `    "${command} ${word}") words="${[...flags, "--help"].join(" ")}" ;;`,
+  ),
+);
 
 const cases = Object.entries(COMMANDS).map(
   ([command, { words = [], flags }]) => `    ${command}) words="${[...words, ...flags, "--help"].join(" ")}" ;;`,
@@ -33,17 +54,24 @@ const cases = Object.entries(COMMANDS).map(
 const SCRIPT = `# mariana: completion for bash and zsh. In ~/.bashrc or ~/.zshrc:  source <(mariana completion bash)
 _mariana() {
   local IFS=$' \\t\\n'
-  local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" command="" words="" files="" i
+  local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" command="" inner="" words="" files="" i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "\${COMP_WORDS[i]}" in
     -*) ;;
-    *) command="\${COMP_WORDS[i]}"; break ;;
+    *) if [ -z "$command" ]; then command="\${COMP_WORDS[i]}"; else inner="\${COMP_WORDS[i]}"; break; fi ;;
     esac
   done
   case "$command" in
     "") words="${Object.keys(COMMANDS).join(" ")} --help --version" ;;
 ${cases.join("\n")}
+  esac
+  case "$command $inner" in
+${innerCases.join("\n")}
+  esac
+  case "$command $inner" in
+    "sim validate" | "sim expand" | "sim compare") files="-f" ;;
+    "sim merge") files="-d" ;;
   esac
   case "$before" in
     --dir) files="-d"; words="" ;;
@@ -51,6 +79,9 @@ ${cases.join("\n")}
     --wait) words="ready" ;;
     --suite) words="native noble" ;;
     --http | --socks) words="off" ;;
+    --crypto) words="modelled real"; files="" ;;
+    --mutate) words="feasibility retraction death delta"; files="" ;;
+    --seed | --set | --max-regress) words=""; files="" ;;
     --udp | --peer | --host | --timeout | --count | -c) words="" ;;
     replay) files="-f" ;;
   esac

@@ -12,6 +12,7 @@ import { peersCommand } from "./commands/peers.js";
 import { pingCommand } from "./commands/ping.js";
 import { replayCommand } from "./commands/replay.js";
 import { routesCommand } from "./commands/routes.js";
+import { simCommand } from "./commands/sim.js";
 import { statusCommand } from "./commands/status.js";
 import { streamsCommand } from "./commands/streams.js";
 import { upCommand } from "./commands/up.js";
@@ -50,12 +51,14 @@ async function main(args: readonly string[]): Promise<number> {
     .wrap(Math.min(118, process.stdout.columns ?? 118))
     .epilogue(EXIT_CODES)
     .fail((message, error) => {
-      throw error ?? new Failure("usage", ExitCode.usage, explained(message, args), helpFor(args[0]));
+      throw error ?? new Failure("usage", ExitCode.usage, explained(message, args), helpFor(args[0], args[1]));
     });
-  upCommand(parser, (code) => {
+  const onExit = (code: number): void => {
     exit = code;
-  });
+  };
+  upCommand(parser, onExit);
   for (const command of COMMANDS_IN_ORDER) command(parser);
+  simCommand(parser, onExit);
   try {
     refuseSlips(args);
     await parser.parseAsync(args);

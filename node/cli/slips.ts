@@ -8,17 +8,24 @@ export function explained(message: string, args: readonly string[]): string {
   const unknown = /^Unknown arguments?: ([^,\s]+)/.exec(message)?.[1];
   const given = args.find((arg) => arg.replace(/^-+/, "").split("=")[0] === unknown);
   if (unknown === undefined || given?.startsWith("-") !== true) return message;
-  const command = args[0] ?? "";
-  const near = nearest(unknown, COMMANDS[command]?.flags.map((flag) => flag.slice(2)) ?? []);
+  const [command = "", word = ""] = args;
+  const inner = COMMANDS[command]?.inner?.[word];
+  const near = nearest(
+    unknown,
+    (inner ?? COMMANDS[command]?.flags ?? []).map((flag) => flag.slice(2)),
+  );
   const meant = near === undefined ? "" : ` (did you mean --${near}?)`;
-  return `"mariana ${command}" takes no ${given.split("=")[0]}${meant}`;
+  const name = inner === undefined ? command : `${command} ${word}`;
+  return `"mariana ${name}" takes no ${given.split("=")[0]}${meant}`;
 }
 
 /** Before yargs, which guesses at commands that are not near and takes any value for yes. */
 export function refuseSlips(args: readonly string[]): void {
   const [command = "", word = ""] = args;
   refuseUnknown(command, Object.keys(COMMANDS), "mariana --help");
-  if (command === "host") refuseUnknown(word, COMMANDS.host!.words!, "mariana host --help");
+  if (command === "host" || command === "sim")
+    refuseUnknown(word, COMMANDS[command]!.words!, `mariana ${command} --help`);
+  if (command === "sim" && word === "run") return; // its --json has a value
   for (const arg of args) {
     const [, flag, value] = /^--(json|rotate)=(.*)$/.exec(arg) ?? [];
     if (flag !== undefined && value !== "true" && value !== "false") {
@@ -34,6 +41,7 @@ function refuseUnknown(word: string, known: readonly string[], help: string): vo
   usage(`there is no command "${word}" (${meant})`, `see  ${help}`);
 }
 
-export function helpFor(command = ""): string {
+export function helpFor(command = "", word = ""): string {
+  if (COMMANDS[command]?.inner?.[word] !== undefined) return `see  mariana ${command} ${word} --help`;
   return COMMANDS[command] === undefined ? "see  mariana --help" : `see  mariana ${command} --help`;
 }

@@ -1,0 +1,118 @@
+/**
+ * How fast the simulator is on this machine: the scenarios that ship, each in a process of its own, so that its memory is
+ * its own. Ratios are of runs of the same minute on the same machine.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { readFileIfAny } from "../config/file.js";
+import { ExitCode } from "../failure.js";
+import { Children } from "../sim/child.js";
+import { untilInterrupted } from "../sim/interruption.js";
+import { alignedTable, formatNumber } from "../sim/report-text.js";
+import { parseReport, type TrialReport } from "../sim/trial-report.js";
+
+/** Of the run of a quiet network, so much is its start. */
+const START_SECONDS = 30;
+const BUDGET_SECONDS = 1800;
+
+export interface SimFigure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  /** What must be reached, and what is hoped for; null where the number is only to be known. */
+  readonly reach: number | null;
+  readonly goal: number | null;
+  readonly better: "lower" | "higher";
+}
+
+/** Throws when a run ends otherwise than by its expectations: a figure from a broken run is worse than none. */
+export async function benchSim(say: (line: string) => void): Promise<SimFigure[]> {
+  const folder = mkdtempSync(join(tmpdir(), "mariana-bench-"));
+  const children = new Children();
+  const stop = () => {
+    children.end();
+    rmSync(folder, { recursive: true, force: true });
+    return ["interrupted; there are no figures"];
+  };
+  let count = 0;
+  const measure = async (...args: string[]): Promise<TrialReport> => {
+    say(`mariana sim run ${args.join(" ")}`);
+    const path = join(folder, `${count++}.json`);
+    const budget = ["--budget", String(BUDGET_SECONDS)];
+    const { code, said } = await children.run(["sim", "run", ...args, ...budget, "--quiet", "--json", path]);
+    const report = parseReport(readFileIfAny(path) ?? "");
+    if (report === undefined || (code !== ExitCode.ok && code !== ExitCode.checkFailed)) {
+      throw new Error(`mariana sim run ${args.join(" ")} ended with ${code}: ${said.trim()}`);
+    }
+    if (report.violation !== undefined) throw new Error(`${report.repeat}: ${report.violation.text}`);
+    if (!report.ok) say(`  not all that it expects holds: ${report.repeat}`);
+    return report;
+  };
+  try {
+    return await untilInterrupted(stop, () => figures(measure));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function figures(measure: (...args: string[]) => Promise<TrialReport>): Promise<SimFigure[]> {
+  const two = await measure("churn-5000", "--workers", "2");
+  const one = await measure("churn-5000", "--workers", "1");
+  const small = await measure("churn-1000", "--workers", "2");
+  const start = await measure("quiet-5000", "--workers", "2", "--until", `${START_SECONDS}s`);
+  const quiet = await measure("quiet-5000", "--workers", "2");
+  const twenty = ["churn-1000", "--set", "nodes.count=20", "--workers", "1"];
+  const modelled = await measure(...twenty);
+  const real = await measure(...twenty, "--crypto", "real");
+  const quietSeconds = quiet.wallSeconds - start.wallSeconds;
+  const lower = (name: string, value: number, unit: string, reach: number | null, goal: number | null): SimFigure => {
+    return { name, value, unit, reach, goal, better: "lower" };
+  };
+  const higher = (name: string, value: number, unit: string, reach: number, goal: number): SimFigure => {
+    return { name, value, unit, reach, goal, better: "higher" };
+  };
+  return [
+    lower("churn-5000", two.wallSeconds, "s of wall", 120, 60),
+    lower("churn-5000, memory", two.peakRssMiB, "MiB at most", 3072, 1536),
+    higher("quiet-5000, once started", (quiet.simSeconds - start.simSeconds) / quietSeconds, "x real time", 20, 50),
+    lower(`cold start of 5,000 (${START_SECONDS} s)`, start.wallSeconds, "s of wall", 45, 20),
+    higher("20 nodes, real crypto", speedOf(real), "x real time", 50, 100),
+    higher("20 nodes, modelled crypto", speedOf(modelled), "x real time", 700, 1000),
+    higher(
+      `2 workers over 1 (${availableParallelism()} cores)`,
+      one.wallSeconds / two.wallSeconds,
+      "times as fast",
+      1.5,
+      1.8,
+    ),
+    lower("1,000 -> 5,000 nodes", two.wallSeconds / small.wallSeconds, "times the wall time", null, null),
+    lower("1,000 -> 5,000, events", two.events / small.events, "times the events", null, null),
+    lower("1,000 nodes, an event", costOf(small), "us of wall", null, null),
+    lower("5,000 nodes, an event", costOf(two), "us of wall", null, null),
+  ];
+}
+
+function speedOf({ simSeconds, wallSeconds }: TrialReport): number {
+  return simSeconds / wallSeconds;
+}
+
+/** Tables of more nodes lie farther from the processor: the same event costs more. */
+function costOf({ wallSeconds, events }: TrialReport): number {
+  return (wallSeconds * 1e6) / events;
+}
+
+export function simTable(all: readonly SimFigure[]): string {
+  const rows = all.map(({ name, value, unit, reach, goal, better }) => {
+    const sign = better === "lower" ? "<=" : ">=";
+    const bound = (limit: number | null) => (limit === null ? "" : `${sign} ${formatNumber(limit)}`);
+    return [name, formatNumber(value), bound(reach), bound(goal), `${verdictOf(value, reach, goal, better)}${unit}`];
+  });
+  return `\n${alignedTable(["", "here", "reach", "goal", ""], rows)}\n\n`;
+}
+
+function verdictOf(value: number, reach: number | null, goal: number | null, better: SimFigure["better"]): string {
+  if (reach === null || goal === null) return "         ";
+  const keeps = (limit: number) => (better === "lower" ? value <= limit : value >= limit);
+  return keeps(goal) ? "goal     " : keeps(reach) ? "reached  " : "MISSED   ";
+}
