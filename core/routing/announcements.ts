@@ -230,11 +230,8 @@ export class Announcements {
     const { order } = this.table;
     const { records, cells } = this;
     let looks = 0;
-    const { snapshotPlace, snapshotEnd } = neighbour;
-    const ahead = Math.min(AHEAD_MAX, snapshotEnd - snapshotPlace);
-    for (let i = 0; i < ahead; i += 1) this.ahead[i] = order[snapshotPlace + i]!;
-    this.table.touchAll(this.ahead, ahead);
     while (neighbour.hasSnapshot && out.room >= ROUTE_BYTES && !this.isCut && looks < SNAPSHOT_LOOKS_MAX) {
+      this.table.touchAhead(neighbour.snapshotPlace);
       const destination = order[neighbour.snapshotPlace]!;
       const cell = cells.at(destination, neighbour.slot);
       looks += 1;

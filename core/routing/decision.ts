@@ -180,6 +180,7 @@ export class Decision {
     const { order, listed } = this.table;
     const { link, slot } = neighbour;
     for (let i = 0; i < listed; i += 1) {
+      this.table.touchAhead(i);
       const destination = order[i]!;
       const cell = cells.at(destination, slot);
       const wasOffered = cells.metric(cell) !== METRIC_NONE;
@@ -198,6 +199,7 @@ export class Decision {
     neighbour.cost = cost;
     const { order, listed } = this.table;
     for (let i = 0; i < listed; i += 1) {
+      this.table.touchAhead(i);
       const destination = order[i]!;
       if (neighbour.learnedMetric(destination) === METRIC_NONE) continue;
       this.note(destination);

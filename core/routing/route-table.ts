@@ -29,6 +29,8 @@ const PLACED = 0x40;
 /** We are or were the origin. */
 export const OURS = 0x80;
 
+/** Destinations whose memory is asked for at once. */
+const AHEAD = 32;
 /** By how much the table grows, as a part of what it has. */
 const GROWTH_PARTS = 4;
 
@@ -69,7 +71,7 @@ export class RouteTable {
   private readonly freeSlots: number[] = [];
   private slots = 0;
   private forgotten = 0;
-  /** Means nothing: that `touchAll` writes it keeps its loads from being left out. */
+  /** Means nothing: that it is written keeps loads from being left out. */
   touched = 0;
   /** By slot: when the neighbour wants time. */
   private readonly deadlines = new DeadlineHeap();
@@ -113,16 +115,20 @@ export class RouteTable {
    * for memory all at once, while those of the work itself would wait one after the other.
    */
   touchAll(destinations: Int32Array, count: number): void {
-    const { records, cells } = this;
-    const { capacity } = records;
-    const last = cells.stride - 1;
     let sum = 0;
     for (let i = 0; i < count; i += 1) {
       const destination = destinations[i]!;
-      if (destination < 0 || destination >= capacity) continue;
-      const first = cells.at(destination, 0);
-      sum ^= records.state(destination) ^ cells.flags(first) ^ cells.flags(first + last);
+      if (destination >= 0 && destination < this.records.capacity) sum ^= this.load(destination);
     }
+    this.touched = sum;
+  }
+
+  /** The same for a walk over `order` that has come to `place`: to be called at each, it acts at some. */
+  touchAhead(place: number): void {
+    if (place % AHEAD !== 0) return;
+    const end = Math.min(place + AHEAD, this.listed);
+    let sum = 0;
+    for (let i = place; i < end; i += 1) sum ^= this.load(this.order[i]!);
     this.touched = sum;
   }
 
@@ -275,6 +281,12 @@ export class RouteTable {
     }
     this.ids.digest(into);
     for (const neighbour of this.neighbours) neighbour.digest(into);
+  }
+
+  private load(destination: number): number {
+    const { records, cells } = this;
+    const first = cells.at(destination, 0);
+    return records.state(destination) ^ cells.flags(first) ^ cells.flags(first + cells.stride - 1);
   }
 
   private grow(needed: number): void {
