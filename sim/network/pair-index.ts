@@ -7,8 +7,8 @@ const VALUE = 2;
 const COLUMNS = 3;
 
 /**
- * (a, b) -> value: two integers of 32 bits to one of 31. Open addressing with linear probing, at most half full; a removal closes the
- * gap it leaves, so nothing wears out. Grows by doubling: its users bound what they put in.
+ * (a, b) -> value: two integers of 32 bits to one of 31. Open addressing with linear probing, at most half full; a removal
+ * closes the gap it leaves, so nothing wears out. Grows by doubling: its users bound what they put in.
  */
 export class PairIndex {
   private cells: Int32Array;

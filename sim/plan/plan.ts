@@ -91,7 +91,7 @@ export interface Nat {
   readonly inboundRefresh: boolean;
   /** Drops all UDP. */
   readonly udpBlocked: boolean;
-  /** Mappings; at the bound the one idle for longest goes. */
+  /** Mappings, 60,000 at most; at the bound the one idle for longest goes. */
   readonly mappingsMax: number;
   /** Index of a model that everything through this NAT meets: the line of the house or of the carrier. -1: none. */
   readonly access: number;
@@ -156,7 +156,10 @@ export type Action = { readonly atUs: number } & (
   | { readonly do: "heal"; readonly id: number }
   | { readonly do: "cut"; readonly a: number; readonly b: number; readonly oneWay: boolean }
   | { readonly do: "mend"; readonly a: number; readonly b: number }
-  /** From now on the pair meets another model. -1: what it met before. */
+  /**
+   * From now on the pair meets another model. -1: what it met before. Unless `pairs` names the pair, half the round trip of
+   * its regions stays on top.
+   */
   | { readonly do: "degrade"; readonly a: number; readonly b: number; readonly model: number; readonly oneWay: boolean }
   /** All mappings get new external ports. */
   | { readonly do: "rebind"; readonly realm: number }
