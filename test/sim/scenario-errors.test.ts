@@ -165,6 +165,12 @@ describe("the meaning", () => {
     expect(lines).toEqual([`x.yaml:4:${column}: ${message}`]);
   });
 
+  test("out of a closed subnet nobody dials but its gateway", () => {
+    const closed = (gateways: string) => complaints(`${HEAD}subnets: [{ name: a, select: [n3, n4]${gateways} }]\n`);
+    expect(closed("")).toEqual([expect.stringContaining("x.yaml:4:11: topology: n2 and n3 cannot reach each other")]);
+    expect(closed(", gateways: n2")).toEqual([]);
+  });
+
   test("a graph in parts passes when the file says so", () => {
     const text =
       "name: x\nduration: 60s\nnodes: { count: 3 }\ntopology: { kind: graph, edges: [[n0, n1]], allowDisconnected: true }\n";

@@ -129,6 +129,17 @@ describe("the timeline", () => {
     ]);
   });
 
+  test("a flap leaves alone who is dead already, and brings nobody back twice", () => {
+    const text =
+      "timeline:\n  - { at: 4s, do: crash, select: n1, for: 5s }\n  - { at: 5s, do: flap, select: n1, every: 10s, down: 6s, times: 2 }\n";
+    expect(happened(plan(text)).map(({ atUs, do: what }) => [atUs / 1_000_000, what])).toEqual([
+      [4, "crash"],
+      [9, "restart"],
+      [15, "crash"],
+      [21, "restart"],
+    ]);
+  });
+
   test("a share is of those that live, drawn anew for each entry, and at least one", () => {
     const made = plan(
       "timeline:\n  - { at: 1s, do: crash, select: { share: 50% } }\n  - { at: 2s, do: crash, select: { share: 50% } }\n  - { at: 3s, do: crash, select: { share: 1% } }\n",

@@ -117,6 +117,13 @@ describe("the hash", () => {
     expect(scenario(text).hash).toBe(scenario(BASE).hash);
   });
 
+  test("is not changed by the order of names that the file itself gives", () => {
+    const classes = (text: string) =>
+      scenario(BASE.replace("rate: 1Mbit }", `rate: 1Mbit }, classes: { ${text} }`)).hash;
+    expect(classes("a: { loss: 1% }, b: { mtu: 1kB }")).toBe(classes("b: { mtu: 1kB }, a: { loss: 1% }"));
+    expect(classes("a: { loss: 1% }, b: { mtu: 1kB }")).not.toBe(classes("b: { loss: 1% }, a: { mtu: 1kB }"));
+  });
+
   test.each([
     ["60s", "61s"],
     ["2%", "3%"],
