@@ -1,0 +1,111 @@
+import type { StackEvent } from "../../core/stack/ports.js";
+import type { Stack } from "../../core/stack/stack.js";
+import type { Plan } from "../plan/plan.js";
+
+const NONE = -1;
+/** Of what waits in the socket of a paused process; beyond, datagrams are dropped. */
+export const PAUSED_PACKETS_MAX = 256;
+
+/** One simulated node while it lives: its stack and the shell around it. Made at each start. */
+export class Host {
+  readonly node: number;
+  stack!: Stack;
+  /** Local clock = `clockUs` + what passed since virtual time `sinceUs`, faster by `driftPpm`. */
+  private clockUs: number;
+  private sinceUs: number;
+  private driftPpm: number;
+  /** Paths: what is at the far end, through which interface, and the node that was last heard from there (-1: none yet). */
+  readonly endpoint: number[] = [];
+  readonly interfaceOf: number[] = [];
+  readonly peer: number[] = [];
+  private readonly pathByKey = new Map<number, number>();
+  /** Events that wait for the end of the call to the stack. */
+  readonly events: StackEvent[] = [];
+  /** Links that came up in this call: their cost is read after it. */
+  readonly linksUp: number[] = [];
+  /** Local times; NEVER-like Infinity for none. */
+  wakeUs = Number.POSITIVE_INFINITY;
+  isSoon = false;
+  isPaused = false;
+  /** Virtual time at which it leaves for good, after having said so. */
+  endUs = Number.POSITIVE_INFINITY;
+  packetUs = 0;
+  queuePackets = 0;
+  /** The processor is at work until then; so many datagrams wait for it. */
+  busyUs = 0;
+  waiting = 0;
+  /** Since the last report of its load, virtual time: the longest that a datagram waited, and the time at work. */
+  longestWaitUs = 0;
+  workedUs = 0;
+  loadDueUs = Number.POSITIVE_INFINITY;
+  /** Slots of datagrams that came while it was paused. */
+  readonly held: number[] = [];
+
+  constructor(plan: Plan, node: number, nowUs: number, clockUs: number) {
+    this.node = node;
+    this.clockUs = clockUs;
+    this.sinceUs = nowUs;
+    const { driftPpm, cpu } = plan.nodes[node]!;
+    this.driftPpm = driftPpm;
+    if (cpu !== undefined) this.slow(nowUs, cpu.packetUs, cpu.queuePackets);
+  }
+
+  /** From applications: `handleWake` is due at `atUs` of the local clock, or as soon as the call to the stack is over. */
+  wakeAt(atUs: number): void {
+    this.wakeUs = Math.min(this.wakeUs, atUs);
+  }
+
+  soon(): void {
+    this.isSoon = true;
+  }
+
+  localUs(nowUs: number): number {
+    const passed = nowUs - this.sinceUs;
+    return this.clockUs + passed + (this.driftPpm === 0 ? 0 : Math.floor((passed * this.driftPpm) / 1e6));
+  }
+
+  /** The first virtual microsecond at which the local clock shows `localUs` or more. */
+  virtualUs(localUs: number): number {
+    const passed = localUs - this.clockUs;
+    if (this.driftPpm === 0) return this.sinceUs + passed;
+    let guess = this.sinceUs + Math.ceil(passed / (1 + this.driftPpm / 1e6));
+    while (this.localUs(guess) < localUs) guess += 1;
+    return guess;
+  }
+
+  leap(nowUs: number, leapUs: number, driftPpm: number): void {
+    this.clockUs = this.localUs(nowUs) + leapUs;
+    this.sinceUs = nowUs;
+    this.driftPpm = driftPpm;
+  }
+
+  slow(nowUs: number, packetUs: number, queuePackets: number): void {
+    this.packetUs = packetUs;
+    this.queuePackets = queuePackets;
+    if (this.loadDueUs === Number.POSITIVE_INFINITY) this.loadDueUs = nowUs + 1_000_000;
+  }
+
+  /** The path to an endpoint through an interface; a new one for a stranger. At the bound an unused one is given up. */
+  pathOf(i: number, endpoint: number): number {
+    const key = endpoint * 8 + i;
+    const known = this.pathByKey.get(key);
+    if (known !== undefined) return known;
+    const path = this.endpoint.length < PATHS_MAX ? this.endpoint.length : this.sparePath();
+    if (path === NONE) return NONE;
+    if (path < this.endpoint.length) this.pathByKey.delete(this.endpoint[path]! * 8 + this.interfaceOf[path]!);
+    this.endpoint[path] = endpoint;
+    this.interfaceOf[path] = i;
+    this.peer[path] = NONE;
+    this.pathByKey.set(key, path);
+    return path;
+  }
+
+  private sparePath(): number {
+    const used = new Set(this.stack.pathsInUse);
+    for (let path = 0; path < PATHS_MAX; path += 1) if (!used.has(path)) return path;
+    return NONE;
+  }
+}
+
+/** Paths of one node: more than the links that others may open, for those that shake hands. */
+const PATHS_MAX = 512;
