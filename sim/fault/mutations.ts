@@ -5,7 +5,7 @@ import type { Mutation } from "../plan/plan.js";
 import { insideOf, type StackInside } from "./stack-inside.js";
 
 /** Of the entries that a node hears, one in so many is skipped. */
-const SKIPPED = 16;
+const SKIPPED = 8;
 
 /**
  * A core broken on purpose, to see whether the oracles see it. To be called before the stack starts.
@@ -13,7 +13,7 @@ const SKIPPED = 16;
  *   feasibility  every offer is feasible                                             packets go round
  *   retraction   a neighbour's taking back of a route is not believed                ghosts stay
  *   death        a neighbour that falls silent is never declared dead                ghosts stay
- *   delta        one change in 16 is skipped, and no table digest is ever compared   routes that are missing or too dear
+ *   delta        one change in 8  is skipped, and no table digest is ever compared   routes that are missing or too dear
  */
 export function mutate(stack: Stack, mutation: Mutation): void {
   const inside = insideOf(stack);

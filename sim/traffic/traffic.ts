@@ -27,12 +27,15 @@ const REFUSED = 1;
 /** A stream at either end. What it writes is a header, or none, and then pattern; so is what it reads. */
 interface Transfer {
   readonly stream: number;
-  readonly port: number;
+  /** 0 while bytes came with the handshake and the stream is not announced yet. */
+  port: number;
   flow: number;
   isCounted: boolean;
   /** Header that is still to be written, and pattern. */
   head: Uint8Array;
   patternBytes: number;
+  /** As the header that was read says. */
+  answerBytes: number;
   written: number;
   isFinished: boolean;
   /** Header as far as it was read; undefined when pattern is all that comes. */
@@ -134,8 +137,9 @@ export class Traffic {
   }
 
   handleDeliver(host: TrafficHost, stream: number, bytes: Uint8Array, at: number, length: number): void {
-    const transfer = this.lives.get(host.node)?.transfers.get(stream);
-    if (transfer === undefined) return;
+    const { transfers } = this.of(host.node);
+    const transfer = transfers.get(stream) ?? emptyTransfer(stream, 0);
+    transfers.set(stream, transfer);
     let skipped = 0;
     if (transfer.reading !== undefined) {
       while (skipped < length && transfer.reading.length < HEADER_BYTES) transfer.reading.push(bytes[at + skipped++]!);
@@ -199,8 +203,12 @@ export class Traffic {
       host.stack.reset(nowUs, stream, REFUSED);
       return;
     }
-    this.of(host.node).transfers.set(stream, emptyTransfer(stream, port));
+    const { transfers } = this.of(host.node);
+    const transfer = transfers.get(stream) ?? emptyTransfer(stream, port);
+    transfer.port = port;
+    transfers.set(stream, transfer);
     host.stack.acceptStream(nowUs, stream);
+    this.pump(nowUs, host, stream);
   }
 
   private handleHeader(transfer: Transfer, bytes: Uint8Array): void {
@@ -208,12 +216,13 @@ export class Traffic {
     transfer.reading = undefined;
     transfer.flow = flow;
     transfer.isCounted = isCounted;
-    if (transfer.port === REQUEST_PORT) transfer.patternBytes = length; // the answer
+    transfer.answerBytes = length;
   }
 
   private pump(nowUs: number, host: TrafficHost, stream: number): void {
     const transfer = this.lives.get(host.node)?.transfers.get(stream);
-    if (transfer === undefined || transfer.isFinished || transfer.reading !== undefined) return;
+    if (transfer === undefined || transfer.isFinished || transfer.reading !== undefined || transfer.port === 0) return;
+    if (transfer.port === REQUEST_PORT && transfer.head.length === 0) transfer.patternBytes = transfer.answerBytes;
     const total = transfer.head.length + transfer.patternBytes;
     while (transfer.written < total) {
       const size = this.load(transfer, total);
@@ -255,6 +264,7 @@ function emptyTransfer(stream: number, port: number): Transfer {
     isCounted: false,
     head: new Uint8Array(0),
     patternBytes: 0,
+    answerBytes: 0,
     written: 0,
     isFinished: false,
     reading: [],

@@ -1,0 +1,145 @@
+import { describe, expect, test } from "vitest";
+import { nobleSuite } from "../../core/crypto/noble-suite.js";
+import type { Parts } from "../../sim/engine/run.js";
+import { simulate } from "../../sim/engine/simulation.js";
+import { Network } from "../../sim/network/network.js";
+import { instruments } from "../../sim/oracle/instruments.js";
+import type { Action, LinkModel, Mutation, Plan } from "../../sim/plan/plan.js";
+import { reportOf } from "../../sim/report/report.js";
+
+const PARTS: Parts = { network: (plan) => new Network(plan, plan.seed), instruments, realSuite: nobleSuite };
+
+const CABLE: LinkModel = {
+  delayUs: 10_000,
+  jitterUs: 2_000,
+  jitterCorrelationPpm: 0,
+  lossPpm: 0,
+  burst: undefined,
+  duplicatePpm: 0,
+  reorderPpm: 0,
+  reorderUs: 0,
+  corruptPpm: 0,
+  rate: 0,
+  queueBytes: 0,
+  mtuBytes: 1_500,
+};
+
+/** Nodes 0 .. count - 1; each pair of `links` is dialled by its first. */
+function world(count: number, links: readonly (readonly [number, number])[], more: Partial<Plan> = {}): Plan {
+  const { actions = [], ...rest } = more;
+  return {
+    name: "small",
+    seed: "11",
+    hash: "",
+    durationUs: 90e6,
+    warmupUs: 10e6,
+    crypto: "modelled",
+    nodes: Array.from({ length: count }, (_, node) => ({
+      name: `n${node}`,
+      role: "public" as const,
+      region: 0,
+      interfaces: [{ realm: 0, address: node + 1, access: -1 }],
+      dials: links.filter(([from]) => from === node).map(([, to]) => ({ node: to, from: 0, address: to + 1 })),
+      driftPpm: 0,
+      cpu: undefined,
+    })),
+    realms: [{ name: "internet", parent: -1, region: 0, nat: undefined, lan: -1 }],
+    models: [CABLE],
+    regions: { names: ["here"], rttUs: [0] },
+    pairs: [],
+    defaultModel: 0,
+    actions: [...Array.from({ length: count }, (_, node) => ({ atUs: 0, do: "start" as const, node })), ...actions],
+    expect: [],
+    mutate: undefined,
+    ...rest,
+  };
+}
+
+function run(plan: Plan) {
+  const result = simulate(plan, { workers: 1 }, PARTS);
+  return { ...result, report: reportOf(plan, result) };
+}
+
+const at = (second: number, node: number, act: "crash"): Action => ({ atUs: second * 1e6, do: act, node });
+
+/** A ladder of two rails, whose last rung hangs on both: many ways round for news of its end. */
+const LADDER = [
+  [0, 1],
+  [1, 2],
+  [2, 3],
+  [0, 4],
+  [1, 5],
+  [2, 6],
+  [4, 5],
+  [5, 6],
+  [6, 3],
+] as const;
+
+describe("a core broken on purpose", () => {
+  const worlds: Record<Mutation, { readonly plan: Plan; readonly oracles: readonly string[] }> = {
+    feasibility: { plan: world(7, LADDER, { actions: [at(20, 3, "crash")] }), oracles: ["loop"] },
+    retraction: { plan: world(7, LADDER, { actions: [at(20, 3, "crash")], durationUs: 100e6 }), oracles: ["ghost"] },
+    death: { plan: world(7, LADDER, { actions: [at(20, 3, "crash")], durationUs: 100e6 }), oracles: ["ghost"] },
+    delta: { plan: world(7, LADDER, { durationUs: 60e6 }), oracles: ["starvation", "truth"] },
+  };
+
+  test.each(Object.keys(worlds) as Mutation[])("without %s fails for the right reason", (mutate) => {
+    const { plan, oracles } = worlds[mutate];
+    const { report } = run({ ...plan, mutate });
+    expect(oracles).toContain(report.violation?.oracle);
+    expect(report).toMatchObject({ ok: false, mutate });
+  });
+
+  test.each(Object.keys(worlds) as Mutation[])("passes unbroken in the world that shows the want of %s", (mutate) => {
+    const { report } = run(worlds[mutate].plan);
+    expect(report.violation).toBeUndefined();
+    expect(report.ok).toBe(true);
+  });
+});
+
+describe("liars", () => {
+  const LINE = [
+    [0, 1],
+    [1, 2],
+    [2, 3],
+  ] as const;
+
+  test("that keep the dead alive are seen where another honest way leads to a watcher", () => {
+    const actions: Action[] = [{ atUs: 15e6, do: "byzantine", node: 1, as: "ghost" }, at(20, 3, "crash")];
+    const ring = world(4, [...LINE, [0, 2]], { actions, durationUs: 120e6 });
+    const far = world(4, LINE, { actions, durationUs: 120e6 });
+    const { metrics, violation } = run(far).report;
+    expect(violation).toBeUndefined();
+    expect(metrics).toMatchObject({ eclipsed: 1, ghosts: 0 });
+    expect(run(ring).report.violation?.oracle ?? "none").toMatch(/^(ghost|none)$/);
+  });
+
+  test("about metrics are believed, and that is counted", () => {
+    const actions: Action[] = [{ atUs: 15e6, do: "byzantine", node: 1, as: "metric" }];
+    const { report } = run(world(5, [...LINE, [3, 4]], { actions, durationUs: 40e6 }));
+    expect(report.violation).toBeUndefined();
+    expect(report.metrics.forgedAccepted).toBeGreaterThan(0);
+  });
+});
+
+describe("traffic", () => {
+  const flow = (kind: "stream" | "datagrams" | "request", from: number, to: number, bytes: number): Action => ({
+    atUs: 15e6,
+    do: "traffic",
+    flow: { from, to, kind, bytes, count: 20, gapUs: 50_000 },
+  });
+
+  test("arrives whole, and nothing but what is offered to the living counts", () => {
+    const actions = [flow("stream", 0, 3, 50_000), flow("request", 4, 2, 30_000), flow("datagrams", 1, 6, 300)];
+    const { tallies, report } = run(world(7, LADDER, { actions, durationUs: 40e6 }));
+    expect(tallies[0]).toMatchObject({ clients: 3, traffic: { offered: 86_000, delivered: 86_000, damaged: 0 } });
+    expect(report.metrics.delivery).toEqual({ share: 1 });
+    expect(report.metrics.announcedNacs).toBe(10);
+  });
+
+  test("to the dead is not offered", () => {
+    const actions = [at(12, 3, "crash"), flow("stream", 0, 3, 5_000)];
+    const { report } = run(world(7, LADDER, { actions, durationUs: 20e6 }));
+    expect(report.metrics.delivery).toEqual({ share: null });
+  });
+});
