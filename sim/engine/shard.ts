@@ -72,7 +72,7 @@ export class Shard implements ShardView {
   private endUs = 0;
   private island = -1;
   private sender: Host | undefined;
-  private bytes = new Uint8Array(0);
+  private bytes: Uint8Array = new Uint8Array(0);
   private bytesAt = 0;
   private readonly islandHead: Int32Array;
   private touched: number[] = [];

@@ -1,6 +1,7 @@
 import type { Plan } from "../plan/plan.js";
 import { modelledSuite } from "../suite/modelled-suite.js";
-import { censusBuffers, censusOver } from "./census.js";
+import { type CensusBuffers, censusBuffers, censusOver } from "./census.js";
+import { Exchange, type ExchangeBuffers, exchangeBuffers } from "./exchange.js";
 import { chained } from "./fingerprints.js";
 import type { Violation } from "./observer.js";
 import type { Parts, RunOptions, RunResult } from "./run.js";
@@ -9,57 +10,84 @@ import { Shard } from "./shard.js";
 const SECOND_US = 1_000_000;
 const PROGRESS_WINDOWS = 64;
 
+/** What shards of one run have in common. */
+export interface Common {
+  readonly census: CensusBuffers;
+  readonly exchange: ExchangeBuffers;
+}
+
+export function commonOf(nodes: number, shards: number, make: (bytes: number) => ArrayBufferLike): Common {
+  return { census: censusBuffers(nodes, shards, make), exchange: exchangeBuffers(shards, make) };
+}
+
 /** Runs a plan in the calling thread, whatever `options.workers` says. `onProgress` may throw to end the run. */
 export function simulate(plan: Plan, options: RunOptions, parts: Parts): RunResult {
+  const common = commonOf(plan.nodes.length, 1, (bytes) => new ArrayBuffer(bytes));
+  return runShard(plan, options, parts, { shard: 0, shards: 1, common });
+}
+
+/** Runs one of the shards of a plan; all of them are to run at once, each in a thread. Events and tallies are the shard's own. */
+export function runShard(
+  plan: Plan,
+  options: RunOptions,
+  parts: Parts,
+  { shard: number, shards, common }: { readonly shard: number; readonly shards: number; readonly common: Common },
+): RunResult {
   const nodes = plan.nodes.length;
-  const census = censusOver(
-    nodes,
-    censusBuffers(nodes, 1, (bytes) => new ArrayBuffer(bytes)),
-  );
+  const census = censusOver(nodes, common.census);
+  const exchange = new Exchange(number, shards, common.exchange);
   const shard = new Shard({
     plan,
-    shard: 0,
-    shards: 1,
+    shard: number,
+    shards,
     census,
     network: parts.network(plan),
     suite: plan.crypto === "real" ? parts.realSuite : modelledSuite,
     shuffle: options.shuffle,
     instruments: (view) => parts.instruments(view),
-    post: () => undefined,
+    post: (slot, packets, island) => exchange.post(slot, packets, island),
   });
   const { calendar, observer, fingerprints } = shard;
   const untilUs = Math.min(plan.durationUs, options.untilUs ?? plan.durationUs);
   const wire: string[] = [];
   const state: string[] = [];
   let violation: Violation | undefined;
+  let isStopped = false;
   let secondUs = SECOND_US;
   let windows = 0;
+  const accept = (slot: number) => shard.accept(slot);
+  const owns = (node: number) => shard.owns(node);
+
   const endSecond = (): void => {
-    const sum = new Int32Array(4);
-    fingerprints.addWire(sum, (node) => shard.owns(node));
-    wire.push(chained(wire.at(-1) ?? "", sum));
-    state.push(chained(state.at(-1) ?? "", fingerprints.state));
+    const sums = new Int32Array(8);
+    fingerprints.addWire(sums, owns);
+    sums.set(fingerprints.state, 4);
+    const total = exchange.sum(sums);
+    wire.push(chained(wire.at(-1) ?? "", total.subarray(0, 4)));
+    state.push(chained(state.at(-1) ?? "", total.subarray(4)));
     observer.handleWindow(secondUs);
     violation = observer.handleSecond(secondUs);
+    isStopped = exchange.isStopped(violation !== undefined);
     secondUs += SECOND_US;
   };
-  let nowUs = 0;
-  while (violation === undefined) {
-    const window = shard.nextWindow();
+
+  while (!isStopped) {
+    const window = exchange.least(shard.nextWindow());
     const startUs = calendar.startOf(window);
-    while (secondUs <= Math.min(startUs, untilUs) && violation === undefined) endSecond();
-    if (startUs >= untilUs || violation !== undefined) break;
+    while (secondUs <= Math.min(startUs, untilUs) && !isStopped) endSecond();
+    if (startUs >= untilUs || isStopped) break;
     shard.runWindow(window, untilUs);
-    nowUs = Math.min(calendar.startOf(window + 1), untilUs);
+    exchange.swap(shard.arena, accept);
+    const nowUs = Math.min(calendar.startOf(window + 1), untilUs);
     if (nowUs < secondUs) observer.handleWindow(nowUs);
     windows += 1;
-    if (windows % PROGRESS_WINDOWS === 0 && options.onProgress !== undefined) {
+    if (number === 0 && windows % PROGRESS_WINDOWS === 0 && options.onProgress !== undefined) {
       let liveNodes = 0;
       for (let node = 0; node < nodes; node += 1) liveNodes += census.alive[node]!;
       options.onProgress({ nowUs, liveNodes, events: shard.events });
     }
   }
-  const endUs = violation === undefined ? untilUs : secondUs - SECOND_US;
+  const endUs = isStopped ? secondUs - SECOND_US : untilUs;
   return {
     fingerprint: { wire: wire.at(-1) ?? "", state: state.at(-1) ?? "" },
     chain: { wire, state },

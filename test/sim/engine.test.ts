@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
+import { runInPool } from "../../node/sim/pool.js";
 import type { Parts } from "../../sim/engine/run.js";
 import { simulate } from "../../sim/engine/simulation.js";
 import { Network } from "../../sim/network/network.js";
@@ -82,4 +83,17 @@ test("real and modelled crypto give the same fingerprints", () => {
   const modelled = simulate(plan, { workers: 1 }, parts);
   const real = simulate({ ...plan, crypto: "real" }, { workers: 1 }, parts);
   expect(real.chain).toEqual(modelled.chain);
+});
+
+test("one, two and three threads give the same fingerprints, second by second", async () => {
+  const plan = ring(9, 10, [
+    { atUs: 4_000_000, do: "crash", node: 3 },
+    { atUs: 5_000_500, do: "cut", a: 6, b: 7, oneWay: false },
+  ]);
+  const here = simulate(plan, { workers: 1 }, parts);
+  for (const workers of [1, 2, 3]) {
+    const there = await runInPool(plan, { workers });
+    expect(there.chain, `${workers} threads`).toEqual(here.chain);
+    expect([there.events, there.windows], `${workers} threads`).toEqual([here.events, here.windows]);
+  }
 });
