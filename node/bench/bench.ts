@@ -2,11 +2,15 @@
 import { parseArgs } from "node:util";
 import { ExitCode } from "../failure.js";
 import { benchDataplane, type DataplaneFigures } from "./dataplane.js";
+import { benchSim, simTable } from "./sim.js";
 
-const USAGE = `npm run bench -- dataplane [--json] [--megabytes N]
+const USAGE = `npm run bench -- NAME [--json] [--megabytes N]
 
   dataplane   a client, three relays and a host as separate processes; a node web server behind the last
+  sim         the simulator, against its goals; takes some minutes
 `;
+
+const NAMES = ["dataplane", "sim"] as const;
 
 /** Bytes of one goodput run unless --megabytes says otherwise. */
 const MEGABYTES_DEFAULT = 100;
@@ -18,15 +22,29 @@ export async function runBench(args: readonly string[]): Promise<number> {
     process.stderr.write(USAGE);
     return ExitCode.usage;
   }
+  const say = (line: string): void => {
+    process.stderr.write(`${line}\n`);
+  };
+  if (options.name === "sim") {
+    const figures = await benchSim(say);
+    process.stdout.write(options.json ? `${JSON.stringify(figures)}\n` : simTable(figures));
+    return ExitCode.ok;
+  }
   const figures = await benchDataplane({
     megabytes: options.megabytes,
-    say: (line) => process.stderr.write(`${line}\n`),
+    say,
   });
   process.stdout.write(options.json ? `${JSON.stringify(figures)}\n` : tableOf(figures));
   return ExitCode.ok;
 }
 
-function parseOptions(args: readonly string[]): { json: boolean; megabytes: number } | undefined {
+interface Options {
+  readonly name: (typeof NAMES)[number];
+  readonly json: boolean;
+  readonly megabytes: number;
+}
+
+function parseOptions(args: readonly string[]): Options | undefined {
   try {
     const { values, positionals } = parseArgs({
       args: [...args],
@@ -34,9 +52,9 @@ function parseOptions(args: readonly string[]): { json: boolean; megabytes: numb
       options: { json: { type: "boolean" }, megabytes: { type: "string" } },
     });
     const megabytes = Number(values.megabytes ?? MEGABYTES_DEFAULT);
-    const isKnown = positionals.length === 1 && positionals[0] === "dataplane";
-    if (!isKnown || !Number.isInteger(megabytes) || megabytes < 8) return undefined;
-    return { json: values.json ?? false, megabytes };
+    const name = NAMES.find((known) => positionals.length === 1 && positionals[0] === known);
+    if (name === undefined || !Number.isInteger(megabytes) || megabytes < 8) return undefined;
+    return { name, json: values.json ?? false, megabytes };
   } catch {
     return undefined;
   }

@@ -11,12 +11,19 @@ interface Words {
 }
 
 const CHANGES = ["--seed", "--set", "--crypto", "--mutate"];
+const RUNNING = ["--workers", "--until", "--budget"];
+
 const SIM: Readonly<Record<string, readonly string[]>> = {
+  run: [...CHANGES, ...RUNNING, "--json", "--junit", "--chain", "--shuffle", "--quiet"],
   validate: ["--set"],
   schema: [],
   expand: [...CHANGES, "--json"],
+  verify: [...CHANGES, "--until", "--json"],
+  sweep: [...CHANGES, ...RUNNING, "--seeds", "--shard", "--jobs", "--out", "--json"],
   merge: ["--json"],
   compare: ["--max-regress", "--all", "--json"],
+  shrink: [...CHANGES, "--until", "--workers", "--out", "--budget", "--runs", "--json"],
+  bench: ["--json"],
 };
 
 /** What may stand behind each command: subcommands and flags. Those of `--help`, which a test compares. */
@@ -70,7 +77,7 @@ ${cases.join("\n")}
 ${innerCases.join("\n")}
   esac
   case "$command $inner" in
-    "sim validate" | "sim expand" | "sim compare") files="-f" ;;
+    "sim run" | "sim validate" | "sim expand" | "sim verify" | "sim sweep" | "sim shrink" | "sim compare") files="-f" ;;
     "sim merge") files="-d" ;;
   esac
   case "$before" in
@@ -81,7 +88,9 @@ ${innerCases.join("\n")}
     --http | --socks) words="off" ;;
     --crypto) words="modelled real"; files="" ;;
     --mutate) words="feasibility retraction death delta"; files="" ;;
-    --seed | --set | --max-regress) words=""; files="" ;;
+    --out) [ "$inner" = sweep ] && files="-d"; words="" ;;
+    --seed | --set | --workers | --until | --budget | --shuffle | --seeds | --shard | --jobs | --max-regress | --runs) words=""; files="" ;;
+    --junit | --chain) files="-f"; words="" ;;
     --udp | --peer | --host | --timeout | --count | -c) words="" ;;
     replay) files="-f" ;;
   esac

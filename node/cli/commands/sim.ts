@@ -1,17 +1,22 @@
 /** `mariana sim`: the simulator. What each command does is in node/sim; here is how its flags are read. */
 import type { Argv } from "yargs";
 import type { ExitCode } from "../../failure.js";
+import type { Engine } from "../../sim/trial.js";
 import { print } from "../output.js";
 import { changesIn, withChanges } from "./sim-arguments.js";
 import { withComparison } from "./sim-comparison.js";
+import { withRuns } from "./sim-runs.js";
+
+/** Brings the whole core, which a wrong command line does without. */
+const engine: Engine = async (plan, options) => (await import("../../sim/pool.js")).runInPool(plan, options);
 
 /** `onExit` gets the exit code of a command that ends without a Failure. */
 export function simCommand(root: Argv, onExit: (code: ExitCode) => void): Argv {
-  return root.command("sim", "scenarios of the simulator: check, expand, and compare what runs have left", (command) =>
-    withComparison(withScenarios(command, onExit))
+  return root.command("sim", "simulate thousands of nodes from a scenario file, the same every time", (command) =>
+    withComparison(withRuns(withScenarios(command, onExit), onExit, engine))
       .demandCommand(1, 1, "which command?", "one command at a time")
-      .example("$0 sim validate churn-5000", "a scenario that ships with this program")
-      .example("$0 sim expand mine.yaml --seed 7", "one of your own, with another seed")
+      .example("$0 sim run churn-5000", "a scenario that ships with this program")
+      .example("$0 sim run mine.yaml --seed 7", "one of your own, with another seed")
       .epilogue("sim/SCENARIOS.md teaches how to write a scenario."),
   );
 }
