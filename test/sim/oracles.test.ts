@@ -49,7 +49,7 @@ describe("shortest paths", () => {
   });
 
   function relaxed(destination: number, links: readonly { a: number; b: number; there: number; back: number }[]) {
-    const distance = Array.from({ length: 20 }, (_, node) => (node === destination ? 0 : 255));
+    const distance: number[] = Array.from({ length: 20 }, (_, node) => (node === destination ? 0 : 255));
     for (let round = 0; round < 20; round += 1) {
       for (const { a, b, there, back } of links) {
         if (distance[b]! < 255) distance[a] = Math.min(distance[a]!, distance[b]! + there);
