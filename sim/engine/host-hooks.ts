@@ -5,7 +5,8 @@ import type { Host } from "./host.js";
 
 /**
  * What is done to hosts beyond the life of a plain node: traffic, liars, a core broken on purpose. One per shard; it may
- * act on the hosts of its shard only, and only on the one that a call is about.
+ * act on the hosts of its shard only, and only on the one that a call is about. `nowUs` is the clock of that host, which its stack
+ * wants to be told, and so is the time for `host.wakeAt`.
  */
 export interface HostHooks {
   /** The suite for a node that is about to start: `suite` itself, or one around it that sees or changes what is sealed. */
