@@ -2,7 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const COMMAND = fileURLToPath(new URL("../cli/main.js", import.meta.url));
+/** What was built, also when this file is read as TypeScript. */
+const BUILT = import.meta.url.endsWith(".ts") ? "../../dist/node/cli/main.js" : "../cli/main.js";
+const COMMAND = fileURLToPath(new URL(BUILT, import.meta.url));
 /** Of what a child says on stderr, the end is kept. */
 const SAID_CHARACTERS_MAX = 8_000;
 

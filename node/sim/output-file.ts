@@ -62,6 +62,7 @@ export function assertWritable(path: string): void {
 /** Makes the folder, and those above it. Throws a Failure when that cannot be, or nothing can be written there. */
 export function prepareFolder(path: string): void {
   try {
+    if (statSync(path, { throwIfNoEntry: false })?.isFile()) throw notAFile(path, "a file, not a folder");
     mkdirSync(path, { recursive: true });
     accessSync(path, constants.W_OK);
   } catch (error) {
