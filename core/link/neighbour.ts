@@ -29,6 +29,11 @@ const SENT_TIMES_MIN = 2;
 const COST_SAMPLES = 8;
 const RTT_SHIFT = 3; // smoothed over 8 samples, as RFC 6298
 const LOSS_SHIFT = 4; // smoothed over 16 hellos
+/**
+ * The loss that the cost class follows, smoothed over 64: at 2 % lost, chance alone brings two of sixteen hellos now and then, and
+ * each change of a class is told of for all that lies behind the link.
+ */
+const STEADY_LOSS_SHIFT = 6;
 const LOSS_WHOLE = 1_000_000;
 
 export type NeighbourState = { kind: "greeting" } | { kind: "up"; sinceUs: number } | { kind: "dead" };
@@ -93,6 +98,7 @@ export class Neighbour {
   private probes = 0;
   /** Out of LOSS_WHOLE: finer than what is shown, so that it can fall to nothing. */
   private loss = 0;
+  private steadyLoss = 0;
   /** Only an echo of a later hello than this takes the doubt away. */
   private doubtSeqno = 0;
   private doubtedUs = NEVER;
@@ -205,7 +211,7 @@ export class Neighbour {
 
   /** True when the cost class changed. */
   settleCost(): boolean {
-    const cost = costClass(this.leastRttUs, this.lossPerMille, this.cost);
+    const cost = costClass(this.leastRttUs, this.steadyLossPerMille, this.cost);
     const changed = cost !== this.cost;
     this.cost = cost;
     return changed;
@@ -222,7 +228,7 @@ export class Neighbour {
       .number(this.patienceUs)
       .number(this.helloDueUs)
       .number(this.doubtedUs);
-    into.number(this.probes).number(this.rttUs).number(this.loss).number(this.cost);
+    into.number(this.probes).number(this.rttUs).number(this.loss).number(this.steadyLoss).number(this.cost);
     into.number(this.queueDelayMs).number(this.load);
   }
 
@@ -238,7 +244,7 @@ export class Neighbour {
     if (this.isUp || this.state.kind === "dead") return false;
     this.state = { kind: "up", sinceUs: nowUs };
     this.isUp = true;
-    this.cost = costClass(this.leastRttUs, this.lossPerMille, 0);
+    this.cost = costClass(this.leastRttUs, this.steadyLossPerMille, 0);
     this.helloDueUs = Math.max(this.helloDueUs, nowUs + HELLO_INTERVAL_US - (this.random32() % JITTER_US));
     return true;
   }
@@ -274,13 +280,24 @@ export class Neighbour {
     return Math.min(this.echoedUs + this.patienceUs, doubtUs);
   }
 
+  private get steadyLossPerMille(): number {
+    return Math.floor((this.steadyLoss * 1000) / LOSS_WHOLE);
+  }
+
   private countLoss(missed: number): void {
-    for (let i = 0; i < Math.min(missed, 1 << LOSS_SHIFT); i += 1) this.loss += (LOSS_WHOLE - this.loss) >> LOSS_SHIFT;
-    this.loss -= this.loss >> LOSS_SHIFT;
+    this.loss = smoothed(this.loss, missed, LOSS_SHIFT);
+    this.steadyLoss = smoothed(this.steadyLoss, missed, STEADY_LOSS_SHIFT);
   }
 }
 
 /** Where `timesUs` has the time of a hello. */
 function placeOf(seqno: number, timesUs: readonly number[]): number {
   return COST_SAMPLES + (seqno & (timesUs.length - COST_SAMPLES - 1));
+}
+
+/** A share of LOSS_WHOLE after `missed` hellos and one that came. */
+function smoothed(loss: number, missed: number, shift: number): number {
+  let share = loss;
+  for (let i = 0; i < Math.min(missed, 1 << shift); i += 1) share += (LOSS_WHOLE - share) >> shift;
+  return share - (share >> shift);
 }

@@ -372,6 +372,30 @@ test("a settled cost follows the least of the recent round trips, not one slow a
   expect(pair.ends[0].cost).toBe(3);
 });
 
+test("chance alone does not change the cost of a link that loses one hello in fifty", () => {
+  let changes = 0;
+  for (let seed = 0; seed < 20; seed += 1) {
+    const random = randomFrom(`fiftieth ${seed}`);
+    const pair = new Pair(2 * MILLISECOND_US);
+    pair.carries = () => !random.chance(0.02);
+    pair.run(4 * SECOND_US);
+    for (let i = 0; i < 150; i += 1) if (pair.run(4 * SECOND_US).ends[0].settleCost()) changes += 1;
+  }
+  expect(changes).toBeLessThanOrEqual(2);
+});
+
+test("a link that begins to lose an eighth costs more within four minutes", () => {
+  const random = randomFrom("an eighth");
+  const pair = new Pair(2 * MILLISECOND_US).run(20 * SECOND_US);
+  pair.carries = () => !random.chance(0.125);
+
+  pair.run(240 * SECOND_US);
+  expect(pair.states).toEqual(["up", "up"]);
+
+  expect(pair.ends[0].settleCost()).toBe(true);
+  expect(pair.ends[0].cost).toBeGreaterThan(1);
+});
+
 // The dialer.
 
 function dialer(seed = "dialer"): Dialer {
