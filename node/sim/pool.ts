@@ -3,6 +3,7 @@ import { performance } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import type { Progress, RunOptions, RunResult } from "../../sim/engine/run.js";
 import { commonOf } from "../../sim/engine/simulation.js";
+import { firstViolation } from "../../sim/oracle/first-violation.js";
 import type { Plan } from "../../sim/plan/plan.js";
 import type { Task } from "./worker.js";
 
@@ -65,8 +66,9 @@ function merge(results: readonly RunResult[]): RunResult {
   return {
     ...results[0]!,
     events: results.reduce((sum, { events }) => sum + events, 0),
-    violation: results.map(({ violation }) => violation).find((violation) => violation !== undefined),
+    violation: firstViolation(results.map(({ violation }) => violation)),
     tallies: results.flatMap(({ tallies }) => tallies),
     drops,
+    waitShare: results.reduce((sum, { waitShare }) => sum + (waitShare ?? 0), 0) / results.length,
   };
 }

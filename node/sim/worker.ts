@@ -35,6 +35,6 @@ const result = runShard(
     },
   },
   { network: () => new Network(plan, plan.seed), instruments, realSuite: createNativeSuite() },
-  { shard, shards, common },
+  { shard, shards, common, clockMs: () => performance.now() },
 );
 parentPort?.postMessage({ result });

@@ -1,62 +1,71 @@
 import type { BufferSource } from "./census.js";
+import { Mailbox } from "./mailbox.js";
 import type { Packets } from "./packets.js";
 
-/** Bytes of what one shard can hand another at once; more goes in rounds. */
-const MAILBOX_BYTES = 4 * 1_048_576;
-/** due, key, from, to as doubles; source node, island, length as words; then the bytes, up to a multiple of 8. */
-const HEAD_BYTES = 48;
+/** Bytes of what one shard can hand another at once; more goes in rounds. Only what is used of it takes memory. */
+const MAILBOX_BYTES = 16 * 1_048_576;
 const COUNT = 0;
 const GENERATION = 1;
-const MORE = 2;
-const STOP = 3;
+const STOP = 2;
 const CONTROL_WORDS = 4;
 /** Looks at the barrier before it sleeps there: some microseconds. */
-const SPINS = 2_000;
+const SPINS = 4_000;
 const SUM_WORDS = 8;
+/** What is written for one meeting is read while the next is being prepared. */
+const PARITIES = 2;
+/** By parity and shard: when something is due next; and 1 when mail did not fit. */
+const NOTE_DOUBLES = 2;
 
 /** What the shards of one run share besides the census. */
 export interface ExchangeBuffers {
   readonly control: ArrayBufferLike;
-  readonly next: ArrayBufferLike;
+  readonly notes: ArrayBufferLike;
   readonly sums: ArrayBufferLike;
-  /** `mail[from * shards + to]` */
+  /** `mail[(parity * shards + from) * shards + to]` */
   readonly mail: readonly ArrayBufferLike[];
 }
 
-export function exchangeBuffers(shards: number, make: BufferSource): ExchangeBuffers {
+export function exchangeBuffers(shards: number, make: BufferSource, mailboxBytes = MAILBOX_BYTES): ExchangeBuffers {
   return {
     control: make(CONTROL_WORDS * 4),
-    next: make(shards * 8),
+    notes: make(PARITIES * shards * NOTE_DOUBLES * 8),
     sums: make(shards * SUM_WORDS * 4),
-    mail: Array.from({ length: shards * shards }, (_, i) =>
-      make(i % (shards + 1) === 0 || shards === 1 ? 8 : MAILBOX_BYTES),
+    mail: Array.from({ length: PARITIES * shards * shards }, (_, i) =>
+      make(Math.floor(i / shards) % shards === i % shards ? 8 : mailboxBytes),
     ),
   };
 }
 
-/** Where the shards meet: a barrier, mailboxes, and sums over all. One of a single shard never waits. */
+/**
+ * Where the shards meet: a barrier, mailboxes, and sums over all. One of a single shard never waits. All shards call the
+ * same methods in the same order.
+ */
 export class Exchange {
+  /** Wall time spent waiting for others, as `clockMs` tells it. */
+  waitedMs = 0;
   private readonly shard: number;
   private readonly shards: number;
+  private readonly clockMs: (() => number) | undefined;
   private readonly control: Int32Array;
-  private readonly next: Float64Array;
+  private readonly notes: Float64Array;
   private readonly sums: Int32Array;
-  private readonly doubles: readonly Float64Array[];
-  private readonly words: readonly Int32Array[];
-  private readonly octets: readonly Uint8Array[];
-  /** Records that did not go yet, by shard. */
-  private readonly waiting: Uint8Array[][];
+  private readonly mail: readonly Mailbox[];
+  /** By shard: what did not fit into its mailbox, and what of it is gone by now. */
+  private readonly spilled: readonly Mailbox[];
+  private readonly poured: Int32Array;
+  private parity = 0;
+  private postedUs = Number.POSITIVE_INFINITY;
 
-  constructor(shard: number, shards: number, buffers: ExchangeBuffers) {
+  constructor(shard: number, shards: number, buffers: ExchangeBuffers, clockMs?: () => number) {
     this.shard = shard;
     this.shards = shards;
+    this.clockMs = clockMs;
     this.control = new Int32Array(buffers.control);
-    this.next = new Float64Array(buffers.next);
+    this.notes = new Float64Array(buffers.notes);
     this.sums = new Int32Array(buffers.sums);
-    this.doubles = buffers.mail.map((buffer) => new Float64Array(buffer));
-    this.words = buffers.mail.map((buffer) => new Int32Array(buffer));
-    this.octets = buffers.mail.map((buffer) => new Uint8Array(buffer));
-    this.waiting = Array.from({ length: shards }, () => []);
+    this.mail = buffers.mail.map((buffer) => new Mailbox(buffer));
+    this.spilled = Array.from({ length: shards }, () => new Mailbox(new ArrayBuffer(8)));
+    this.poured = new Int32Array(shards);
   }
 
   /** All wait until all are here. */
@@ -70,51 +79,61 @@ export class Exchange {
       Atomics.notify(control, GENERATION);
       return;
     }
-    for (let spin = 0; spin < SPINS; spin += 1) if (Atomics.load(control, GENERATION) !== generation) return;
+    const beganMs = this.clockMs?.() ?? 0;
+    for (let spin = 0; spin < SPINS; spin += 1) if (Atomics.load(control, GENERATION) !== generation) break;
     while (Atomics.load(control, GENERATION) === generation) Atomics.wait(control, GENERATION, generation, 1_000);
+    this.waitedMs += (this.clockMs?.() ?? 0) - beganMs;
   }
 
-  /** Keeps a copy of the datagram for the shard of its island. */
-  post(slot: number, packets: Packets, island: number): void {
+  /** Keeps a copy of the datagram for shard `to`. */
+  post(slot: number, packets: Packets, island: number, to: number): void {
+    const box = this.boxTo(to);
+    const spill = this.spilled[to]!;
     const length = packets.length[slot]!;
-    const record = new Uint8Array(HEAD_BYTES + ((length + 7) & ~7));
-    const heads = new Float64Array(record.buffer, 0, 4);
-    heads[0] = packets.dueUs[slot]!;
-    heads[1] = packets.key[slot]!;
-    heads[2] = packets.from[slot]!;
-    heads[3] = packets.to[slot]!;
-    const words = new Int32Array(record.buffer, 32, 3);
-    words[0] = packets.fromNode[slot]!;
-    words[1] = island;
-    words[2] = length;
-    const at = packets.at[slot]!;
-    record.set(packets.chunk[slot]!.subarray(at, at + length), HEAD_BYTES);
-    this.waiting[island % this.shards]!.push(record);
-  }
-
-  /** Gives and takes all mail. Afterwards every shard stands at the same point, and none goes on before all are done. */
-  swap(packets: Packets, accept: (slot: number) => void): void {
-    if (this.shards === 1) return;
-    for (;;) {
-      if (this.give()) Atomics.add(this.control, MORE, 1);
-      this.meet();
-      for (let from = 0; from < this.shards; from += 1) if (from !== this.shard) this.take(from, packets, accept);
-      const isMore = Atomics.load(this.control, MORE) > 0;
-      this.meet();
-      if (!isMore) return;
-      if (this.shard === 0) Atomics.store(this.control, MORE, 0);
-      this.meet();
+    this.postedUs = Math.min(this.postedUs, packets.dueUs[slot]!);
+    if (spill.isEmpty && box.fits(length)) {
+      box.write(slot, packets, island);
+      return;
     }
+    spill.grow(length);
+    spill.write(slot, packets, island);
   }
 
-  /** The least of what all shards say. */
-  least(value: number): number {
-    this.next[this.shard] = value;
-    this.meet();
-    let least = value;
-    for (let shard = 0; shard < this.shards; shard += 1) least = Math.min(least, this.next[shard]!);
-    this.meet();
-    return least;
+  /**
+   * Gives and takes all mail; answers the least of what all shards name as the next time to go on, their mail included. All
+   * shards have then done their window, and none is in the next: that needs another `meet`.
+   *
+   * @param windowOf  the window in which a time lies
+   */
+  swap(packets: Packets, accept: (slot: number) => void, next: number, windowOf: (timeUs: number) => number): number {
+    if (this.shards === 1) return next;
+    const own = this.postedUs === Number.POSITIVE_INFINITY ? next : Math.min(next, windowOf(this.postedUs));
+    this.postedUs = Number.POSITIVE_INFINITY;
+    for (;;) {
+      const { parity, notes, shards } = this;
+      let isMore = false;
+      for (let to = 0; to < shards; to += 1) {
+        if (to === this.shard) continue;
+        this.boxTo(to).publish();
+        if (!this.spilled[to]!.isEmpty) isMore = true;
+      }
+      const note = (parity * shards + this.shard) * NOTE_DOUBLES;
+      notes[note] = own;
+      notes[note + 1] = isMore ? 1 : 0;
+      this.meet();
+      let least = Number.POSITIVE_INFINITY;
+      let isAnyMore = false;
+      for (let from = 0; from < shards; from += 1) {
+        const theirs = (parity * shards + from) * NOTE_DOUBLES;
+        least = Math.min(least, notes[theirs]!);
+        if (notes[theirs + 1] !== 0) isAnyMore = true;
+        if (from !== this.shard) this.mail[(theirs / NOTE_DOUBLES) * shards + this.shard]!.read(packets, accept);
+      }
+      // Others may still read what we wrote; by the time that we write there again they have met us once more.
+      this.parity = 1 - parity;
+      for (let to = 0; to < shards; to += 1) if (to !== this.shard) this.refill(to);
+      if (!isAnyMore) return least;
+    }
   }
 
   /** Adds up eight words of every shard. */
@@ -134,47 +153,15 @@ export class Exchange {
     return Atomics.load(this.control, STOP) === 1;
   }
 
-  /** True when not all fitted. */
-  private give(): boolean {
-    let isMore = false;
-    for (let to = 0; to < this.shards; to += 1) {
-      if (to === this.shard) continue;
-      const box = this.shard * this.shards + to;
-      const octets = this.octets[box]!;
-      const records = this.waiting[to]!;
-      let end = 8;
-      let given = 0;
-      while (given < records.length && end + records[given]!.length <= octets.length) {
-        octets.set(records[given]!, end);
-        end += records[given]!.length;
-        given += 1;
-      }
-      this.words[box]![0] = end;
-      if (given === records.length) records.length = 0;
-      else records.splice(0, given);
-      if (records.length > 0) isMore = true;
-    }
-    return isMore;
+  private boxTo(to: number): Mailbox {
+    return this.mail[(this.parity * this.shards + this.shard) * this.shards + to]!;
   }
 
-  private take(from: number, packets: Packets, accept: (slot: number) => void): void {
-    const box = from * this.shards + this.shard;
-    const words = this.words[box]!;
-    const doubles = this.doubles[box]!;
-    const end = words[0]!;
-    for (let at = 8; at < end; ) {
-      const word = at >> 2;
-      const double = at >> 3;
-      const length = words[word + 10]!;
-      const slot = packets.make(this.octets[box]!, at + HEAD_BYTES, length);
-      packets.dueUs[slot] = doubles[double]!;
-      packets.key[slot] = doubles[double + 1]!;
-      packets.from[slot] = doubles[double + 2]!;
-      packets.to[slot] = doubles[double + 3]!;
-      packets.fromNode[slot] = words[word + 8]!;
-      packets.island[slot] = words[word + 9]!;
-      accept(slot);
-      at += HEAD_BYTES + ((length + 7) & ~7);
-    }
+  /** The box of the new parity begins with what did not fit into the old one. */
+  private refill(to: number): void {
+    const box = this.boxTo(to);
+    const spill = this.spilled[to]!;
+    box.clear();
+    if (!spill.isEmpty) this.poured[to] = spill.pour(this.poured[to]!, box);
   }
 }

@@ -21,6 +21,7 @@ import type { NetworkPort, Outgoing } from "./network-port.js";
 import type { Observer, ShardView } from "./observer.js";
 import { Packets } from "./packets.js";
 import type { Instruments } from "./run.js";
+import { sharesOf } from "./shares.js";
 
 /** The total order of events at one time: kind, source node, source sequence, packed below 2^53. */
 const KIND = 2 ** 50;
@@ -36,7 +37,7 @@ const LEAVE_US = 300_000;
 const TIMERS_AT_ONCE_MAX = 100_000;
 
 /** Datagrams for islands of other shards. */
-export type Post = (slot: number, packets: Packets, island: number) => void;
+export type Post = (slot: number, packets: Packets, island: number, shard: number) => void;
 
 /** The nodes of some islands, run window by window. All shards together are the simulation. */
 export class Shard implements ShardView {
@@ -60,6 +61,7 @@ export class Shard implements ShardView {
   private readonly epochs: Uint32Array;
   private readonly sequence: Float64Array;
   private readonly islandOf: Int32Array;
+  private readonly shardOf: Uint8Array;
   private readonly post: Post;
   private readonly actions: readonly Action[];
   private nextAction = 0;
@@ -106,6 +108,7 @@ export class Shard implements ShardView {
     this.epochs = new Uint32Array(nodes);
     this.sequence = new Float64Array(nodes);
     this.islandOf = Int32Array.from(plan.nodes, (_, node) => network.islandOf(node));
+    this.shardOf = sharesOf(plan, this.islandOf, network.islands, args.shards);
     this.islandHead = new Int32Array(network.islands).fill(-1);
     this.fingerprints = new Fingerprints(nodes);
     this.calendar = new Calendar(this.packets, nodes, network.lookaheadUs);
@@ -135,7 +138,7 @@ export class Shard implements ShardView {
   }
 
   owns(node: number): boolean {
-    return this.islandOf[node]! % this.shards === this.shard;
+    return this.shardOf[this.islandOf[node]!] === this.shard;
   }
 
   host(node: number): Host | undefined {
@@ -295,9 +298,10 @@ export class Shard implements ShardView {
     packets.to[slot] = toEndpoint;
     packets.fromNode[slot] = node;
     packets.island[slot] = island;
-    if (island % this.shards === this.shard) this.queue(slot);
+    const shard = this.shardOf[island]!;
+    if (shard === this.shard) this.queue(slot);
     else {
-      this.post(slot, packets, island);
+      this.post(slot, packets, island, shard);
       packets.release(slot);
     }
   };

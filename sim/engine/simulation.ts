@@ -26,16 +26,25 @@ export function simulate(plan: Plan, options: RunOptions, parts: Parts): RunResu
   return runShard(plan, options, parts, { shard: 0, shards: 1, common });
 }
 
+/** Which shard of how many; `clockMs` is wall time, asked for `waitShare`. */
+export interface Place {
+  readonly shard: number;
+  readonly shards: number;
+  readonly common: Common;
+  readonly clockMs?: () => number;
+}
+
 /** Runs one of the shards of a plan; all of them are to run at once, each in a thread. Events and tallies are the shard's own. */
 export function runShard(
   plan: Plan,
   options: RunOptions,
   parts: Parts,
-  { shard: number, shards, common }: { readonly shard: number; readonly shards: number; readonly common: Common },
+  { shard: number, shards, common, clockMs }: Place,
 ): RunResult {
   const nodes = plan.nodes.length;
+  const beganMs = clockMs?.() ?? 0;
   const census = censusOver(nodes, common.census);
-  const exchange = new Exchange(number, shards, common.exchange);
+  const exchange = new Exchange(number, shards, common.exchange, clockMs);
   const shard = new Shard({
     plan,
     shard: number,
@@ -45,7 +54,7 @@ export function runShard(
     suite: plan.crypto === "real" ? parts.realSuite : modelledSuite,
     shuffle: options.shuffle,
     instruments: (view) => parts.instruments(view),
-    post: (slot, packets, island) => exchange.post(slot, packets, island),
+    post: (slot, packets, island, to) => exchange.post(slot, packets, island, to),
   });
   const { calendar, observer, fingerprints } = shard;
   const untilUs = Math.min(plan.durationUs, options.untilUs ?? plan.durationUs);
@@ -55,7 +64,6 @@ export function runShard(
   let isStopped = false;
   let secondUs = SECOND_US;
   let windows = 0;
-  const accept = (slot: number) => shard.accept(slot);
   const owns = (node: number) => shard.owns(node);
 
   const endSecond = (): void => {
@@ -71,15 +79,18 @@ export function runShard(
     secondUs += SECOND_US;
   };
 
-  while (!isStopped) {
-    const window = exchange.least(shard.nextWindow());
+  const accept = (slot: number) => shard.accept(slot);
+  const windowOf = (timeUs: number) => calendar.windowOf(timeUs);
+  let window = exchange.swap(shard.arena, accept, shard.nextWindow(), windowOf);
+  for (;;) {
     const startUs = calendar.startOf(window);
     while (secondUs <= Math.min(startUs, untilUs) && !isStopped) endSecond();
     if (startUs >= untilUs || isStopped) break;
     shard.runWindow(window, untilUs);
-    exchange.swap(shard.arena, accept);
     const nowUs = Math.min(calendar.startOf(window + 1), untilUs);
+    window = exchange.swap(shard.arena, accept, shard.nextWindow(), windowOf);
     if (nowUs < secondUs) observer.handleWindow(nowUs);
+    exchange.meet(); // nobody writes while another looks on
     windows += 1;
     if (number === 0 && windows % PROGRESS_WINDOWS === 0 && options.onProgress !== undefined) {
       let liveNodes = 0;
@@ -97,5 +108,6 @@ export function runShard(
     violation,
     tallies: [observer.finish(endUs)],
     drops: { ...shard.network.counts, ...shard.drops },
+    ...(clockMs === undefined ? {} : { waitShare: exchange.waitedMs / Math.max(1, clockMs() - beganMs) }),
   };
 }
