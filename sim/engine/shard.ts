@@ -277,7 +277,9 @@ export class Shard implements ShardView {
   }
 
   private reportLoad(host: Host, localUs: number): void {
-    host.loadDueUs = host.packetUs > 0 ? this.nowUs + SECOND_US : Number.POSITIVE_INFINITY;
+    // A node that is slow no more says so once: the last second of its labour must not be its load for ever.
+    const isAtWork = host.packetUs > 0 || host.workedUs > 0 || host.longestWaitUs > 0;
+    host.loadDueUs = isAtWork ? this.nowUs + SECOND_US : Number.POSITIVE_INFINITY;
     const busy = Math.min(255, Math.floor((host.workedUs * 255) / SECOND_US));
     this.begin(host);
     host.stack.handleLoad(localUs, { queueDelayUs: host.longestWaitUs, busy });
