@@ -1,5 +1,6 @@
 import type { StackEvent } from "../../core/stack/ports.js";
 import type { Stack } from "../../core/stack/stack.js";
+import { Paths } from "../network/paths.js";
 import type { Plan } from "../plan/plan.js";
 
 const NONE = -1;
@@ -14,11 +15,10 @@ export class Host {
   private clockUs: number;
   private sinceUs: number;
   private driftPpm: number;
-  /** Paths: what is at the far end, through which interface, and the node that was last heard from there (-1: none yet). */
-  readonly endpoint: number[] = [];
-  readonly interfaceOf: number[] = [];
-  readonly peer: number[] = [];
-  private readonly pathByKey = new Map<number, number>();
+  readonly paths = new Paths();
+  /** By path: what it is (endpoint * 8 + interface), and the node last heard from there, -1 for none. */
+  private readonly pathKeys: number[] = [];
+  private readonly peers: number[] = [];
   /** Events that wait for the end of the call to the stack. */
   readonly events: StackEvent[] = [];
   /** Links that came up in this call: their cost is read after it. */
@@ -47,6 +47,7 @@ export class Host {
     this.sinceUs = nowUs;
     const { driftPpm, cpu } = plan.nodes[node]!;
     this.driftPpm = driftPpm;
+    this.paths.isInUse = (path) => this.stack.pathsInUse.includes(path);
     if (cpu !== undefined) this.slow(nowUs, cpu.packetUs, cpu.queuePackets);
   }
 
@@ -85,27 +86,23 @@ export class Host {
     if (this.loadDueUs === Number.POSITIVE_INFINITY) this.loadDueUs = nowUs + 1_000_000;
   }
 
-  /** The path to an endpoint through an interface; a new one for a stranger. At the bound an unused one is given up. */
+  /** The path to an endpoint through an interface; a new one for a stranger, -1 when all are in use. */
   pathOf(i: number, endpoint: number): number {
+    const path = this.paths.pathOf(i, endpoint);
+    if (path < 0) return NONE;
     const key = endpoint * 8 + i;
-    const known = this.pathByKey.get(key);
-    if (known !== undefined) return known;
-    const path = this.endpoint.length < PATHS_MAX ? this.endpoint.length : this.sparePath();
-    if (path === NONE) return NONE;
-    if (path < this.endpoint.length) this.pathByKey.delete(this.endpoint[path]! * 8 + this.interfaceOf[path]!);
-    this.endpoint[path] = endpoint;
-    this.interfaceOf[path] = i;
-    this.peer[path] = NONE;
-    this.pathByKey.set(key, path);
+    if (this.pathKeys[path] !== key) {
+      this.pathKeys[path] = key;
+      this.peers[path] = NONE;
+    }
     return path;
   }
 
-  private sparePath(): number {
-    const used = new Set(this.stack.pathsInUse);
-    for (let path = 0; path < PATHS_MAX; path += 1) if (!used.has(path)) return path;
-    return NONE;
+  peerOf(path: number): number {
+    return this.peers[path]!;
+  }
+
+  setPeer(path: number, node: number): void {
+    this.peers[path] = node;
   }
 }
-
-/** Paths of one node: more than the links that others may open, for those that shake hands. */
-const PATHS_MAX = 512;

@@ -45,6 +45,25 @@ export class Packets {
     return slot;
   }
 
+  /** A slot like this one, but for its place in a list. */
+  copy(slot: number): number {
+    const copy = this.make(this.chunk[slot]!, this.at[slot]!, this.length[slot]!);
+    this.dueUs[copy] = this.dueUs[slot]!;
+    this.key[copy] = this.key[slot]!;
+    this.from[copy] = this.from[slot]!;
+    this.to[copy] = this.to[slot]!;
+    this.fromNode[copy] = this.fromNode[slot]!;
+    this.island[copy] = this.island[slot]!;
+    this.node[copy] = this.node[slot]!;
+    this.interface[copy] = this.interface[slot]!;
+    return copy;
+  }
+
+  /** Turns one bit of the payload round. */
+  flip(slot: number, bit: number): void {
+    this.chunk[slot]![this.at[slot]! + (bit >> 3)]! ^= 1 << (bit & 7);
+  }
+
   release(slot: number): void {
     const size = this.sizeOf[slot]!;
     this.next[slot] = this.free[size]!;
