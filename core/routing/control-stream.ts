@@ -140,6 +140,11 @@ export class ControlStream {
     return true;
   }
 
+  /** Whether a hello that says these of the neighbour is news to us, or something of the neighbour's is missing. */
+  isNews(sent: number, processed: number): boolean {
+    return sent !== this.processed || this.promised > this.processed || processed !== this.acknowledged;
+  }
+
   /** The neighbour's newest number, from a ROUTE_HEAD (which wants an answer) or from a hello (which does not). */
   handleHead(nowUs: number, sent: number, wantsAnswer: boolean): void {
     if (sent > this.promised) this.promised = sent;

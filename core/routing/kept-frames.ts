@@ -41,6 +41,6 @@ export class KeptFrames {
 
   /** Now and then: half of the spares go, so that a quiet node has none. */
   trim(): void {
-    this.spares.length >>= 1;
+    if (this.spares.length > 0) this.spares.length >>= 1;
   }
 }

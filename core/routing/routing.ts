@@ -2,6 +2,7 @@ import type { NacDictionary } from "../address/dictionary.js";
 import type { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
+import { NEVER } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import { type Reader, Writer } from "../wire/cursor.js";
 import { ROUTER_ID_BYTES, TABLE_DIGEST_BYTES } from "../wire/hello.js";
@@ -57,6 +58,8 @@ export interface Route {
 export class Routing {
   /** Frames refused: not of the protocol, or promising what cannot be. */
   malformed = 0;
+  /** When `handleTimeout` is due. Kept, because it is asked for after each input and most of them do not move it. */
+  nextTimeoutUs: number = NEVER;
 
   private readonly table: RouteTable;
   private readonly decision: Decision;
@@ -202,15 +205,18 @@ export class Routing {
   /** We are `destination`, in this epoch: announced to all neighbours at once. */
   originate(nowUs: number, destination: number, epoch: number): void {
     this.origins.originate(nowUs, destination, epoch);
+    this.refresh();
   }
 
   withdraw(nowUs: number, destination: number): void {
     this.origins.withdraw(nowUs, destination);
+    this.refresh();
   }
 
   /** A packet of ours was sent to the destination, or could not be for want of a route. */
   want(nowUs: number, destination: number): void {
     this.decision.want(nowUs, destination);
+    this.refresh();
   }
 
   /**
@@ -224,6 +230,7 @@ export class Routing {
     const neighbour = this.table.addNeighbour(link, isLower, neighbourRouterId, cost);
     const { announcements, wanted } = this.decision;
     announcements.tellSnapshot(nowUs, neighbour, this.origins.destinations, wanted.destinations);
+    this.refresh();
   }
 
   /** The session ended: all it taught is dropped, routes over it switch to their backups in this call. */
@@ -234,6 +241,7 @@ export class Routing {
     this.table.detach(neighbour);
     this.decision.handleDown(nowUs, neighbour);
     this.table.release(neighbour);
+    this.refresh();
   }
 
   linkCost(nowUs: number, link: number, cost: number): void {
@@ -241,6 +249,7 @@ export class Routing {
     const neighbour = this.table.byLink[link];
     if (neighbour === undefined || neighbour.cost === cost) return;
     this.decision.handleCost(nowUs, neighbour, cost);
+    this.refresh();
   }
 
   /** The link's smoothed round trip, microseconds: paces repairs. */
@@ -253,12 +262,15 @@ export class Routing {
   handleHello(nowUs: number, link: number, peerSent: number, peerProcessed: number, peerDigest: Uint8Array): boolean {
     const neighbour = this.table.byLink[link];
     if (neighbour === undefined) return true;
-    neighbour.stream.handleHead(nowUs, peerSent, false);
-    const isSound = neighbour.stream.acknowledge(nowUs, peerProcessed);
-    if (neighbour.stream.processed === peerSent && !this.decision.isFull(neighbour)) {
+    const { stream } = neighbour;
+    const isNews = stream.isNews(peerSent, peerProcessed);
+    stream.handleHead(nowUs, peerSent, false);
+    const isSound = stream.acknowledge(nowUs, peerProcessed);
+    if (stream.processed === peerSent && !this.decision.isFull(neighbour)) {
       neighbour.compare(nowUs, wordAt(peerDigest, 0), wordAt(peerDigest, 4));
     }
-    this.wake(nowUs, neighbour);
+    // Most hellos say nothing new: then nothing is due by them.
+    if (isNews || neighbour.search !== undefined) this.wake(nowUs, neighbour);
     return this.judge(isSound);
   }
 
@@ -297,10 +309,6 @@ export class Routing {
     return out.offset > start;
   }
 
-  get nextTimeoutUs(): number {
-    return Math.min(this.decision.nextTimeoutUs, this.origins.nextTimeoutUs, this.table.nextTimeoutUs);
-  }
-
   handleTimeout(nowUs: number): void {
     this.decision.handleTimeout(nowUs);
     this.origins.handleTimeout(nowUs);
@@ -308,6 +316,7 @@ export class Routing {
       this.intake.process(nowUs, neighbour);
       this.wake(nowUs, neighbour);
     }
+    this.refresh();
   }
 
   digest(into: Digest): void {
@@ -338,6 +347,12 @@ export class Routing {
       this.decision.announcements.isDue(nowUs, neighbour);
     if (isDue) this.table.makeReady(neighbour);
     this.table.watch(neighbour);
+    this.refresh();
+  }
+
+  private refresh(): void {
+    const { decision, origins, table } = this;
+    this.nextTimeoutUs = Math.min(decision.nextTimeoutUs, origins.nextTimeoutUs, table.nextTimeoutUs);
   }
 
   private judge(isSound: boolean): boolean {

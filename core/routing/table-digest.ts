@@ -69,8 +69,11 @@ export class TableHash {
   }
 }
 
-/** Entries that a hello pays to have counted anew: a small table at each hello, one of 5,000 in ten minutes. */
-const AUDIT_ENTRIES = 16;
+/**
+ * Entries that a hello pays to have counted anew: a table of 100 every two minutes, one of 5,000 every 80. More would be
+ * most of what a hello costs: each is a load from memory and a hash, at both ends.
+ */
+const AUDIT_ENTRIES = 2;
 
 /** The digest of one direction of a link. */
 export class TableDigest {

@@ -151,10 +151,10 @@ export class Session {
    * or updates run out, or the peer takes no part in new rounds.
    */
   get wantsSuccessor(): boolean {
-    const { sending, receiving, limits } = this;
+    const { sending, receiving, opening, limits } = this;
     if (sending === undefined || receiving === undefined) return true;
     const number = Math.max(this.sealed, this.openedCounter);
-    const update = Math.max(updateOf(sending.id), updateOf(receiving.current.id));
+    const update = Math.max(updateOf(sending.id), updateOf(opening.id));
     return (
       number >= limits.numbersMax / 2 ||
       update > UPDATE_MAX - UPDATES_SPARE ||

@@ -38,7 +38,7 @@ export class Contact implements Timed {
   readonly destination: number;
   /** Streams of another tag never come here; empty when the application gave none. */
   readonly isolation: string;
-  readonly timer: number;
+  timer: number;
   state: ContactState = { kind: "idle" };
   /** H over the NAC's keys, 32 bytes, once they are known: what a long name is compared with. */
   nacHash: Uint8Array | undefined;

@@ -81,7 +81,7 @@ export class EndSession implements Timed {
   readonly peer: number;
   readonly called: number | undefined;
   readonly isolation: string;
-  readonly timer: number;
+  timer: number;
   readonly isCaller: boolean;
   /** The handshake, until its CONF is confirmed by the first packet of the other end. */
   private initiator: Initiator | undefined;

@@ -173,9 +173,8 @@ export class Ends implements LinkUser {
     this.dispatch.drainLoopback(nowUs);
   }
 
-  /** After an input: what waited for a route goes out when there is one now. */
+  /** After an input, while anything waits for a route: it goes out when there is one now. */
   settle(nowUs: number): void {
-    if (!this.plane.isWaiting) return;
     this.contacts.settle(nowUs);
     this.dispatch.settle(nowUs);
     this.plane.isWaiting = this.contacts.isSeeking || this.dispatch.isWaiting;

@@ -61,7 +61,7 @@ interface SessionFlows<End> {
 
 /** All flows of a stack. The shell knows each by one number, whatever session carries it. */
 export class Flows<End extends FlowEnd> implements Timed {
-  readonly timer: number;
+  timer: number;
   readonly caps = [
     new Cap("flows.open", FLOWS_MAX),
     new Cap("flows.session", SESSION_FLOWS_MAX),

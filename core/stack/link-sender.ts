@@ -86,7 +86,6 @@ export class LinkSender {
 
   /** What the session has to say about its own keys. Hellos keep it in use, so it is never too late. */
   sendRekey(nowUs: number, link: Link): void {
-    if (!link.session.owesRekey) return;
     const out = this.controlWriter();
     if (link.session.pollRekey(nowUs, out, REKEY_TYPES)) this.sendControl(link, out);
     this.plane.watch(link);

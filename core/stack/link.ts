@@ -14,7 +14,7 @@ export class Link implements Timed {
   path: number;
   /** Who opened it, if others did: links of one crowd come from one machine, as far as the shell can tell. It stays after a move. */
   readonly crowd: number;
-  readonly timer: number;
+  timer: number;
   readonly bornUs: number;
   readonly session: Session;
   readonly neighbour: Neighbour;
@@ -115,7 +115,7 @@ export class Link implements Timed {
 /** A configured peer: its dialer, and the session number of the handshake under way. */
 export class Peer implements Timed {
   readonly dialer: Dialer;
-  readonly timer: number;
+  timer: number;
   /** The number proposed in our INIT; 0 while none is under way. */
   index = 0;
   private readonly onTimeout: (nowUs: number, peer: Peer) => void;

@@ -184,7 +184,7 @@ export class Links implements HandshakeUser {
       return this.refuse(opened);
     }
     if (!link.isUp && link.dialer?.state.kind === "shaking") this.handshakes.confirm(nowUs, link.dialer, link.session);
-    this.sender.sendRekey(nowUs, link);
+    if (link.session.owesRekey) this.sender.sendRekey(nowUs, link);
     this.whereabouts.handleRecord(nowUs, link, path, length);
     const body = at + RECORD_HEADER_BYTES;
     const kind = bytes[body]!;
@@ -379,10 +379,11 @@ export class Links implements HandshakeUser {
     if (link.routed && this.plane.routing.isStalled(nowUs, link.id)) {
       return this.close(nowUs, link, "stalled", ByeReason.unheard);
     }
-    if (this.succession.isOver(nowUs, link)) return this.close(nowUs, link, "replaced", ByeReason.replaced);
+    if (nowUs >= link.retireAtUs && this.succession.isOver(link))
+      return this.close(nowUs, link, "replaced", ByeReason.replaced);
     if (step === "hello") this.sender.sendHello(nowUs, link);
     else this.plane.watch(link);
-    this.sender.sendRekey(nowUs, link);
+    if (link.session.owesRekey) this.sender.sendRekey(nowUs, link);
     if (!link.isIncoming && link.dialer !== undefined && link.retireAtUs === NEVER && link.session.wantsSuccessor) {
       this.handshakes.redial(nowUs, link.dialer.path);
     }

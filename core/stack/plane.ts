@@ -13,7 +13,8 @@ import type { StackPorts } from "./ports.js";
  * its place in the stack's heap of deadlines meanwhile.
  */
 export interface Timed {
-  readonly timer: number;
+  /** -1 once it is released: the number may be another's. */
+  timer: number;
   readonly nextTimeoutUs: number;
   handleTimeout(nowUs: number): void;
 }
@@ -28,7 +29,7 @@ export function timed(
 }
 
 class TimedState implements Timed {
-  readonly timer: number;
+  timer: number;
   private readonly plane: Plane;
   private readonly state: { readonly nextTimeoutUs: number };
   private readonly onTimeout: (nowUs: number) => void;
@@ -100,16 +101,18 @@ export class Plane {
     return timer;
   }
 
-  /** To be called whenever `nextTimeoutUs` may have moved. What was released stays released: its number may be another's. */
+  /** To be called whenever `nextTimeoutUs` may have moved. What was released stays released. */
   watch(timed: Timed): void {
-    if (this.timed[timed.timer] === timed) this.heap.set(timed.timer, timed.nextTimeoutUs);
+    if (timed.timer >= 0) this.heap.set(timed.timer, timed.nextTimeoutUs);
   }
 
   release(timed: Timed): void {
-    if (this.timed[timed.timer] !== timed) return;
-    this.heap.set(timed.timer, NEVER);
-    this.timed[timed.timer] = undefined;
-    this.freeTimers.push(timed.timer);
+    const { timer } = timed;
+    if (timer < 0) return;
+    timed.timer = -1;
+    this.heap.set(timer, NEVER);
+    this.timed[timer] = undefined;
+    this.freeTimers.push(timer);
   }
 
   /** The Timed that is due, or undefined. */

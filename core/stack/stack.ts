@@ -33,6 +33,8 @@ export class Stack {
   /** The deadline as the shell was told it last, and the input before. A shell that sleeps is late for the one after the other. */
   private dueUs: number = NEVER;
   private inputUs: number;
+  /** The slot that routing was told last. */
+  private slot = -1;
   private readonly heap = new DeadlineHeap();
   private readonly plane: Plane;
   private readonly links: Links;
@@ -324,12 +326,15 @@ export class Stack {
       this.links.handleLag(nowUs, lagUs);
       this.ends.handleLag(nowUs, lagUs);
     }
-    this.plane.routing.setSlot(this.plane.time.slot(nowUs));
+    const slot = this.plane.time.slot(nowUs);
+    if (slot === this.slot) return;
+    this.slot = slot;
+    this.plane.routing.setSlot(slot);
   }
 
   /** After an input: what it set free goes out, and the next deadline is known. */
   private settle(nowUs: number): number {
-    this.ends.settle(nowUs);
+    if (this.plane.isWaiting) this.ends.settle(nowUs);
     this.links.flushControl(nowUs);
     this.dueUs = this.nextDeadlineUs;
     return this.dueUs;

@@ -64,9 +64,8 @@ export class Succession {
     this.plane.watch(older);
   }
 
-  /** True when `link` may go: its overlap is over, and a successor still stands. */
-  isOver(nowUs: number, link: Link): boolean {
-    if (nowUs < link.retireAtUs) return false;
+  /** The overlap of `link` is over. True when it may go: a successor still stands. */
+  isOver(link: Link): boolean {
     link.retireAtUs = NEVER;
     return this.links.find((other) => isSuccessor(link, other)) !== undefined;
   }

@@ -3,15 +3,21 @@ import { NEVER } from "./instant.js";
 /**
  * Deadlines of many timers with one soonest: an indexed binary heap. Moving a deadline costs O(log n), reading the soonest
  * O(1); steady state allocates nothing. Equal deadlines come out in order of timer number, so that a run repeats exactly.
+ *
+ * Most deadlines are put off long before they come. Such a timer keeps its place, which is now too far to the front, and
+ * is put right when its turn comes: so the first in the heap is always right, and the others are never too far behind.
  */
 export class DeadlineHeap {
   /** The soonest deadline, or NEVER. */
   soonestUs: number = NEVER;
-  /** Timer numbers, the soonest first; places beyond `size` mean nothing. */
-  private readonly heap: number[] = [];
+  /** By timer number. */
+  private readonly deadlines: number[] = [];
+  /** The deadline that a timer in `heap` has its place by: not later than its own. */
+  private readonly placedUs: number[] = [];
   /** Of each timer in `heap`; -1 when it waits for nothing. */
   private readonly place: number[] = [];
-  private readonly deadlines: number[] = [];
+  /** Timer numbers, the soonest first; places beyond `size` mean nothing. */
+  private readonly heap: number[] = [];
   private size = 0;
 
   /** The timer that is due at or before `nowUs`, or -1. It stays in the heap until its deadline is moved. */
@@ -24,19 +30,28 @@ export class DeadlineHeap {
     while (id >= this.place.length) {
       this.place.push(-1);
       this.deadlines.push(NEVER);
+      this.placedUs.push(NEVER);
     }
-    if (this.deadlines[id] === deadlineUs) return;
+    const beforeUs = this.deadlines[id]!;
+    if (beforeUs === deadlineUs) return;
     this.deadlines[id] = deadlineUs;
-    const at = this.place[id]!;
-    if (deadlineUs === NEVER) this.remove(at);
-    else if (at >= 0) this.settle(at);
-    else {
-      this.heap[this.size] = id;
-      this.place[id] = this.size;
-      this.size += 1;
-      this.up(this.size - 1);
+    if (deadlineUs === NEVER) this.remove(this.place[id]!);
+    else if (beforeUs === NEVER) this.add(id, deadlineUs);
+    else if (deadlineUs > beforeUs && beforeUs > this.soonestUs)
+      return; // put off, and not the first
+    else if (deadlineUs < this.placedUs[id]!) {
+      this.placedUs[id] = deadlineUs;
+      this.up(this.place[id]!);
     }
-    this.soonestUs = this.size === 0 ? NEVER : this.deadlines[this.heap[0]!]!;
+    this.settleFirst();
+  }
+
+  private add(id: number, deadlineUs: number): void {
+    this.placedUs[id] = deadlineUs;
+    this.heap[this.size] = id;
+    this.place[id] = this.size;
+    this.size += 1;
+    this.up(this.size - 1);
   }
 
   private remove(at: number): void {
@@ -46,11 +61,20 @@ export class DeadlineHeap {
     const moved = this.heap[this.size]!;
     this.heap[at] = moved;
     this.place[moved] = at;
-    this.settle(at);
+    this.down(this.up(at));
   }
 
-  private settle(at: number): void {
-    this.down(this.up(at));
+  /** Those at the front that were put off take their places, until one is there by right. */
+  private settleFirst(): void {
+    while (this.size > 0) {
+      const first = this.heap[0]!;
+      const deadlineUs = this.deadlines[first]!;
+      this.soonestUs = deadlineUs;
+      if (this.placedUs[first] === deadlineUs) return;
+      this.placedUs[first] = deadlineUs;
+      this.down(0);
+    }
+    this.soonestUs = NEVER;
   }
 
   private up(start: number): number {
@@ -80,7 +104,7 @@ export class DeadlineHeap {
   private before(a: number, b: number): boolean {
     const x = this.heap[a]!;
     const y = this.heap[b]!;
-    const difference = this.deadlines[x]! - this.deadlines[y]!;
+    const difference = this.placedUs[x]! - this.placedUs[y]!;
     return difference < 0 || (difference === 0 && x < y);
   }
 
