@@ -234,6 +234,7 @@ export class Neighbour {
 
   private handleEcho(nowUs: number, hello: Readonly<Hello>): boolean {
     const echo = hello.echoSeqno;
+    if (echo === this.echoedSeqno && this.isUp && this.isAbreast(nowUs)) this.echoedUs = nowUs;
     if (echo <= this.echoedSeqno || echo > this.seqno) return false;
     this.echoedSeqno = echo;
     this.echoedUs = nowUs;
@@ -247,6 +248,17 @@ export class Neighbour {
     this.cost = costClass(this.leastRttUs, this.steadyLossPerMille, 0);
     this.helloDueUs = Math.max(this.helloDueUs, nowUs + HELLO_INTERVAL_US - (this.random32() % JITTER_US));
     return true;
+  }
+
+  /**
+   * All that we said was echoed, or the first that was not left so lately that its echo cannot be here: then a hello that
+   * echoes nothing new shows no less than one that does. When the neighbour says hello a little more often than we do,
+   * some of its hellos are such.
+   */
+  private isAbreast(nowUs: number): boolean {
+    const first = this.echoedSeqno + 1;
+    if (first > this.seqno) return true;
+    return this.seqno - first < SENT_TIMES && nowUs - this.timesUs[placeOf(first, this.timesUs)]! <= 2 * this.rttUs;
   }
 
   private measure(sampleUs: number): void {

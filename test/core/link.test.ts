@@ -149,6 +149,27 @@ test("hellos that arrive without a new echo do not keep a link alive", () => {
   expect(pair.states).toEqual(["dead", "dead"]);
 });
 
+test("a hello shows that both directions work when it echoes all there is to echo, though it was echoed before", () => {
+  const pair = new Pair().run(10 * SECOND_US);
+  const [near, far] = pair.ends;
+  pair.carries = () => false;
+  const own = near.nextHello(pair.nowUs, FIELDS); // the far end says hello twice before we say our next
+  far.handleHello(pair.nowUs + 10_000, own);
+  const first = far.nextHello(pair.nowUs + 20_000, FIELDS);
+  near.handleHello(pair.nowUs + 30_000, first);
+  const secondUs = pair.nowUs + SECOND_US;
+  near.handleHello(secondUs, far.nextHello(secondUs - 10_000, FIELDS));
+  near.nextHello(secondUs + 500_000, FIELDS); // and does not hear this one
+  near.handleHello(secondUs + SECOND_US, far.nextHello(secondUs + SECOND_US - 10_000, FIELDS));
+
+  let diedUs = near.nextTimeoutUs;
+  while (near.handleTimeout(diedUs) === "hello") {
+    near.nextHello(diedUs, FIELDS);
+    diedUs = near.nextTimeoutUs;
+  }
+  expect(diedUs).toBe(secondUs + LINK_DEAD_US);
+});
+
 test("a probe that is answered saves the link", () => {
   const pair = new Pair().run(10 * SECOND_US);
   let lost = 0;
