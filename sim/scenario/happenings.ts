@@ -182,23 +182,33 @@ class Stage {
 
   #nat(entry: EntryOf<"rebind"> | EntryOf<"reboot">, path: Path): void {
     const cast = this.#cast;
-    const { realms } = cast.draft;
-    const key = entry.subnet === undefined ? "select" : "subnet";
-    const members = cast.select(
-      entry.subnet === undefined ? entry.select! : { subnet: entry.subnet },
-      [...path, key],
-      "any",
-    );
-    const hit = new Set<number>();
-    for (const node of members) {
-      for (const { realm } of cast.draft.nodes[node]!.interfaces) if (realms[realm]!.nat !== undefined) hit.add(realm);
-    }
-    if (hit.size === 0) cast.complain([...path, key], `${pathName(path)}.${key}: no NAT stands before those`);
+    const hit = entry.subnet === undefined ? this.#natsBefore(entry.select!, path) : this.#natOf(entry.subnet, path);
     this.#spread([...hit], entry.over, path, (realm) => {
       if (entry.do === "rebind") return cast.emit({ do: "rebind", realm });
       cast.emit({ do: "reboot", realm, address: cast.draft.nextAddress });
       cast.draft.nextAddress += 1;
     });
+  }
+
+  /** A subnet may have other subnets in it and nobody else. */
+  #natOf(subnet: string, path: Path): Set<number> {
+    const { draft } = this.#cast;
+    const realm = draft.realms.findIndex(({ name }) => name === subnet);
+    const isThere = draft.realms[realm]?.nat !== undefined;
+    const what = realm < 0 ? "selects nothing" : "no NAT stands before it";
+    if (!isThere) draft.complain([...path, "subnet"], `${pathName(path)}.subnet: ${what}`);
+    return new Set(isThere ? [realm] : []);
+  }
+
+  #natsBefore(select: Selector, path: Path): Set<number> {
+    const cast = this.#cast;
+    const { nodes, realms } = cast.draft;
+    const hit = new Set<number>();
+    for (const node of cast.select(select, [...path, "select"], "any")) {
+      for (const { realm } of nodes[node]!.interfaces) if (realms[realm]!.nat !== undefined) hit.add(realm);
+    }
+    if (hit.size === 0) cast.complain([...path, "select"], `${pathName(path)}.select: no NAT stands before those`);
+    return hit;
   }
 
   #move(node: number, at: number, path: Path): void {
