@@ -200,6 +200,7 @@ export class Daemon {
       log.info("port.bound", { udp: udp.endpoints.map(printEndpoint) });
 
       journal = options.journal === undefined ? undefined : Journal.create(options.journal, log);
+      if (journal !== undefined) log.info("journal.start", { clockZeroMs: performance.timeOrigin });
       daemon = new Daemon({ options, config, log, suite, opened, linkKey, udp, control, journal });
       await daemon.open(options);
       return daemon;

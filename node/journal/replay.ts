@@ -4,7 +4,7 @@ import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { CryptoSuite } from "../../core/crypto/suite.js";
 import type { Sink, StackConfig, StackPorts } from "../../core/stack/ports.js";
 import { Stack } from "../../core/stack/stack.js";
-import { traceNothing } from "../../core/trace/trace.js";
+import { type TraceSink, traceNothing } from "../../core/trace/trace.js";
 import { createNativeSuite } from "../crypto/native-suite.js";
 import { Failure } from "../failure.js";
 import { RecordKind } from "./format.js";
@@ -32,11 +32,21 @@ export interface Replay {
   readonly suite: string;
 }
 
+/**
+ * Hears what the stack traces while it is repeated. `nowUs`: when the input was given, by the daemon's clock; `nacOf`: the 16 bytes
+ * behind a destination's number.
+ */
+type Onlooker = (
+  nowUs: number,
+  [code, a, b, c]: Parameters<TraceSink>,
+  nacOf: (destination: number) => Uint8Array,
+) => void;
+
 /** Repeats what the journal at `path` holds, up to the first difference. Throws a Failure when it is none, or damaged. */
-export function replayJournal(path: string, suite?: ReplaySuite): Replay {
+export function replayJournal(path: string, suite?: ReplaySuite, onlooker?: Onlooker): Replay {
   const reader = JournalReader.open(path);
   try {
-    return new Replayer(reader, suite).run();
+    return new Replayer(reader, suite, onlooker).run();
   } finally {
     reader.close();
   }
@@ -51,6 +61,9 @@ class Replayer {
   private readonly reader: JournalReader;
   private readonly transcript = new Transcript();
   private readonly wanted: ReplaySuite | undefined;
+  private readonly dictionary = new NacDictionary();
+  private readonly trace: TraceSink;
+  private nowUs = 0;
   private recordedSuite = "";
   private suite: CryptoSuite = nobleSuite;
   private input = 0;
@@ -58,9 +71,11 @@ class Replayer {
   private outputsBefore = 0;
   private name = "the start";
 
-  constructor(reader: JournalReader, wanted: ReplaySuite | undefined) {
+  constructor(reader: JournalReader, wanted: ReplaySuite | undefined, onlooker: Onlooker | undefined) {
     this.reader = reader;
     this.wanted = wanted;
+    const nacOf = (destination: number): Uint8Array => this.dictionary.bytesOf(destination);
+    this.trace = onlooker === undefined ? traceNothing : (...traced) => onlooker(this.nowUs, traced, nacOf);
   }
 
   run(): Replay {
@@ -123,6 +138,7 @@ class Replayer {
     this.name = name;
     const kept: unknown[] = [];
     for (let count = reader.u8(); count > 0; count -= 1) kept.push(decodeValue(reader));
+    if (typeof kept[0] === "number") this.nowUs = kept[0]; // the first argument of every input
     const method = stack[name] as (...given: readonly unknown[]) => unknown;
     this.compareAnswer(
       () => Reflect.apply(method, stack, unpackArguments(name, kept)),
@@ -196,9 +212,9 @@ class Replayer {
         return reader.u32();
       },
       sink: this.transcript.listen(sink),
-      trace: traceNothing,
+      trace: this.trace,
       allocate: heapAllocator,
-      dictionary: new NacDictionary(),
+      dictionary: this.dictionary,
     };
   }
 
