@@ -1,6 +1,6 @@
 import type { Plan } from "../plan/plan.js";
 import { modelledSuite } from "../suite/modelled-suite.js";
-import { type CensusBuffers, censusBuffers, censusOver } from "./census.js";
+import { type BufferSource, type CensusBuffers, censusBuffers, censusOver } from "./census.js";
 import { Exchange, type ExchangeBuffers, exchangeBuffers } from "./exchange.js";
 import { chained } from "./fingerprints.js";
 import type { Violation } from "./observer.js";
@@ -16,8 +16,9 @@ export interface Common {
   readonly exchange: ExchangeBuffers;
 }
 
-export function commonOf(nodes: number, shards: number, make: (bytes: number) => ArrayBufferLike): Common {
-  return { census: censusBuffers(nodes, shards, make), exchange: exchangeBuffers(shards, make) };
+/** @param mailboxBytes  room for what one shard hands another at once, at least one datagram; usually enough */
+export function commonOf(nodes: number, shards: number, make: BufferSource, mailboxBytes?: number): Common {
+  return { census: censusBuffers(nodes, shards, make), exchange: exchangeBuffers(shards, make, mailboxBytes) };
 }
 
 /** Runs a plan in the calling thread, whatever `options.workers` says. `onProgress` may throw to end the run. */
