@@ -36,6 +36,7 @@ describe("shipped files", () => {
     "mass-join",
     "restart-everybody",
     "sleep-resume",
+    "twenty-nodes",
     "storm-1000",
     "quiet-5000",
     "churn-5000",
