@@ -140,8 +140,10 @@ export class Announcements {
 
   /** Tells one neighbour the newest state without waiting for a window. */
   answer(nowUs: number, neighbour: Neighbour, destination: number): void {
-    neighbour.lastBatchUs = Math.min(neighbour.lastBatchUs, nowUs - URGENT_WINDOW_US);
     this.tell(nowUs, neighbour, destination, Urgency.urgent, FORCED | OWED);
+    neighbour.batchAtUs = nowUs;
+    this.table.watch(neighbour);
+    this.table.makeReady(neighbour);
   }
 
   /** A neighbour came up: our own destinations at once, those with traffic first, the rest behind. */
@@ -174,6 +176,7 @@ export class Announcements {
     if (neighbour.batchAtUs <= nowUs) {
       neighbour.isDraining = true;
       neighbour.lastBatchUs = nowUs;
+      neighbour.prompt.take(nowUs);
       neighbour.batchAtUs = NEVER;
     }
     const start = openRoutes(out, neighbour.stream.sent + 1);
@@ -215,8 +218,9 @@ export class Announcements {
       if (neighbour.snapshotAtUs !== NEVER) return;
       neighbour.snapshotAtUs = nowUs;
     } else {
-      const windowUs = urgency === Urgency.normal ? nowUs + NORMAL_WINDOW_US : neighbour.lastBatchUs + URGENT_WINDOW_US;
-      const dueUs = windowUs > nowUs ? windowUs : nowUs;
+      const isNormal = urgency === Urgency.normal;
+      const windowUs = isNormal ? nowUs + NORMAL_WINDOW_US : neighbour.lastBatchUs + URGENT_WINDOW_US;
+      const dueUs = Math.max(nowUs, windowUs, neighbour.prompt.nextUs);
       if (dueUs < neighbour.batchAtUs) neighbour.batchAtUs = dueUs;
       else if (neighbour.batchAtUs > nowUs) return;
     }

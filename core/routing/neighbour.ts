@@ -35,6 +35,10 @@ const MESSAGES_BURST = 1_000;
 const REQUESTS_PER_SECOND = 100;
 const REQUESTS_BURST = 256;
 
+/** Batches of changes told to one neighbour. Beyond: changes wait for the next, merged by destination. */
+const BATCHES_PER_SECOND = 5;
+const BATCHES_BURST = 8;
+
 /**
  * One up neighbour: its control stream, the digests of what it taught and was told, and what waits to be told. What it
  * taught and was told stands in the table's cells of its slot. A list holds a destination at most once, so each is bounded
@@ -82,6 +86,8 @@ export class Neighbour {
   snapshotEnd = 0;
   /** When the last batch began to leave. */
   lastBatchUs: number = -NEVER;
+  /** Batches that need not wait for company. While more happens than that, each takes along what a fifth of a second brought. */
+  readonly prompt = new RateLimit(BATCHES_PER_SECOND, BATCHES_BURST);
   /** A batch is being written: all that waits leaves, not only the urgent. */
   isDraining = false;
   /** False once its link went down; it may still be named as a former next hop while the table is put right. */
@@ -246,7 +252,8 @@ export class Neighbour {
     into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
     into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.snapshotPlace).number(this.requests.length);
     for (let urgency = 0; urgency < URGENCIES; urgency += 1) into.number(this.waitingAt(urgency as Urgency));
-    for (const part of [this.stream, this.messages, this.requested, this.learned, this.announced]) part.digest(into);
+    for (const part of [this.stream, this.messages, this.prompt, this.requested, this.learned, this.announced])
+      part.digest(into);
     this.incoming.digest(into);
     for (const part of [this.search, this.answers]) {
       into.number(part === undefined ? 0 : 1);
