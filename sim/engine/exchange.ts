@@ -11,9 +11,7 @@ const CONTROL_WORDS = 4;
 /** Looks at the barrier before it sleeps there: some microseconds. */
 const SPINS = 4_000;
 const SUM_WORDS = 8;
-/** What is written for one meeting is read while the next is being prepared. */
-const PARITIES = 2;
-/** By parity and shard: when something is due next; and 1 when mail did not fit. */
+/** By shard: when something is due next; and 1 when mail did not fit. */
 const NOTE_DOUBLES = 2;
 
 /** What the shards of one run share besides the census. */
@@ -21,18 +19,16 @@ export interface ExchangeBuffers {
   readonly control: ArrayBufferLike;
   readonly notes: ArrayBufferLike;
   readonly sums: ArrayBufferLike;
-  /** `mail[(parity * shards + from) * shards + to]` */
+  /** `mail[from * shards + to]` */
   readonly mail: readonly ArrayBufferLike[];
 }
 
 export function exchangeBuffers(shards: number, make: BufferSource, mailboxBytes = MAILBOX_BYTES): ExchangeBuffers {
   return {
     control: make(CONTROL_WORDS * 4),
-    notes: make(PARITIES * shards * NOTE_DOUBLES * 8),
+    notes: make(shards * NOTE_DOUBLES * 8),
     sums: make(shards * SUM_WORDS * 4),
-    mail: Array.from({ length: PARITIES * shards * shards }, (_, i) =>
-      make(Math.floor(i / shards) % shards === i % shards ? 8 : mailboxBytes),
-    ),
+    mail: Array.from({ length: shards * shards }, (_, i) => make(i % (shards + 1) === 0 ? 8 : mailboxBytes)),
   };
 }
 
@@ -53,7 +49,6 @@ export class Exchange {
   /** By shard: what did not fit into its mailbox, and what of it is gone by now. */
   private readonly spilled: readonly Mailbox[];
   private readonly poured: Int32Array;
-  private parity = 0;
   private postedUs = Number.POSITIVE_INFINITY;
 
   constructor(shard: number, shards: number, buffers: ExchangeBuffers, clockMs?: () => number) {
@@ -100,39 +95,37 @@ export class Exchange {
   }
 
   /**
-   * Gives and takes all mail; answers the least of what all shards name as the next time to go on, their mail included. All
-   * shards have then done their window, and none is in the next: that needs another `meet`.
+   * Gives and takes all mail; answers the least of what all shards name as the next window, their mail included. All shards
+   * have then done their window, and may look at everything; before one of them writes again, all must `meet`.
    *
    * @param windowOf  the window in which a time lies
    */
   swap(packets: Packets, accept: (slot: number) => void, next: number, windowOf: (timeUs: number) => number): number {
     if (this.shards === 1) return next;
+    const { notes, shards, shard } = this;
     const own = this.postedUs === Number.POSITIVE_INFINITY ? next : Math.min(next, windowOf(this.postedUs));
     this.postedUs = Number.POSITIVE_INFINITY;
     for (;;) {
-      const { parity, notes, shards } = this;
       let isMore = false;
       for (let to = 0; to < shards; to += 1) {
-        if (to === this.shard) continue;
+        if (to === shard) continue;
         this.boxTo(to).publish();
         if (!this.spilled[to]!.isEmpty) isMore = true;
       }
-      const note = (parity * shards + this.shard) * NOTE_DOUBLES;
-      notes[note] = own;
-      notes[note + 1] = isMore ? 1 : 0;
+      notes[shard * NOTE_DOUBLES] = own;
+      notes[shard * NOTE_DOUBLES + 1] = isMore ? 1 : 0;
       this.meet();
       let least = Number.POSITIVE_INFINITY;
       let isAnyMore = false;
       for (let from = 0; from < shards; from += 1) {
-        const theirs = (parity * shards + from) * NOTE_DOUBLES;
-        least = Math.min(least, notes[theirs]!);
-        if (notes[theirs + 1] !== 0) isAnyMore = true;
-        if (from !== this.shard) this.mail[(theirs / NOTE_DOUBLES) * shards + this.shard]!.read(packets, accept);
+        least = Math.min(least, notes[from * NOTE_DOUBLES]!);
+        if (notes[from * NOTE_DOUBLES + 1] !== 0) isAnyMore = true;
+        if (from !== shard) this.mail[from * shards + shard]!.read(packets, accept);
       }
-      // Others may still read what we wrote; by the time that we write there again they have met us once more.
-      this.parity = 1 - parity;
-      for (let to = 0; to < shards; to += 1) if (to !== this.shard) this.refill(to);
+      for (let to = 0; to < shards; to += 1) if (to !== shard) this.boxTo(to).clear();
       if (!isAnyMore) return least;
+      this.meet();
+      for (let to = 0; to < shards; to += 1) if (to !== shard) this.refill(to);
     }
   }
 
@@ -154,14 +147,12 @@ export class Exchange {
   }
 
   private boxTo(to: number): Mailbox {
-    return this.mail[(this.parity * this.shards + this.shard) * this.shards + to]!;
+    return this.mail[this.shard * this.shards + to]!;
   }
 
-  /** The box of the new parity begins with what did not fit into the old one. */
+  /** The emptied box takes what did not fit before. */
   private refill(to: number): void {
-    const box = this.boxTo(to);
     const spill = this.spilled[to]!;
-    box.clear();
-    if (!spill.isEmpty) this.poured[to] = spill.pour(this.poured[to]!, box);
+    if (!spill.isEmpty) this.poured[to] = spill.pour(this.poured[to]!, this.boxTo(to));
   }
 }

@@ -65,6 +65,7 @@ export class Mailbox {
     this.words[0] = this.end;
   }
 
+  /** For whoever writes: the next datagram is the first. What was published stays until then. */
   clear(): void {
     this.end = 8;
   }

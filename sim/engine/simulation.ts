@@ -83,6 +83,7 @@ export function runShard(
   const accept = (slot: number) => shard.accept(slot);
   const windowOf = (timeUs: number) => calendar.windowOf(timeUs);
   let window = exchange.swap(shard.arena, accept, shard.nextWindow(), windowOf);
+  exchange.meet();
   for (;;) {
     const startUs = calendar.startOf(window);
     while (secondUs <= Math.min(startUs, untilUs) && !isStopped) endSecond();

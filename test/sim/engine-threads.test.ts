@@ -134,6 +134,25 @@ test("one and two threads count the same, and report the same broken promise", a
   expect(one.waitShare).toBe(0);
 });
 
+test("datagrams that come at the same microsecond from several threads are taken in one order", async () => {
+  const base = circle(20, 4, { models: [{ ...CABLE, jitterUs: 0, lossPpm: 0 }] }, true);
+  const plan = { ...base, actions: base.actions.map((action) => ({ ...action, atUs: 0 })) };
+  const one = simulate(plan, { workers: 1 }, PARTS);
+  const two = await runInPool(plan, { workers: 2 });
+  expect(two.chain).toEqual(one.chain);
+});
+
+test("windows shorter than they need be change nothing", () => {
+  class Narrow extends Network {
+    override readonly lookaheadUs = 2_100;
+  }
+  const plan = circle(20, 5);
+  const wide = simulate(plan, { workers: 1 }, PARTS);
+  const narrow = simulate(plan, { workers: 1 }, { ...PARTS, network: () => new Narrow(plan, plan.seed) });
+  expect(narrow.chain).toEqual(wide.chain);
+  expect(narrow.windows).toBeGreaterThan(wide.windows * 2);
+});
+
 test("a hub is weighed by its links: its shard gets fewer islands", () => {
   const plan = circle(30, 1, {}, true);
   const shardOf = sharesOf(plan, Int32Array.from(plan.nodes.keys()), 30, 2);
