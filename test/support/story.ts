@@ -2,6 +2,7 @@
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { PeerStatus } from "../../core/stack/ports.js";
 import type { Stack } from "../../core/stack/stack.js";
+import { LINKS_MAX } from "../../sim/engine/census.js";
 import type { Host } from "../../sim/engine/host.js";
 import type { ShardView } from "../../sim/engine/observer.js";
 import { simulate } from "../../sim/engine/simulation.js";
@@ -60,6 +61,27 @@ export class Scene {
   /** Do all of these have routes to each other? All that live, unless named. */
   isMeshed(names: readonly string[] = this.alive()): boolean {
     return names.every((to) => names.every((from) => from === to || this.way(from, to) !== undefined));
+  }
+
+  /** "a b" for each pair that links join, as both their ends see them, and that has no route all the same. */
+  get unserved(): readonly string[] {
+    const { census, plan } = this.view;
+    const { nodes, linkPeer } = census;
+    const isLinked = (a: number, b: number) =>
+      linkPeer.subarray(a * LINKS_MAX, (a + 1) * LINKS_MAX).includes(b + 1) && census.alive[b] === 1;
+    const unserved: string[] = [];
+    for (let to = 0; to < nodes; to += 1) {
+      if (census.alive[to] === 0) continue;
+      const reached = new Set([to]);
+      for (const at of reached) {
+        for (let node = 0; node < nodes; node += 1) if (isLinked(node, at) && isLinked(at, node)) reached.add(node);
+      }
+      for (const from of reached) {
+        if (from !== to && census.hop[from * nodes + to] === 0)
+          unserved.push(`${plan.nodes[from]!.name} ${plan.nodes[to]!.name}`);
+      }
+    }
+    return unserved;
   }
 
   alive(): readonly string[] {
