@@ -11,8 +11,12 @@ const RTT_STEPS_US = [20 * MILLISECOND_US, 80 * MILLISECOND_US, 250 * MILLISECON
 const LOSS_STEPS_PER_MILLE = [50, 150];
 const COST_MAX = 4;
 
-/** A class is left only when the measure would be beyond the step with a quarter less, or more: hysteresis against flapping. */
-const HYSTERESIS = 4;
+/**
+ * A class is left only when the measures would be beyond the step with so much less, or more: a quarter of the round trip,
+ * half of the loss, which comes by chance and trembles more. Hysteresis against flapping.
+ */
+const RTT_PART = 4;
+const LOSS_PART = 2;
 
 /**
  * @param rttUs        smoothed round trip, microseconds
@@ -22,15 +26,10 @@ const HYSTERESIS = 4;
 export function costClass(rttUs: number, lossPerMille: number, current: number): number {
   const exact = classOf(rttUs, lossPerMille);
   if (current === 0 || exact === current) return exact;
-  if (exact > current) {
-    const shrunk = classOf(
-      rttUs - Math.floor(rttUs / HYSTERESIS),
-      lossPerMille - Math.floor(lossPerMille / HYSTERESIS),
-    );
-    return Math.max(current, shrunk);
-  }
-  const grown = classOf(rttUs + Math.floor(rttUs / HYSTERESIS), lossPerMille + Math.floor(lossPerMille / HYSTERESIS));
-  return Math.min(current, grown);
+  const rttPart = Math.floor(rttUs / RTT_PART);
+  const lossPart = Math.floor(lossPerMille / LOSS_PART);
+  if (exact > current) return Math.max(current, classOf(rttUs - rttPart, lossPerMille - lossPart));
+  return Math.min(current, classOf(rttUs + rttPart, lossPerMille + lossPart));
 }
 
 function classOf(rttUs: number, lossPerMille: number): number {
