@@ -99,6 +99,11 @@ describe("the meaning", () => {
     ],
     ["timeline:\n  - { at: 1s, do: heal }\n", '6:5: timeline[0]: there is no partition "partition" to heal'],
     ["timeline:\n  - { at: 1s, do: rebind, select: n1 }\n", "6:35: timeline[0].select: no NAT stands before those"],
+    ["timeline:\n  - { at: 1s, do: reboot, subnet: sea }\n", "6:35: timeline[0].subnet: selects nothing"],
+    [
+      "subnets: [{ name: plant, select: n4, gateways: n3 }]\ntimeline:\n  - { at: 1s, do: reboot, subnet: plant }\n",
+      "7:35: timeline[0].subnet: no NAT stands before it",
+    ],
     ["timeline:\n  - { at: 1s, do: rebind }\n", "6:5: timeline[0]: expected either subnet or select"],
     [
       "timeline:\n  - { at: 1s, do: move, select: n1, interface: 1 }\n",
