@@ -25,16 +25,3 @@ export interface HostHooks {
   /** The time that `host.wakeAt` asked for, or, after `host.soon`, right after the call to the stack. */
   handleWake(nowUs: number, host: Host): void;
 }
-
-/** Does nothing: plain nodes without traffic. */
-export const noHooks: HostHooks = {
-  suiteOf: (_node, suite) => suite,
-  handleCreated: () => undefined,
-  handleEnd: () => undefined,
-  handleTraffic: () => undefined,
-  handleByzantine: () => undefined,
-  handleEvent: () => undefined,
-  handleDeliver: () => undefined,
-  handleDeliverDatagram: () => undefined,
-  handleWake: () => undefined,
-};
