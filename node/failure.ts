@@ -29,7 +29,7 @@ export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
   5: "the target is unreachable",
   7: "permission",
   8: "a port or the directory is in use",
-  9: "a check failed: not ready in time, a hosted port that wants mending, or an expectation or oracle of a simulation",
+  9: "a check failed: not ready in time, a hosted port that wants mending, or a simulation that broke a promise",
   10: "a regression: a simulation is worse than the one it is compared with",
   11: "not the same twice: a replay differs from its journal, or a simulation from itself",
   12: "over budget: a simulation was stopped by --budget",
