@@ -1,6 +1,6 @@
 /** The package as npm makes it, installed where there is nothing else. */
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -20,6 +20,7 @@ beforeAll(async () => {
   const tarball = join(base, stdout.trim());
   const place = join(base, "empty");
   mkdirSync(place);
+  writeFileSync(join(place, "package.json"), "{}"); // without one npm looks for a project in the folders above
   await runFile("npm", ["install", "--silent", "--no-audit", "--no-fund", "--prefer-offline", tarball], { cwd: place });
   mariana = join(place, "node_modules", ".bin", "mariana");
 });
