@@ -11,12 +11,8 @@ const RTT_STEPS_US = [20 * MILLISECOND_US, 80 * MILLISECOND_US, 250 * MILLISECON
 const LOSS_STEPS_PER_MILLE = [50, 150];
 const COST_MAX = 4;
 
-/**
- * A class is left only when the measures would be beyond the step with so much less, or more: a quarter of the round trip,
- * half of the loss, which comes by chance and trembles more. Hysteresis against flapping.
- */
-const RTT_PART = 4;
-const LOSS_PART = 2;
+/** A class is left only when the measure would be beyond the step with a quarter less, or more: hysteresis against flapping. */
+const HYSTERESIS = 4;
 
 /**
  * @param rttUs        smoothed round trip, microseconds
@@ -26,10 +22,15 @@ const LOSS_PART = 2;
 export function costClass(rttUs: number, lossPerMille: number, current: number): number {
   const exact = classOf(rttUs, lossPerMille);
   if (current === 0 || exact === current) return exact;
-  const rttPart = Math.floor(rttUs / RTT_PART);
-  const lossPart = Math.floor(lossPerMille / LOSS_PART);
-  if (exact > current) return Math.max(current, classOf(rttUs - rttPart, lossPerMille - lossPart));
-  return Math.min(current, classOf(rttUs + rttPart, lossPerMille + lossPart));
+  if (exact > current) {
+    const shrunk = classOf(
+      rttUs - Math.floor(rttUs / HYSTERESIS),
+      lossPerMille - Math.floor(lossPerMille / HYSTERESIS),
+    );
+    return Math.max(current, shrunk);
+  }
+  const grown = classOf(rttUs + Math.floor(rttUs / HYSTERESIS), lossPerMille + Math.floor(lossPerMille / HYSTERESIS));
+  return Math.min(current, grown);
 }
 
 function classOf(rttUs: number, lossPerMille: number): number {

@@ -365,10 +365,8 @@ test("a class is left only well beyond its step, in both directions", () => {
   expect(costClass(19_000, 0, 2)).toBe(2);
   expect(costClass(16_000, 0, 2)).toBe(2);
   expect(costClass(15_999, 0, 2)).toBe(1);
-  expect(costClass(1_000, 98, 1)).toBe(1);
-  expect(costClass(1_000, 99, 1)).toBe(2);
-  expect(costClass(1_000, 34, 2)).toBe(2);
-  expect(costClass(1_000, 33, 2)).toBe(1);
+  expect(costClass(1_000, 60, 1)).toBe(1);
+  expect(costClass(1_000, 67, 1)).toBe(2);
 });
 
 test("a round trip that trembles about a step does not flap", () => {
@@ -381,23 +379,6 @@ test("a round trip that trembles about a step does not flap", () => {
     cost = next;
   }
   expect(changes).toBeLessThanOrEqual(1);
-});
-
-test("of fifty links that lose two of a hundred hellos for half an hour next to none changes its class", () => {
-  const random = randomFrom("two-of-a-hundred");
-  const far = new Neighbour(START_US, () => 0);
-  let changes = 0;
-  for (let link = 0; link < 50; link += 1) {
-    const near = new Neighbour(START_US, () => 0);
-    const hello = far.nextHello(START_US, FIELDS);
-    near.nextHello(START_US, FIELDS);
-    for (let seqno = 1; seqno <= 1_000; seqno += 1) {
-      if (random.chance(0.02)) continue;
-      near.handleHello(START_US + seqno, { ...hello, seqno, echoSeqno: 1 });
-      if (near.settleCost()) changes += 1;
-    }
-  }
-  expect(changes).toBeLessThanOrEqual(2);
 });
 
 test("a settled cost follows the least of the recent round trips, not one slow answer", () => {
@@ -424,10 +405,10 @@ test("chance alone does not change the cost of a link that loses one hello in fi
   expect(changes).toBeLessThanOrEqual(2);
 });
 
-test("a link that begins to lose a sixth costs more within four minutes", () => {
-  const random = randomFrom("a sixth");
+test("a link that begins to lose an eighth costs more within four minutes", () => {
+  const random = randomFrom("an eighth");
   const pair = new Pair(2 * MILLISECOND_US).run(20 * SECOND_US);
-  pair.carries = () => !random.chance(1 / 6);
+  pair.carries = () => !random.chance(0.125);
 
   pair.run(240 * SECOND_US);
   expect(pair.states).toEqual(["up", "up"]);
