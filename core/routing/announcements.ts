@@ -140,7 +140,8 @@ export class Announcements {
 
   /** Tells one neighbour the newest state without waiting for a window. */
   answer(nowUs: number, neighbour: Neighbour, destination: number): void {
-    this.tell(nowUs, neighbour, destination, Urgency.urgent, FORCED | OWED);
+    const cell = this.cells.at(destination, neighbour.slot);
+    neighbour.enqueue(destination, cell, Urgency.urgent, FORCED | OWED);
     neighbour.batchAtUs = nowUs;
     this.table.watch(neighbour);
     this.table.makeReady(neighbour);

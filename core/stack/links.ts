@@ -318,7 +318,7 @@ export class Links implements HandshakeUser {
     link.routed = true;
     link.wasUp = true;
     this.plane.routing.linkUp(nowUs, id, link.routerId, link.neighbour.cost);
-    this.plane.ports.trace(Trace.linkUp, id, path, 0);
+    this.plane.ports.trace(Trace.linkUp, id, path, link.neighbour.cost);
     this.plane.ports.sink.event({ kind: "linkUp", link: id, path, pinned: isPinned, incoming: isIncoming });
     link.dialer?.handleUp();
     this.handshakes.entrust(nowUs, link);

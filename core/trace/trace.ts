@@ -6,7 +6,7 @@
  */
 
 export const Trace = {
-  /** link id, path */
+  /** link id, path, cost class 1..4 */
   linkUp: 100,
   /** link id, reason (LinkDownReason) */
   linkDown: 101,

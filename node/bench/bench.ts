@@ -2,12 +2,12 @@
 import { parseArgs } from "node:util";
 import { ExitCode } from "../failure.js";
 import { benchDataplane, type DataplaneFigures } from "./dataplane.js";
-import { benchSim, simTable } from "./sim.js";
+import { BUDGET_SECONDS, benchSim, simTable } from "./sim.js";
 
-const USAGE = `npm run bench -- NAME [--json] [--megabytes N]
+const USAGE = `npm run bench -- NAME [--json] [--megabytes N] [--budget SECONDS]
 
   dataplane   a client, three relays and a host as separate processes; a node web server behind the last
-  sim         the simulator, against its goals; takes some minutes
+  sim         the simulator, against its goals: seven runs, each ended after 1,800 s or --budget
 `;
 
 const NAMES = ["dataplane", "sim"] as const;
@@ -26,7 +26,7 @@ export async function runBench(args: readonly string[]): Promise<number> {
     process.stderr.write(`${line}\n`);
   };
   if (options.name === "sim") {
-    const figures = await benchSim(say);
+    const figures = await benchSim(say, options.budget);
     process.stdout.write(options.json ? `${JSON.stringify(figures)}\n` : simTable(figures));
     return ExitCode.ok;
   }
@@ -42,6 +42,8 @@ interface Options {
   readonly name: (typeof NAMES)[number];
   readonly json: boolean;
   readonly megabytes: number;
+  /** Wall seconds of each run of the simulator. */
+  readonly budget: number;
 }
 
 function parseOptions(args: readonly string[]): Options | undefined {
@@ -49,12 +51,14 @@ function parseOptions(args: readonly string[]): Options | undefined {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { json: { type: "boolean" }, megabytes: { type: "string" } },
+      options: { json: { type: "boolean" }, megabytes: { type: "string" }, budget: { type: "string" } },
     });
     const megabytes = Number(values.megabytes ?? MEGABYTES_DEFAULT);
+    const budget = Number(values.budget ?? BUDGET_SECONDS);
     const name = NAMES.find((known) => positionals.length === 1 && positionals[0] === known);
     if (name === undefined || !Number.isInteger(megabytes) || megabytes < 8) return undefined;
-    return { name, json: values.json ?? false, megabytes };
+    if (!Number.isInteger(budget) || budget < 1) return undefined;
+    return { name, json: values.json ?? false, megabytes, budget };
   } catch {
     return undefined;
   }

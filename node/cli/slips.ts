@@ -1,5 +1,5 @@
 /** What somebody who mistyped a command or a flag is told. */
-import { nearest } from "../config/nearest.js";
+import { nearest } from "../../sim/scenario/nearest.js";
 import { COMMANDS } from "./completion.js";
 import { usage } from "./usage.js";
 

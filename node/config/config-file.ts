@@ -7,13 +7,13 @@
 import { z } from "zod";
 import { parseNac, printNac } from "../../core/address/nac.js";
 import { DEFAULT_NETWORK } from "../../core/crypto/identity.js";
+import { nearest } from "../../sim/scenario/nearest.js";
 import { ExitCode, Failure } from "../failure.js";
 import { LOG_LEVELS } from "../log.js";
 import { hostedPort, parseListen, parsePeer } from "./endpoint.js";
 import { readExactly, readFileIfAny, writeFileAtomically } from "./file.js";
 import { editJson } from "./json-edit.js";
 import { type JsonPath, JsonPositions, type Position } from "./json-position.js";
-import { nearest } from "./nearest.js";
 
 export const CONFIG_VERSION = 1;
 /** A file this long is no configuration of ours. */

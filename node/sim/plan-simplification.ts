@@ -1,8 +1,7 @@
 /** Plans that say less: a shorter run, no pauses between events, an internet without NATs, links without weather. */
-import type { Action, LinkModel, Plan } from "../../sim/plan/plan.js";
+import { SECOND_US } from "../../core/time/instant.js";
+import { type Action, type LinkModel, NEUTRAL, type Plan } from "../../sim/plan/plan.js";
 import { withoutUnused } from "./plan-subset.js";
-
-const SECOND_US = 1_000_000;
 
 /** Ends so early; what would happen later never happens. */
 export function endingAt(plan: Plan, durationUs: number): Plan {
@@ -76,19 +75,8 @@ function flat(plan: Plan): Plan {
   return withoutUnused({ ...plan, nodes, actions });
 }
 
-function calm(model: LinkModel): LinkModel {
-  return {
-    ...model,
-    jitterUs: 0,
-    jitterCorrelationPpm: 0,
-    lossPpm: 0,
-    burst: undefined,
-    duplicatePpm: 0,
-    reorderPpm: 0,
-    reorderUs: 0,
-    corruptPpm: 0,
-    rate: 0,
-  };
+function calm({ delayUs, queueBytes, mtuBytes }: LinkModel): LinkModel {
+  return { ...NEUTRAL, delayUs, queueBytes, mtuBytes };
 }
 
 function withoutAccess(plan: Plan): Plan {

@@ -1,5 +1,4 @@
 /** Runs a plan on worker threads, also when it is one: the thread that waits stays free for signals and progress. */
-import { performance } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import type { Progress, RunOptions, RunResult } from "../../sim/engine/run.js";
 import { commonOf } from "../../sim/engine/simulation.js";
@@ -20,7 +19,6 @@ const WORKER = new URL(
 
 /** Throws OverBudget after `options.budgetWallSeconds`, and whatever a thread threw. */
 export async function runInPool(plan: Plan, options: RunOptions): Promise<RunResult> {
-  const beganMs = performance.now();
   const shards = options.workers;
   const common = commonOf(plan.nodes.length, shards, (bytes) => new SharedArrayBuffer(bytes));
   const { untilUs, shuffle, onProgress, budgetWallSeconds } = options;
@@ -39,8 +37,7 @@ export async function runInPool(plan: Plan, options: RunOptions): Promise<RunRes
       const over = () => reject(new OverBudget(`the run was given ${budgetWallSeconds} s`));
       timer = setTimeout(over, budgetWallSeconds * 1000);
     });
-    const merged = merge(await Promise.race([Promise.all(results), budget]));
-    return { ...merged, wallSeconds: (performance.now() - beganMs) / 1000 };
+    return merge(await Promise.race([Promise.all(results), budget]));
   } finally {
     clearTimeout(timer);
     await Promise.all(threads.map((thread) => thread.terminate()));

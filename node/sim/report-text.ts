@@ -37,8 +37,11 @@ function expectations({ expect, violation }: TrialReport): string[] {
 }
 
 function factsOf(report: TrialReport): string {
-  const { fingerprint, simSeconds, wallSeconds, nodes, events, peakRssMiB, workers, metrics, crypto } = report;
+  const { fingerprint, simSeconds, wallSeconds, nodes, events, peakRssMiB, workers, waitShare, metrics, crypto } =
+    report;
   const perSecond = wallSeconds === 0 ? "" : `, ${formatCount(Math.round(events / wallSeconds))} a second`;
+  const waited =
+    workers > 1 && waitShare !== undefined ? ` that waited ${Math.round(waitShare * 100)} % of the time` : "";
   const fields: [string, string][] = [
     ["fingerprint", `wire ${fingerprint.wire}`],
     ["", `state ${fingerprint.state}`],
@@ -48,7 +51,10 @@ function factsOf(report: TrialReport): string {
     ],
     ["nodes", `${formatCount(nodes)} in all, ${crypto} crypto`],
     ["events", `${formatCount(events)}${perSecond}`],
-    ["machine", `${workers} worker${workers === 1 ? "" : "s"}, ${formatCount(Math.round(peakRssMiB))} MiB at most`],
+    [
+      "machine",
+      `${workers} worker${workers === 1 ? "" : "s"}${waited}, ${formatCount(Math.round(peakRssMiB))} MiB at most`,
+    ],
   ];
   for (const name of ["removal", "join"]) {
     const spread = metrics[name];

@@ -4,9 +4,9 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Mutation, Plan } from "../../sim/plan/plan.js";
+import { nearest } from "../../sim/scenario/nearest.js";
 import { expand, parseScenario, printComplaint, type Scenario } from "../../sim/scenario/scenario.js";
 import { readFileIfAny } from "../config/file.js";
-import { nearest } from "../config/nearest.js";
 import { ExitCode, Failure, quote } from "../failure.js";
 import { decodePlan, isPlanText } from "./plan-file.js";
 

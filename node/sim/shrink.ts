@@ -2,7 +2,9 @@
  * From a plan that fails to a small one that fails for the same reason: fewer nodes, fewer faults, less time, a simpler
  * network. Every candidate is run; what is tried next depends on the answers alone, so the same failure gives the same file.
  */
+
 import { createHash } from "node:crypto";
+import { SECOND_US } from "../../core/time/instant.js";
 import type { Action, Plan } from "../../sim/plan/plan.js";
 import { leastThat, minimal } from "./delta-debugging.js";
 import { endingAt, pausesOf, SIMPLIFICATIONS, secondAfter, withPauses } from "./plan-simplification.js";
@@ -42,7 +44,6 @@ const NEIGHBOURHOODS = [4, 8, 16, 32, 64, 128, 256, 512];
 const ROUNDS_MAX = 6;
 /** What is left of a pause that turned out to be of no use. */
 const PAUSE_LEAST_US = 100_000;
-const SECOND_US = 1_000_000;
 
 /** @param say  is told each step forward, in words */
 export async function shrink(

@@ -7,6 +7,8 @@ export interface TrialReport extends Report {
   readonly wallSeconds: number;
   readonly peakRssMiB: number;
   readonly workers: number;
+  /** Share of the wall time that workers waited for each other, 0 to 1. */
+  readonly waitShare?: number;
   /** The command that repeats it. */
   readonly repeat: string;
 }

@@ -46,6 +46,7 @@ export async function runTrial(engine: Engine, plan: Plan, options: TrialOptions
       wallSeconds: Number(wallSeconds.toFixed(3)),
       peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
       workers,
+      ...(result.waitShare === undefined ? {} : { waitShare: Number(result.waitShare.toFixed(3)) }),
       repeat: options.repeat,
     },
     chain: result.chain,

@@ -1,7 +1,7 @@
+import { SECOND_US } from "../../core/time/instant.js";
 import { EventHeap } from "./event-heap.js";
 import type { Packets } from "./packets.js";
 
-const SECOND_US = 1_000_000;
 /** Windows that the ring reaches ahead; what is due later waits in a heap. */
 const RING = 4_096;
 const NONE = -1;

@@ -70,7 +70,7 @@ export class CensusFeed {
         return;
       }
       case Trace.linkUp:
-        return this.linkUp(host, a, b);
+        return this.linkUp(host, a, b, c);
       case Trace.linkDown: {
         const peer = this.linkDown(node, a);
         if (peer >= 0) this.observer.handleLink(nowUs, node, peer, false);
@@ -81,14 +81,6 @@ export class CensusFeed {
         return;
       default:
         return;
-    }
-  }
-
-  /** Links that came up in the last call to the stack have a cost by now. */
-  readCosts(host: Host, localUs: number): void {
-    host.linksUp.length = 0;
-    for (const { link, cost } of host.stack.peers(localUs)) {
-      if (link < LINKS_MAX) this.census.linkCost[host.node * LINKS_MAX + link] = cost;
     }
   }
 
@@ -112,7 +104,7 @@ export class CensusFeed {
     return true;
   }
 
-  private linkUp(host: Host, link: number, path: number): void {
+  private linkUp(host: Host, link: number, path: number, cost: number): void {
     const { census } = this;
     const { nowUs } = this.moment;
     const { node } = host;
@@ -121,12 +113,11 @@ export class CensusFeed {
       throw new Error(`node ${node}: link ${link} came up on a path nobody was heard on`);
     const at = node * LINKS_MAX + link;
     census.linkPeer[at] = peer + 1;
-    census.linkCost[at] = 1;
+    census.linkCost[at] = cost;
     census.linkUpUs[at] = nowUs;
     census.changedUs[this.shard] = nowUs;
     if (census.linkedUs[node]! < 0) census.linkedUs[node] = nowUs;
     this.fingerprints.count(1, node, peer, -1 - link);
-    host.linksUp.push(link);
     this.observer.handleLink(nowUs, node, peer, true);
   }
 

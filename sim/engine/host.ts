@@ -21,9 +21,7 @@ export class Host {
   private readonly peers: number[] = [];
   /** Events that wait for the end of the call to the stack. */
   readonly events: StackEvent[] = [];
-  /** Links that came up in this call: their cost is read after it. */
-  readonly linksUp: number[] = [];
-  /** Local times; NEVER-like Infinity for none. */
+  /** When applications want time, local clock; Infinity for never. */
   wakeUs = Number.POSITIVE_INFINITY;
   isSoon = false;
   isPaused = false;

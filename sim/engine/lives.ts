@@ -2,6 +2,7 @@ import { heapAllocator } from "../../core/collections/table-allocator.js";
 import type { CryptoSuite } from "../../core/crypto/suite.js";
 import { Stack } from "../../core/stack/stack.js";
 import { SECOND_US } from "../../core/time/instant.js";
+import { endpointOf } from "../network/datagram.js";
 import { type Dial, type Plan, PORT } from "../plan/plan.js";
 import { Stream } from "../random/stream.js";
 import { weather, weatherSeed } from "../random/weather.js";
@@ -88,7 +89,7 @@ export class Lives {
   }
 
   dial(host: Host, { node, from, address }: Dial, localUs: number): void {
-    const path = host.pathOf(from, address * 65_536 + PORT);
+    const path = host.pathOf(from, endpointOf(address, PORT));
     if (path < 0) return;
     if (host.peerOf(path) < 0) host.setPeer(path, node);
     host.stack.addPeer(localUs, path, undefined);

@@ -54,9 +54,6 @@ export interface RunResult {
   readonly tallies: readonly Tally[];
   /** Datagrams that did not arrive, by reason, of all shards. */
   readonly drops: Readonly<Record<string, number>>;
-  /** Filled in by those who have clocks. */
-  readonly wallSeconds?: number;
-  readonly peakRssMiB?: number;
-  /** Share of the wall time that workers waited for each other, 0 to 1. */
+  /** Share of the wall time that workers waited for each other, 0 to 1; filled in by those who have clocks. */
   readonly waitShare?: number;
 }

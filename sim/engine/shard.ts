@@ -231,7 +231,6 @@ export class Shard implements ShardView {
 
   /** After a call to the stack: its events reach the applications, what came of that too, and the timer is set. */
   private settle(host: Host, localUs: number): void {
-    if (host.linksUp.length > 0) this.feed.readCosts(host, localUs);
     for (let i = 0; i < host.events.length; i += 1) this.hooks.handleEvent(localUs, host, host.events[i]!);
     host.events.length = 0;
     if (host.isSoon || host.wakeUs <= localUs) {

@@ -1,3 +1,4 @@
+import { SECOND_US } from "../../core/time/instant.js";
 import type { Plan } from "../plan/plan.js";
 import { modelledSuite } from "../suite/modelled-suite.js";
 import { type BufferSource, type CensusBuffers, censusBuffers, censusOver } from "./census.js";
@@ -7,7 +8,6 @@ import type { Violation } from "./observer.js";
 import type { Parts, RunOptions, RunResult } from "./run.js";
 import { Shard } from "./shard.js";
 
-const SECOND_US = 1_000_000;
 const PROGRESS_WINDOWS = 64;
 
 /** What shards of one run have in common. */

@@ -1,9 +1,9 @@
 import { Urgency } from "../../core/routing/neighbour.js";
+import { SECOND_US } from "../../core/time/instant.js";
 import type { Plan } from "../plan/plan.js";
 import type { EntryCount, Observations } from "../report/tally.js";
 import type { Happenings } from "./happenings.js";
 
-const SECOND_US = 1_000_000;
 /** Entries about a node this young are those of its join. */
 const JOINING_US = 60_000_000;
 const CAUSES = ["death", "join", "snapshot", "other"] as const;

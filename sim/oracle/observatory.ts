@@ -1,3 +1,4 @@
+import { SECOND_US } from "../../core/time/instant.js";
 import type { Observer, ShardView, Violation } from "../engine/observer.js";
 import { weather, weatherSeed } from "../random/weather.js";
 import type { Observations, TrafficCount } from "../report/tally.js";
@@ -15,7 +16,6 @@ import { SAMPLE_SIZE, sampleOf } from "./samples.js";
 import { Starvation, WATCHED_SIZE } from "./starvation.js";
 import { TableWalk } from "./table-walk.js";
 
-const SECOND_US = 1_000_000;
 /** No action, no link and no route changed for so long: all is as it will be. Longer than a lost request is repeated, and
  * than many destinations are asked for in the background. */
 export const QUIET_US = 20 * SECOND_US;
@@ -201,7 +201,6 @@ export class Observatory implements Observer {
       forgedAccepted: this.forgeries.accepted,
       starvation: { pairs: this.starvation.pairs, longestUs: this.starvation.longestUs },
       caps: this.caps.peaks,
-      traffic: this.traffic().traffic,
     };
   }
 

@@ -127,6 +127,25 @@ export interface LinkModel {
   readonly mtuBytes: number;
 }
 
+/** 1,500 bytes of Ethernet without the headers of IPv4 and UDP. */
+const MTU_BYTES = 1472;
+
+/** Nothing but the wire itself: what a model says nothing about is as here. */
+export const NEUTRAL: LinkModel = {
+  delayUs: 0,
+  jitterUs: 0,
+  jitterCorrelationPpm: 0,
+  lossPpm: 0,
+  burst: undefined,
+  duplicatePpm: 0,
+  reorderPpm: 0,
+  reorderUs: 0,
+  corruptPpm: 0,
+  rate: 0,
+  queueBytes: 65_536,
+  mtuBytes: MTU_BYTES,
+};
+
 /** From `a` to `b`, and back unless `oneWay`. */
 export interface PairModel {
   readonly a: number;

@@ -1,3 +1,4 @@
+import { SECOND_US } from "../../core/time/instant.js";
 import { percentile, percentileOfCounts } from "./percentile.js";
 import type { Observations, Span } from "./tally.js";
 
@@ -33,7 +34,6 @@ export interface Metrics {
 }
 export type MetricValue = number | null | Metrics;
 
-const SECOND_US = 1_000_000;
 const CONTROL_LIFE_US = 60 * SECOND_US;
 
 export function metricsOf(tally: Observations): Metrics {

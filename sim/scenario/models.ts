@@ -1,28 +1,11 @@
 /** Link models of a plan, each once, and how a link of the file becomes one. */
 import { NAT_PROFILES, type NatProfile } from "../network/nat-profiles.js";
-import type { LinkModel, Nat } from "../plan/plan.js";
+import { type LinkModel, type Nat, NEUTRAL } from "../plan/plan.js";
 import { pathName } from "./complaint.js";
 import type { Link, LinkOrClass } from "./links.js";
 import { nearest } from "./nearest.js";
 import type { ScenarioData } from "./schema.js";
 
-/** 1,500 bytes of Ethernet without the headers of IPv4 and UDP. */
-const MTU = 1472;
-/** Nothing but the wire itself. */
-const NEUTRAL: LinkModel = {
-  delayUs: 0,
-  jitterUs: 0,
-  jitterCorrelationPpm: 0,
-  lossPpm: 0,
-  burst: undefined,
-  duplicatePpm: 0,
-  reorderPpm: 0,
-  reorderUs: 0,
-  corruptPpm: 0,
-  rate: 0,
-  queueBytes: 65_536,
-  mtuBytes: MTU,
-};
 const BETWEEN_NODES: LinkModel = { ...NEUTRAL, delayUs: 10_000 };
 const LAN: LinkModel = { ...NEUTRAL, delayUs: 500 };
 

@@ -16,9 +16,9 @@ import {
   printTarget,
 } from "../../node/config/endpoint.js";
 import { createFileAtomically, removeTemporaries, writeFileAtomically } from "../../node/config/file.js";
-import { nearest } from "../../node/config/nearest.js";
 import { readState, writeState } from "../../node/config/state-file.js";
 import { Failure, quote } from "../../node/failure.js";
+import { nearest } from "../../sim/scenario/nearest.js";
 
 const NAC = "0f8fad5b-d9cb-869f-a165-70867728950e";
 

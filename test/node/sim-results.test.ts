@@ -1,4 +1,5 @@
 /** What is made of finished runs: text, JUnit, summaries, comparisons, files; and which seeds a sweep covers. */
+
 import {
   existsSync,
   mkdirSync,
@@ -14,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { simTable } from "../../node/bench/sim.js";
 import { decodeChain, encodeChain, partingOf } from "../../node/sim/chain.js";
 import { compareMetrics, shareIn } from "../../node/sim/comparison.js";
 import { junitOf } from "../../node/sim/junit.js";
@@ -395,4 +397,21 @@ describe("files of results", () => {
     rmSync(join(folder, "seed-1.json"));
     expect(() => reportsIn(folder)).toThrow(/no file in it is a report/);
   });
+});
+
+test("the table of the bench names what was reached, what was missed, and what was not done in time", () => {
+  const figure = { unit: "s", reach: 120, goal: 60, better: "lower" } as const;
+  const table = simTable([
+    { ...figure, name: "quick", value: 59 },
+    { ...figure, name: "fair", value: 119.5 },
+    { ...figure, name: "slow", value: 121 },
+    { ...figure, name: "endless", value: null },
+    { ...figure, name: "known", value: 7, reach: null, goal: null },
+  ]);
+
+  expect(table).toMatch(/quick +59 .*goal +s\n/);
+  expect(table).toMatch(/fair +119\.5 .*reached +s\n/);
+  expect(table).toMatch(/slow +121 .*MISSED +s\n/);
+  expect(table).toMatch(/endless +over budget .*MISSED +s\n/);
+  expect(table).toMatch(/known +7 +s\n/);
 });

@@ -57,6 +57,7 @@ const REPORT = z.object({
   events: z.int().positive(),
   peakRssMiB: z.int().positive(),
   workers: z.int(),
+  waitShare: z.number().min(0).max(1),
   ok: z.boolean(),
   metrics: z.object({
     joins: z.int(),

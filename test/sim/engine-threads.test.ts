@@ -1,69 +1,26 @@
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createNativeSuite } from "../../node/crypto/native-suite.js";
 import { runInPool } from "../../node/sim/pool.js";
 import type { Task } from "../../node/sim/worker.js";
 import { Mailbox, mailBytes } from "../../sim/engine/mailbox.js";
 import { Packets } from "../../sim/engine/packets.js";
-import type { Parts, RunResult } from "../../sim/engine/run.js";
+import type { RunResult } from "../../sim/engine/run.js";
 import { sharesOf } from "../../sim/engine/shares.js";
 import { commonOf, simulate } from "../../sim/engine/simulation.js";
 import { Network } from "../../sim/network/network.js";
-import { instruments } from "../../sim/oracle/instruments.js";
-import type { Action, LinkModel, Plan } from "../../sim/plan/plan.js";
+import type { Plan } from "../../sim/plan/plan.js";
 import { mergeTallies, type Observations } from "../../sim/report/tally.js";
+import { CALM, oneByOne, PARTS, planWith } from "../support/plans.js";
 
-const PARTS: Parts = { network: (plan) => new Network(plan, plan.seed), instruments, realSuite: createNativeSuite() };
-
-const CABLE: LinkModel = {
-  delayUs: 15_000,
-  jitterUs: 4_000,
-  jitterCorrelationPpm: 0,
-  lossPpm: 20_000,
-  burst: undefined,
-  duplicatePpm: 0,
-  reorderPpm: 0,
-  reorderUs: 0,
-  corruptPpm: 0,
-  rate: 0,
-  queueBytes: 0,
-  mtuBytes: 1_500,
-};
+const CABLE = { ...CALM, delayUs: 15_000, jitterUs: 4_000, lossPpm: 20_000 };
 
 /** A ring with chords; the first node is everybody's neighbour as well when it is a `hub`. */
 function circle(count: number, seconds: number, more: Partial<Plan> = {}, hub = false): Plan {
   const { actions = [], ...rest } = more;
-  const dial = (to: number) => ({ node: to % count, from: 0, address: (to % count) + 1 });
-  return {
-    name: "circle",
-    seed: "5",
-    hash: "",
-    durationUs: seconds * 1e6,
-    warmupUs: 0,
-    crypto: "modelled",
-    nodes: Array.from({ length: count }, (_, node) => ({
-      name: `n${node}`,
-      role: "public" as const,
-      region: 0,
-      interfaces: [{ realm: 0, address: node + 1, access: -1 }],
-      dials: [dial(node + 1), dial(node + 7), ...(hub && node > 0 ? [dial(0)] : [])],
-      driftPpm: 0,
-      cpu: undefined,
-    })),
-    realms: [{ name: "internet", parent: -1, region: 0, nat: undefined, lan: -1 }],
-    models: [CABLE],
-    regions: { names: ["here"], rttUs: [0] },
-    pairs: [],
-    defaultModel: 0,
-    actions: [
-      ...Array.from({ length: count }, (_, node): Action => ({ atUs: node * 1_000, do: "start", node })),
-      ...actions,
-    ],
-    expect: [],
-    mutate: undefined,
-    ...rest,
-  };
+  const dials = (node: number) => [(node + 1) % count, (node + 7) % count, ...(hub && node > 0 ? [0] : [])];
+  const setting = { seed: "5", durationUs: seconds * 1e6, models: [CABLE], defaultModel: 0, ...rest };
+  return oneByOne(planWith(count, dials, actions, setting));
 }
 
 /** Who is dialled by `node`: two ladders of seven nodes, whose last rungs hang on both rails; without feasibility, news of their end goes round. */
@@ -110,19 +67,15 @@ test("threads whose mailboxes hold three datagrams at a time hand over all the s
 });
 
 test("one and two threads count the same, and report the same broken promise", async () => {
-  const base = circle(14, 40);
-  const dials = (node: number) => twoLadders(node).map((to) => ({ node: to, from: 0, address: to + 1 }));
-  const plan: Plan = {
-    ...base,
-    mutate: "feasibility",
-    models: [{ ...CABLE, jitterUs: 0, lossPpm: 0 }],
-    nodes: base.nodes.map((node, i) => ({ ...node, dials: dials(i) })),
-    actions: [
-      ...base.actions.map((action) => ({ ...action, atUs: 0 })),
+  const plan = planWith(
+    14,
+    twoLadders,
+    [
       { atUs: 20e6, do: "crash", node: 3 },
       { atUs: 20e6, do: "crash", node: 10 },
     ],
-  };
+    { seed: "5", durationUs: 40e6, mutate: "feasibility", models: [{ ...CALM, delayUs: 15_000 }], defaultModel: 0 },
+  );
   const one = await runInPool(plan, { workers: 1 });
   const two = await runInPool(plan, { workers: 2 });
   expect(two.chain).toEqual(one.chain);

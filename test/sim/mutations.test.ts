@@ -1,58 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { nobleSuite } from "../../core/crypto/noble-suite.js";
-import type { Parts } from "../../sim/engine/run.js";
 import { simulate } from "../../sim/engine/simulation.js";
-import { Network } from "../../sim/network/network.js";
-import { instruments } from "../../sim/oracle/instruments.js";
-import type { Action, LinkModel, Mutation, Plan } from "../../sim/plan/plan.js";
+import type { Action, Mutation, Plan } from "../../sim/plan/plan.js";
 import { reportOf } from "../../sim/report/report.js";
+import { CALM, PARTS, planWith } from "../support/plans.js";
 
-const PARTS: Parts = { network: (plan) => new Network(plan, plan.seed), instruments, realSuite: nobleSuite };
-
-const CABLE: LinkModel = {
-  delayUs: 10_000,
-  jitterUs: 2_000,
-  jitterCorrelationPpm: 0,
-  lossPpm: 0,
-  burst: undefined,
-  duplicatePpm: 0,
-  reorderPpm: 0,
-  reorderUs: 0,
-  corruptPpm: 0,
-  rate: 0,
-  queueBytes: 0,
-  mtuBytes: 1_500,
-};
+const CABLE = { ...CALM, jitterUs: 2_000 };
 
 /** Nodes 0 .. count - 1; each pair of `links` is dialled by its first. */
 function world(count: number, links: readonly (readonly [number, number])[], more: Partial<Plan> = {}): Plan {
   const { actions = [], ...rest } = more;
-  return {
-    name: "small",
-    seed: "11",
-    hash: "",
-    durationUs: 90e6,
-    warmupUs: 10e6,
-    crypto: "modelled",
-    nodes: Array.from({ length: count }, (_, node) => ({
-      name: `n${node}`,
-      role: "public" as const,
-      region: 0,
-      interfaces: [{ realm: 0, address: node + 1, access: -1 }],
-      dials: links.filter(([from]) => from === node).map(([, to]) => ({ node: to, from: 0, address: to + 1 })),
-      driftPpm: 0,
-      cpu: undefined,
-    })),
-    realms: [{ name: "internet", parent: -1, region: 0, nat: undefined, lan: -1 }],
-    models: [CABLE],
-    regions: { names: ["here"], rttUs: [0] },
-    pairs: [],
-    defaultModel: 0,
-    actions: [...Array.from({ length: count }, (_, node) => ({ atUs: 0, do: "start" as const, node })), ...actions],
-    expect: [],
-    mutate: undefined,
-    ...rest,
-  };
+  const dials = (node: number) => links.filter(([from]) => from === node).map(([, to]) => to);
+  const setting = { seed: "11", durationUs: 90e6, warmupUs: 10e6, models: [CABLE], defaultModel: 0 };
+  return planWith(count, dials, actions, { ...setting, ...rest });
 }
 
 function run(plan: Plan) {

@@ -1,54 +1,24 @@
 import { expect, test } from "vitest";
-import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { Observer, ShardView } from "../../sim/engine/observer.js";
-import type { Parts } from "../../sim/engine/run.js";
 import { simulate } from "../../sim/engine/simulation.js";
-import { Network } from "../../sim/network/network.js";
 import { firstViolation } from "../../sim/oracle/first-violation.js";
 import { instruments } from "../../sim/oracle/instruments.js";
 import { Observatory } from "../../sim/oracle/observatory.js";
-import type { Action, LinkModel, Plan } from "../../sim/plan/plan.js";
+import type { Action, Plan } from "../../sim/plan/plan.js";
 import { mergeTallies } from "../../sim/report/tally.js";
-import { planOf } from "../support/census-world.js";
+import { CALM, oneByOne, PARTS, planWith } from "../support/plans.js";
 
-const CABLE: LinkModel = {
-  delayUs: 8_000,
-  jitterUs: 2_000,
-  jitterCorrelationPpm: 0,
-  lossPpm: 20_000,
-  burst: undefined,
-  duplicatePpm: 0,
-  reorderPpm: 0,
-  reorderUs: 0,
-  corruptPpm: 0,
-  rate: 0,
-  queueBytes: 0,
-  mtuBytes: 1_500,
-};
+const CABLE = { ...CALM, delayUs: 8_000, jitterUs: 2_000, lossPpm: 20_000 };
 const COUNT = 66; // more than are sampled each second
 
 function ringWithChords(): Plan {
   const actions: Action[] = [
-    ...Array.from({ length: COUNT }, (_, node): Action => ({ do: "start", node, atUs: node * 10_000 })),
     { do: "crash", node: 5, atUs: 20e6 },
-    { do: "restart", node: 5, atUs: 30e6, keepsState: true },
     { do: "crash", node: 30, atUs: 22e6 },
+    { do: "restart", node: 5, atUs: 30e6, keepsState: true },
   ];
-  const dial = (to: number) => ({ node: to % COUNT, from: 0, address: (to % COUNT) + 1 });
-  const base = planOf(COUNT);
-  return {
-    ...base,
-    durationUs: 36e6,
-    warmupUs: 15e6,
-    realms: [{ name: "internet", parent: -1, region: 0, nat: undefined, lan: -1 }],
-    models: [CABLE],
-    nodes: base.nodes.map((node, i) => ({
-      ...node,
-      interfaces: [{ realm: 0, address: i + 1, access: -1 }],
-      dials: [dial(i + 1), dial(i + 8)],
-    })),
-    actions,
-  };
+  const more = { durationUs: 36e6, warmupUs: 15e6, models: [CABLE], defaultModel: 0 };
+  return oneByOne(planWith(COUNT, (node) => [(node + 1) % COUNT, (node + 8) % COUNT], actions, more));
 }
 
 /** The oracles of two shards, each told of its own nodes only. */
@@ -81,12 +51,11 @@ function twoShards(view: ShardView): Observer {
 
 test("two shards see together what one sees alone", () => {
   const plan = ringWithChords();
-  const parts: Parts = { network: (of) => new Network(of, of.seed), instruments, realSuite: nobleSuite };
-  const alone = simulate(plan, { workers: 1 }, parts);
+  const alone = simulate(plan, { workers: 1 }, PARTS);
   const together = simulate(
     plan,
     { workers: 1 },
-    { ...parts, instruments: (view) => ({ ...instruments(view), observer: twoShards(view) }) },
+    { ...PARTS, instruments: (view) => ({ ...instruments(view), observer: twoShards(view) }) },
   );
   expect(alone.violation).toBeUndefined();
   const one = mergeTallies(alone.tallies as never);

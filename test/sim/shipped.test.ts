@@ -3,12 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { createNativeSuite } from "../../node/crypto/native-suite.js";
 import { simulate } from "../../sim/engine/simulation.js";
-import { Network } from "../../sim/network/network.js";
-import { instruments } from "../../sim/oracle/instruments.js";
 import { reportOf } from "../../sim/report/report.js";
 import { expand, parseScenario } from "../../sim/scenario/scenario.js";
+import { PARTS } from "../support/plans.js";
 
 const FOLDER = fileURLToPath(new URL("../../scenarios", import.meta.url));
 /** Minutes and more: see them with `mariana sim run`. */
@@ -24,9 +22,7 @@ describe("a shipped scenario keeps what it promises", () => {
     const parsed = parseScenario(readFileSync(file, "utf8"), file);
     if (!parsed.ok) throw new Error(parsed.errors.map(({ message }) => message).join("\n"));
     const plan = expand(parsed.scenario);
-    const parts = { network: () => new Network(plan, plan.seed), instruments, realSuite: createNativeSuite() };
-
-    const result = simulate(plan, { workers: 1 }, parts);
+    const result = simulate(plan, { workers: 1 }, PARTS);
 
     expect(result.violation).toBeUndefined();
     const judged = reportOf(plan, result).expect;

@@ -2,22 +2,9 @@
 import { endpointOf } from "../../sim/network/datagram.js";
 import { Network } from "../../sim/network/network.js";
 import type { Action, Interface, LinkModel, Nat, PairModel, Plan, Realm } from "../../sim/plan/plan.js";
-import { PORT } from "../../sim/plan/plan.js";
+import { NEUTRAL, PORT } from "../../sim/plan/plan.js";
 
-export const PERFECT: LinkModel = {
-  delayUs: 10_000,
-  jitterUs: 0,
-  jitterCorrelationPpm: 0,
-  lossPpm: 0,
-  burst: undefined,
-  duplicatePpm: 0,
-  reorderPpm: 0,
-  reorderUs: 0,
-  corruptPpm: 0,
-  rate: 0,
-  queueBytes: 0,
-  mtuBytes: 65_507,
-};
+export const PERFECT: LinkModel = { ...NEUTRAL, delayUs: 10_000, queueBytes: 0, mtuBytes: 65_507 };
 
 /** Models of every world: what lies between any two nodes, and a LAN. */
 export const LAN: LinkModel = { ...PERFECT, delayUs: 200 };

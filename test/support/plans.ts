@@ -1,24 +1,27 @@
-/** Small plans by hand and by chance, for tests of what handles plans without running them. */
+/** Small plans by hand and by chance, and what runs them. */
 import fc from "fast-check";
-import type { Action, LinkModel, Plan, PlannedNode } from "../../sim/plan/plan.js";
+import { createNativeSuite } from "../../node/crypto/native-suite.js";
+import type { Parts } from "../../sim/engine/run.js";
+import { Network } from "../../sim/network/network.js";
+import { instruments } from "../../sim/oracle/instruments.js";
+import { type Action, type LinkModel, NEUTRAL, type Plan, type PlannedNode } from "../../sim/plan/plan.js";
 
-export const CALM: LinkModel = {
-  delayUs: 10_000,
-  jitterUs: 0,
-  jitterCorrelationPpm: 0,
-  lossPpm: 0,
-  burst: undefined,
-  duplicatePpm: 0,
-  reorderPpm: 0,
-  reorderUs: 0,
-  corruptPpm: 0,
-  rate: 0,
-  queueBytes: 0,
-  mtuBytes: 1500,
+/** The simulator as `mariana sim run` puts it together. */
+export const PARTS: Parts = {
+  network: (plan) => new Network(plan, plan.seed),
+  instruments,
+  realSuite: createNativeSuite(),
 };
 
-/** Node 0 is public; each other dials those before it that `dials` names, and starts at once. */
-export function planWith(count: number, dials: (node: number) => readonly number[], actions: readonly Action[]): Plan {
+export const CALM: LinkModel = { ...NEUTRAL, delayUs: 10_000 };
+
+/** Public nodes 0 .. count - 1, of which each dials whom `dials` names and starts at once. `more` has the last word. */
+export function planWith(
+  count: number,
+  dials: (node: number) => readonly number[],
+  actions: readonly Action[] = [],
+  more: Partial<Plan> = {},
+): Plan {
   const addressOf = (node: number) => 1000 + node;
   const nodes = Array.from(
     { length: count },
@@ -49,7 +52,16 @@ export function planWith(count: number, dials: (node: number) => readonly number
     actions: [...starts, ...actions],
     expect: [],
     mutate: undefined,
+    ...more,
   };
+}
+
+/** The same, but that the nodes start a millisecond apart. */
+export function oneByOne(plan: Plan): Plan {
+  const actions = plan.actions.map((action) =>
+    action.do === "start" ? { ...action, atUs: action.node * 1_000 } : action,
+  );
+  return { ...plan, actions };
 }
 
 const HOME_NAT = {

@@ -1,11 +1,10 @@
 /** A plan run by the simulator, and what happened in it. */
-import { createNativeSuite } from "../../node/crypto/native-suite.js";
 import { simulate } from "../../sim/engine/simulation.js";
-import { Network } from "../../sim/network/network.js";
 import { instruments } from "../../sim/oracle/instruments.js";
 import type { Plan } from "../../sim/plan/plan.js";
 import { type Report, reportOf } from "../../sim/report/report.js";
 import type { Happening } from "./chronicle.js";
+import { PARTS } from "./plans.js";
 
 export function simulatedRun(plan: Plan): { readonly happenings: readonly Happening[]; readonly report: Report } {
   const happenings: Happening[] = [];
@@ -18,8 +17,7 @@ export function simulatedRun(plan: Plan): { readonly happenings: readonly Happen
     plan,
     { workers: 1 },
     {
-      network: (of) => new Network(of, of.seed),
-      realSuite: createNativeSuite(),
+      ...PARTS,
       instruments: (view) => {
         const { observer, hooks } = instruments(view);
         const { handleStart, handleEnd, handleRoute, handleLink } = observer;

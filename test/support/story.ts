@@ -1,16 +1,15 @@
 /** A scenario, written where it is tested, played by whole stacks, and looked at while it runs. */
-import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import type { PeerStatus } from "../../core/stack/ports.js";
 import type { Stack } from "../../core/stack/stack.js";
 import { LINKS_MAX } from "../../sim/engine/census.js";
 import type { Host } from "../../sim/engine/host.js";
 import type { ShardView } from "../../sim/engine/observer.js";
 import { simulate } from "../../sim/engine/simulation.js";
-import { Network } from "../../sim/network/network.js";
 import { instruments } from "../../sim/oracle/instruments.js";
 import type { Plan } from "../../sim/plan/plan.js";
 import { type Report, reportOf } from "../../sim/report/report.js";
 import { expand, parseScenario, printComplaint } from "../../sim/scenario/scenario.js";
+import { PARTS } from "./plans.js";
 
 const SECOND_US = 1_000_000;
 
@@ -133,8 +132,7 @@ export function play(yaml: string, looks: Readonly<Record<number, (scene: Scene)
     plan,
     { workers: 1 },
     {
-      network: (of) => new Network(of, of.seed),
-      realSuite: nobleSuite,
+      ...PARTS,
       instruments: (view) => {
         const { observer, hooks } = instruments(view);
         const { handleStart, handleEnd, handleRoute, handleLink, handleSecond } = observer;

@@ -19,7 +19,10 @@ export function withRuns(command: Argv, onExit: (code: ExitCode) => void, engine
   return withShrink(withSweep(withVerify(withRun(command, onExit, engine))), engine).command(
     "bench",
     "measure how fast the simulator is on this machine",
-    (inner) => inner.option("json", JSON_FLAG).example("$0 sim bench", "the table of the goals; takes some minutes"),
+    (inner) =>
+      inner
+        .option("json", JSON_FLAG)
+        .example("$0 sim bench", "the table of the goals: seven runs, half an hour each at most"),
     async (argv) => {
       const { runBench } = await import("../../bench/bench.js");
       onExit((await runBench(argv.json ? ["sim", "--json"] : ["sim"])) as ExitCode);
