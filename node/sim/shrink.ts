@@ -40,6 +40,8 @@ export interface Shrunk {
 
 /** Sizes of the neighbourhood of the failure that are tried before anything else, smallest (and quickest) first. */
 const NEIGHBOURHOODS = [4, 8, 16, 32, 64, 128, 256, 512];
+/** So few nodes are run in a moment: they get all the time there is, since few may fail later than many did. */
+const QUICK_NODES = 64;
 /** Rounds over all ways to make a plan smaller; each must have made it smaller for the next to begin. */
 const ROUNDS_MAX = 6;
 /** What is left of a pause that turned out to be of no use. */
@@ -76,10 +78,11 @@ class Shrinker {
   }
 
   async run(): Promise<Shrunk> {
-    await this.cutEnd();
-    await this.tryNeighbourhoods();
+    // The whole network is the dearest candidate there is: it is run again only when no part of it fails.
+    if (!(await this.tryNeighbourhoods())) await this.cutEnd();
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
       const before = JSON.stringify(this.best);
+      if (this.best.nodes.length > QUICK_NODES) await this.dropNodes(); // before each other candidate costs a minute
       await this.simplify();
       await this.dropNodes();
       await this.dropActions();
@@ -118,13 +121,16 @@ class Shrinker {
     if (seen.durationUs < this.best.durationUs) await this.accepts(seen, "ends at the failure");
   }
 
-  private async tryNeighbourhoods(): Promise<void> {
+  private async tryNeighbourhoods(): Promise<boolean> {
     const whole = this.best;
-    const order = nearestFirst(whole, this.cause.nodes);
+    const seen = endingAt(whole, secondAfter(this.cause.atUs));
+    const order = nearestFirst(seen, this.cause.nodes);
     for (const size of NEIGHBOURHOODS) {
-      if (size >= whole.nodes.length) return;
-      if (await this.accepts(planOf(whole, order.slice(0, size)), "near the failure")) return;
+      if (size >= whole.nodes.length) return false;
+      const part = planOf(size <= QUICK_NODES ? whole : seen, order.slice(0, size));
+      if (await this.accepts(part, "near the failure")) return true;
     }
+    return false;
   }
 
   private async simplify(): Promise<void> {

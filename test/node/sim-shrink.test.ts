@@ -181,7 +181,37 @@ describe("shrinking", () => {
     expect(plan.models).toHaveLength(2); // the default and the LAN; the loss went
     expect(plan.models.every(({ lossPpm }) => lossPpm === 0)).toBe(true);
     const sizes = plans.slice(1).map(({ nodes }) => nodes.length);
-    expect(sizes.slice(0, 2), "ends at the failure, then the smallest neighbourhood").toEqual([60, 4]);
+    expect(sizes.slice(0, 5), "neighbourhoods, the smallest first, and all only when none fails").toEqual([
+      4, 8, 16, 32, 60,
+    ]);
+  });
+
+  test("a failure of a few neighbours is found without another run of the whole network, also when few fail later", async () => {
+    const { probe, plans } = ghostOf("n20", "n21", 30_000_000);
+    const slow: Probe = async (plan) => {
+      const cause = await probe(plan);
+      if (cause === undefined || plan.nodes.length === 60) return cause;
+      const atUs = cause.atUs + 20_000_000;
+      return atUs > plan.durationUs ? undefined : { ...cause, atUs };
+    };
+    const { plan } = await shrink(RING, (await probe(RING))!, slow, PATIENT);
+    expect(plan.nodes.map(({ name }) => name)).toEqual(["n20", "n21"]);
+    const sizes = plans.slice(1).map(({ nodes }) => nodes.length);
+    expect(Math.max(...sizes)).toBe(4);
+  });
+
+  test("a large network none of whose neighbourhoods fails loses nodes before anything is tried on all of it", async () => {
+    const far = planWith(1_100, (node) => [(node + 1) % 1_100], [{ atUs: 5_000_000, do: "crash", node: 0 }]);
+    const plans: Plan[] = [];
+    const probe: Probe = async (plan) => {
+      plans.push(plan);
+      const names = plan.nodes.map(({ name }) => name);
+      return names.includes("n0") && names.includes("n550") ? { reason: "it", atUs: 9_500_000, nodes: [0] } : undefined;
+    };
+    const { plan } = await shrink(far, (await probe(far))!, probe, PATIENT);
+    expect(plan.nodes.map(({ name }) => name)).toEqual(["n0", "n550"]);
+    const whole = plans.slice(1).filter(({ nodes }) => nodes.length === 1_100);
+    expect(whole, "ends at the failure").toHaveLength(1);
   });
 
   test("gives the same small plan each time", async () => {
