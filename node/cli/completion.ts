@@ -14,7 +14,7 @@ const CHANGES = ["--seed", "--set", "--crypto", "--mutate"];
 const RUNNING = ["--workers", "--until", "--budget"];
 
 const SIM: Readonly<Record<string, readonly string[]>> = {
-  run: [...CHANGES, ...RUNNING, "--json", "--junit", "--chain", "--shuffle", "--quiet"],
+  run: [...CHANGES, ...RUNNING, "--json", "--junit", "--chain", "--moments", "--second", "--shuffle", "--quiet"],
   validate: ["--set"],
   schema: [],
   expand: [...CHANGES, "--json"],
@@ -89,8 +89,8 @@ ${innerCases.join("\n")}
     --crypto) words="modelled real"; files="" ;;
     --mutate) words="feasibility retraction death delta"; files="" ;;
     --out) [ "$inner" = sweep ] && files="-d"; words="" ;;
-    --seed | --set | --workers | --until | --budget | --shuffle | --seeds | --shard | --jobs | --max-regress | --runs) words=""; files="" ;;
-    --junit | --chain) files="-f"; words="" ;;
+    --seed | --set | --workers | --until | --budget | --shuffle | --second | --seeds | --shard | --jobs | --max-regress | --runs) words=""; files="" ;;
+    --junit | --chain | --moments) files="-f"; words="" ;;
     --udp | --peer | --host | --timeout | --count | -c) words="" ;;
     replay) files="-f" ;;
   esac

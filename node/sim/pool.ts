@@ -1,5 +1,6 @@
 /** Runs a plan on worker threads, also when it is one: the thread that waits stays free for signals and progress. */
 import { Worker } from "node:worker_threads";
+import { joined } from "../../sim/engine/recording.js";
 import type { Progress, RunOptions, RunResult } from "../../sim/engine/run.js";
 import { commonOf } from "../../sim/engine/simulation.js";
 import { firstViolation } from "../../sim/oracle/first-violation.js";
@@ -21,9 +22,9 @@ const WORKER = new URL(
 export async function runInPool(plan: Plan, options: RunOptions): Promise<RunResult> {
   const shards = options.workers;
   const common = commonOf(plan.nodes.length, shards, (bytes) => new SharedArrayBuffer(bytes));
-  const { untilUs, shuffle, onProgress, budgetWallSeconds } = options;
+  const { untilUs, shuffle, record, onProgress, budgetWallSeconds } = options;
   const threads = Array.from({ length: shards }, (_, shard) => {
-    const workerData: Task = { plan, shard, shards, common, untilUs, shuffle };
+    const workerData: Task = { plan, shard, shards, common, untilUs, shuffle, record };
     return new Worker(WORKER, {
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: 4_096, maxYoungGenerationSizeMb: 64 },
@@ -60,8 +61,10 @@ function merge(results: readonly RunResult[]): RunResult {
   for (const result of results) {
     for (const [reason, count] of Object.entries(result.drops)) drops[reason] = (drops[reason] ?? 0) + count;
   }
+  const recorded = results.flatMap((result) => result.recorded ?? []);
   return {
     ...results[0]!,
+    ...(recorded.length === 0 ? {} : { recorded: joined(recorded) }),
     events: results.reduce((sum, { events }) => sum + events, 0),
     violation: firstViolation(results.map(({ violation }) => violation)),
     tallies: results.flatMap(({ tallies }) => tallies),

@@ -1,5 +1,6 @@
 /** `mariana sim run`: runs scenarios one after the other, says how far they are, and leaves their reports. */
 import { performance } from "node:perf_hooks";
+import { SECOND_US } from "../../core/time/instant.js";
 import type { Plan } from "../../sim/plan/plan.js";
 import { complain, paint, print } from "../cli/output.js";
 import { ExitCode } from "../failure.js";
@@ -8,6 +9,7 @@ import { untilInterrupted } from "./interruption.js";
 import { junitOf, type Unfinished } from "./junit.js";
 import { assertWritable, writeOutput } from "./output-file.js";
 import { formatCount, ProgressMeter } from "./progress.js";
+import { encodeRecorded } from "./recorded-file.js";
 import { type RunChanges, repeatLine, untilUsOf } from "./repeat.js";
 import { formatReport } from "./report-text.js";
 import { loadPlan } from "./scenario-file.js";
@@ -27,6 +29,8 @@ export interface RunRequest {
   readonly json: string | undefined;
   readonly junit: string | undefined;
   readonly chain: string | undefined;
+  /** What happens in a second of virtual time, from 1, goes into a file; the run ends with that second. */
+  readonly moments: { readonly second: number; readonly path: string } | undefined;
   readonly isQuiet: boolean;
 }
 
@@ -34,7 +38,7 @@ export interface RunRequest {
 export async function runScenarios(request: RunRequest): Promise<ExitCode> {
   untilUsOf(request.changes); // whatever is wrong is said before anything runs
   const plans = request.files.map((file) => ({ file, plan: loadPlan(file, request.changes) }));
-  for (const path of [request.json, request.junit, request.chain]) {
+  for (const path of [request.json, request.junit, request.chain, request.moments?.path]) {
     if (path !== undefined && path !== "-") assertWritable(path);
   }
   const outcomes: (TrialReport | Unfinished)[] = [];
@@ -55,9 +59,10 @@ export async function runScenarios(request: RunRequest): Promise<ExitCode> {
 }
 
 async function runOne(file: string, plan: Plan, request: RunRequest): Promise<TrialReport | Unfinished> {
-  const { changes, workers, shuffle, budgetSeconds } = request;
+  const { changes, workers, shuffle, budgetSeconds, moments } = request;
   const meter = new ProgressMeter();
-  const untilOfRun = Math.min(untilUsOf(changes) ?? plan.durationUs, plan.durationUs);
+  const record = moments && { fromUs: (moments.second - 1) * SECOND_US, untilUs: moments.second * SECOND_US };
+  const untilOfRun = Math.min(untilUsOf(changes) ?? plan.durationUs, plan.durationUs, record?.untilUs ?? Infinity);
   const beganMs = performance.now();
   let nowUs = 0;
   const howFar = () => `${Math.floor(nowUs / 1e6)} of ${Math.ceil(untilOfRun / 1e6)} s were simulated`;
@@ -73,10 +78,11 @@ async function runOne(file: string, plan: Plan, request: RunRequest): Promise<Tr
   };
   const repeat = repeatLine(file, { ...changes, seed: plan.seed });
   try {
-    const options = { workers, untilUs: untilOfRun, shuffle, budgetSeconds, onProgress, repeat };
-    const { report, chain } = await untilInterrupted(stop, () => runTrial(request.engine, plan, options));
+    const options = { workers, untilUs: untilOfRun, shuffle, record, budgetSeconds, onProgress, repeat };
+    const { report, chain, recorded } = await untilInterrupted(stop, () => runTrial(request.engine, plan, options));
     meter.clear();
     if (request.chain !== undefined) writeOutput(request.chain, encodeChain(chain));
+    if (moments !== undefined && recorded !== undefined) writeOutput(moments.path, encodeRecorded(recorded));
     return report;
   } catch (error) {
     meter.clear();

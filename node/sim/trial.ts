@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
 import type { Violation } from "../../sim/engine/observer.js";
+import type { Recorded, Span } from "../../sim/engine/recording.js";
 import type { RunOptions, RunResult } from "../../sim/engine/run.js";
 import type { Plan } from "../../sim/plan/plan.js";
 import { reportOf } from "../../sim/report/report.js";
@@ -16,6 +17,7 @@ export interface TrialOptions {
   readonly workers?: number | undefined;
   readonly untilUs?: number | undefined;
   readonly shuffle?: string | undefined;
+  readonly record?: Span | undefined;
   /** Of wall time; OverBudget is thrown after it. */
   readonly budgetSeconds?: number | undefined;
   readonly onProgress?: (progress: { nowUs: number; liveNodes: number }) => void;
@@ -26,6 +28,8 @@ export interface TrialOptions {
 export interface Trial {
   readonly report: TrialReport;
   readonly chain: Chain;
+  /** With `TrialOptions.record`. */
+  readonly recorded: Recorded | undefined;
   readonly violation: Violation | undefined;
   /** Virtual time at which it ended. */
   readonly endUs: number;
@@ -50,6 +54,7 @@ export async function runTrial(engine: Engine, plan: Plan, options: TrialOptions
       repeat: options.repeat,
     },
     chain: result.chain,
+    recorded: result.recorded,
     violation: result.violation,
     endUs: Math.round(result.simSeconds * 1e6),
   };
@@ -60,11 +65,12 @@ function workersFor(plan: Plan): number {
 }
 
 function engineOptions(workers: number, options: TrialOptions): RunOptions {
-  const { untilUs, shuffle, budgetSeconds, onProgress } = options;
+  const { untilUs, shuffle, record, budgetSeconds, onProgress } = options;
   return {
     workers,
     ...(untilUs === undefined ? {} : { untilUs }),
     ...(shuffle === undefined ? {} : { shuffle }),
+    ...(record === undefined ? {} : { record }),
     ...(budgetSeconds === undefined ? {} : { budgetWallSeconds: budgetSeconds }),
     ...(onProgress === undefined ? {} : { onProgress }),
   };

@@ -1,5 +1,6 @@
 /** A thread of the pool: runs one shard of a plan and tells the pool how far it is and what came of it. */
 import { parentPort, workerData } from "node:worker_threads";
+import type { Span } from "../../sim/engine/recording.js";
 import type { Progress } from "../../sim/engine/run.js";
 import { type Common, runShard } from "../../sim/engine/simulation.js";
 import { Network } from "../../sim/network/network.js";
@@ -14,11 +15,12 @@ export interface Task {
   readonly common: Common;
   readonly untilUs: number | undefined;
   readonly shuffle: string | undefined;
+  readonly record?: Span | undefined;
 }
 
 const PROGRESS_MS = 250;
 
-const { plan, shard, shards, common, untilUs, shuffle }: Task = workerData;
+const { plan, shard, shards, common, untilUs, shuffle, record }: Task = workerData;
 let toldMs = performance.now();
 
 const result = runShard(
@@ -27,6 +29,7 @@ const result = runShard(
     workers: shards,
     ...(untilUs === undefined ? {} : { untilUs }),
     ...(shuffle === undefined ? {} : { shuffle }),
+    ...(record === undefined ? {} : { record }),
     onProgress: (progress: Progress) => {
       const nowMs = performance.now();
       if (nowMs - toldMs < PROGRESS_MS) return;

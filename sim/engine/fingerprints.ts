@@ -1,4 +1,5 @@
 import { PacketType } from "../../core/wire/flight.js";
+import type { Recording } from "./recording.js";
 
 const K1 = 0x85ebca6b;
 const K2 = 0xc2b2ae35;
@@ -12,9 +13,12 @@ const WORDS = 4;
 export class Fingerprints {
   private readonly wire: Int32Array;
   readonly state = new Int32Array(WORDS);
+  /** Gets all that is fingerprinted. */
+  readonly recording: Recording | undefined;
 
-  constructor(nodes: number) {
+  constructor(nodes: number, recording?: Recording) {
     this.wire = new Int32Array(nodes * WORDS);
+    this.recording = recording;
   }
 
   handleTransmit(nowUs: number, node: number, to: number, bytes: Uint8Array, at: number, length: number): void {
@@ -25,6 +29,7 @@ export class Fingerprints {
         ? 0
         : bytes[p]! | (bytes[p + 1]! << 8) | (bytes[p + 2]! << 16) | (bytes[p + 3]! << 24);
     const { wire } = this;
+    this.recording?.handleSent(node, to, bytes[at]!, length, clear);
     const w = node * WORDS;
     let a = wire[w]! ^ (nowUs | 0);
     let b = wire[w + 1]! ^ (to | 0);
@@ -44,6 +49,7 @@ export class Fingerprints {
   /** A fact of the state comes (`sign` 1) or goes (-1). */
   count(sign: number, a: number, b: number, c: number): void {
     const { state } = this;
+    this.recording?.handleChanged(sign, a, b, c);
     let x = Math.imul(a ^ 0x9e3779b9, K1) ^ Math.imul(b + 0x7f4a7c15, K2);
     x = Math.imul(x ^ (x >>> 15) ^ c, K1);
     let y = Math.imul(b ^ 0x27d4eb2f, K1) ^ Math.imul(c + 0x165667b1, K2);

@@ -3,6 +3,7 @@ import type { Plan } from "../plan/plan.js";
 import type { HostHooks } from "./host-hooks.js";
 import type { NetworkPort } from "./network-port.js";
 import type { Observer, ShardView, Tally, Violation } from "./observer.js";
+import type { Recorded, Span } from "./recording.js";
 
 export interface Progress {
   readonly nowUs: number;
@@ -16,6 +17,8 @@ export interface RunOptions {
   readonly untilUs?: number;
   /** Interns the NACs in an order drawn from this: nothing may depend on it. */
   readonly shuffle?: string;
+  /** All that is fingerprinted then is written down as well. */
+  readonly record?: Span;
   /** About every quarter of a second of wall time. */
   readonly onProgress?: (progress: Progress) => void;
   /** Throws OverBudget after so many seconds. */
@@ -54,6 +57,8 @@ export interface RunResult {
   readonly tallies: readonly Tally[];
   /** Datagrams that did not arrive, by reason, of all shards. */
   readonly drops: Readonly<Record<string, number>>;
+  /** With `RunOptions.record`. */
+  readonly recorded?: Recorded;
   /** Share of the wall time that workers waited for each other, 0 to 1; filled in by those who have clocks. */
   readonly waitShare?: number;
 }

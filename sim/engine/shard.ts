@@ -17,6 +17,7 @@ import { DATAGRAM, KIND, type Moment, SOURCE, TIMER } from "./moment.js";
 import type { NetworkPort } from "./network-port.js";
 import type { Observer, ShardView } from "./observer.js";
 import { Packets } from "./packets.js";
+import { Recording, type Span } from "./recording.js";
 import { Roster } from "./roster.js";
 import type { Instruments } from "./run.js";
 import { sharesOf } from "./shares.js";
@@ -64,6 +65,7 @@ export class Shard implements ShardView {
     network: NetworkPort;
     suite: CryptoSuite;
     shuffle: string | undefined;
+    record: Span | undefined;
     instruments: (view: ShardView) => Instruments;
     post: Post;
   }) {
@@ -78,7 +80,7 @@ export class Shard implements ShardView {
     this.islandOf = Int32Array.from(plan.nodes, (_, node) => network.islandOf(node));
     this.shardOf = sharesOf(plan, this.islandOf, network.islands, args.shards);
     this.agenda = new Agenda(network.islands);
-    this.fingerprints = new Fingerprints(nodes);
+    this.fingerprints = new Fingerprints(nodes, args.record && new Recording(args.record, this.moment));
     this.calendar = new Calendar(this.packets, nodes, network.lookaheadUs);
     this.roster = new Roster(plan, args.suite, args.shuffle);
     this.actions = plan.actions.filter((action) => isGlobal(action) || this.owns(nodeOfAction(action)));

@@ -54,6 +54,7 @@ export function runShard(
     network: parts.network(plan),
     suite: plan.crypto === "real" ? parts.realSuite : modelledSuite,
     shuffle: options.shuffle,
+    record: options.record,
     instruments: (view) => parts.instruments(view),
     post: (slot, packets, island, to) => exchange.post(slot, packets, island, to),
   });
@@ -110,6 +111,7 @@ export function runShard(
     violation,
     tallies: [observer.finish(endUs)],
     drops: { ...shard.network.counts, ...shard.drops },
+    ...(fingerprints.recording === undefined ? {} : { recorded: fingerprints.recording.recorded }),
     ...(clockMs === undefined ? {} : { waitShare: exchange.waitedMs / Math.max(1, clockMs() - beganMs) }),
   };
 }

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import type { Argv } from "yargs";
 import { ExitCode, Failure } from "../../failure.js";
+import type { RunRequest } from "../../sim/run.js";
 import type { Engine } from "../../sim/trial.js";
 import { paint, show } from "../output.js";
 import { usage } from "../usage.js";
@@ -14,6 +15,8 @@ Exit codes: 0 all that is expected holds, 3 a scenario is invalid, 9 an expectat
 const JSON_FLAG = { type: "boolean", default: false, describe: "for scripts" } as const;
 const SHRINK_BUDGET_SECONDS = 600;
 const SHRINK_RUNS = 2_000;
+/** A week, the longest that a scenario lasts. */
+const SECONDS_MAX = 604_800;
 
 export function withRuns(command: Argv, onExit: (code: ExitCode) => void, engine: Engine): Argv {
   return withShrink(withSweep(withVerify(withRun(command, onExit, engine))), engine).command(
@@ -44,6 +47,12 @@ function withRun(command: Argv, onExit: (code: ExitCode) => void, engine: Engine
         })
         .option("junit", { type: "string", nargs: 1, describe: "write JUnit's XML to FILE" })
         .option("chain", { type: "string", nargs: 1, describe: "write the fingerprints of each second to FILE" })
+        .option("moments", {
+          type: "string",
+          nargs: 1,
+          describe: "with --second: write what is sent and what changes in that second to FILE",
+        })
+        .option("second", { type: "string", nargs: 1, describe: "which second, from 1; the run ends with it" })
         .option("shuffle", {
           type: "string",
           nargs: 1,
@@ -70,11 +79,20 @@ function withRun(command: Argv, onExit: (code: ExitCode) => void, engine: Engine
           json: oneOf("--json", argv.json),
           junit: oneOf("--junit", argv.junit),
           chain,
+          moments: momentsIn(argv.moments, argv.second),
           isQuiet: argv.quiet,
         }),
       );
     },
   );
+}
+
+function momentsIn(moments: string | undefined, second: string | undefined): RunRequest["moments"] {
+  const path = oneOf("--moments", moments);
+  const number = countIn("--second", second, SECONDS_MAX);
+  if (path !== undefined && number !== undefined) return { path, second: number };
+  if (path === undefined && number === undefined) return undefined;
+  return usage("--moments and --second belong together", "for example  --moments FILE --second 12");
 }
 
 function withVerify(command: Argv): Argv {
@@ -86,23 +104,22 @@ function withVerify(command: Argv): Argv {
         .option("until", { type: "string", nargs: 1, describe: "stop at this simulated time, for example 60s" })
         .positional("file", { type: "string", demandOption: true, describe: "a scenario" })
         .option("json", JSON_FLAG)
-        .example("$0 sim verify storm-1000", "identical, or the second in which it first differs"),
+        .example("$0 sim verify storm-1000", "identical, or the first moment at which it differs"),
     async (argv) => {
-      const { describeParting, verify } = await import("../../sim/verification.js");
+      const { describeDeparture, verify } = await import("../../sim/verification.js");
       const result = await verify(argv.file, changesIn(argv));
       show(argv.json, result, ({ scenario, seed, seconds, fingerprint, variants, ok }) => {
         const verdict = ok ? paint("green", "identical") : paint("red", "differs");
         const head = `${verdict}  ${paint("bold", scenario)}, seed ${seed}, ${seconds} s`;
-        const rows = variants.map(({ name, parting }, index) => {
-          const found =
-            index === 0 ? "what the others are held against" : parting === null ? "the same" : describeParting(parting);
-          return `  ${name.padEnd(38)}  ${found}`;
+        const rows = variants.map((variant, index) => {
+          const found = index === 0 ? "what the others are held against" : describeDeparture(result, variant);
+          return `  ${variant.name.padEnd(38)}  ${found}`;
         });
         return [head, "", ...rows, "", `  wire   ${fingerprint.wire}`, `  state  ${fingerprint.state}`].join("\n");
       });
       const parted = result.variants.find(({ parting }) => parting !== null);
-      if (parted?.parting == null) return;
-      const message = `${result.scenario} is not the same with ${parted.name}: ${describeParting(parted.parting)}`;
+      if (parted === undefined) return;
+      const message = `${result.scenario} is not the same with ${parted.name}: ${describeDeparture(result, parted)}`;
       const fix = "this is a fault of ours; please report it with the scenario and the seed";
       throw new Failure("simulation.differs", ExitCode.differs, message, fix);
     },
