@@ -7,7 +7,7 @@ import { BUDGET_SECONDS, benchSim, simTable } from "./sim.js";
 const USAGE = `npm run bench -- NAME [--json] [--megabytes N] [--budget SECONDS]
 
   dataplane   a client, three relays and a host as separate processes; a node web server behind the last
-  sim         the simulator, against its goals: seven runs, each ended after 1,800 s or --budget
+  sim         the simulator, against its goals: seven runs, each ended after 1,800 s or --budget, and its queue
 `;
 
 const NAMES = ["dataplane", "sim"] as const;

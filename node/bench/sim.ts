@@ -9,11 +9,16 @@ import { readFileIfAny } from "../config/file.js";
 import { ExitCode } from "../failure.js";
 import { Children } from "../sim/child.js";
 import { untilInterrupted } from "../sim/interruption.js";
+import { formatCount } from "../sim/progress.js";
 import { alignedTable, formatNumber } from "../sim/report-text.js";
 import { parseReport, type TrialReport } from "../sim/trial-report.js";
+import { measurePending, type PendingFigure } from "./pending-events.js";
 
 /** Of the run of a quiet network, so much is its start. */
 const START_SECONDS = 30;
+/** Timers that wait in the queue while others ring. */
+const PENDING = [1_000, 100_000, 1_000_000] as const;
+const PENDING_EVENTS = 1_000_000;
 /** Of wall time, for each run: what takes longer is told as such, and the others are measured all the same. */
 export const BUDGET_SECONDS = 1_800;
 
@@ -59,7 +64,11 @@ export async function benchSim(say: (line: string) => void, budgetSeconds = BUDG
     return report;
   };
   try {
-    return await untilInterrupted(stop, () => figures(measure));
+    return await untilInterrupted(stop, async () => {
+      const runs = await figures(measure);
+      say(`the queue with ${PENDING.join(", ")} timers pending`);
+      return [...runs, ...pendingFigures(measurePending(PENDING, PENDING_EVENTS))];
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -106,6 +115,25 @@ async function figures(measure: Measure): Promise<SimFigure[]> {
     ),
     lower("1,000 nodes, an event", costOf(small), "us of wall", null, null),
     lower("5,000 nodes, an event", costOf(two), "us of wall", null, null),
+  ];
+}
+
+/** The last is what a slower queue has to answer for itself, when the cache has been taken into account. */
+export function pendingFigures(measured: readonly PendingFigure[]): SimFigure[] {
+  const [few, many] = [measured[0]!, measured.at(-1)!];
+  const slower = few.eventsPerSecond / many.eventsPerSecond;
+  const ofCache = few.touchesPerSecond / many.touchesPerSecond;
+  const rows = measured.map(({ pending, eventsPerSecond }): SimFigure => {
+    const name = `${formatCount(pending)} timers pending`;
+    const value = eventsPerSecond / 1e6;
+    return { name, value, unit: "million events/s", reach: null, goal: null, better: "higher" };
+  });
+  const ratio = { unit: "times as slow", better: "lower" } as const;
+  return [
+    ...rows,
+    { ...ratio, name: "a million pending over 1,000", value: slower, reach: null, goal: null },
+    { ...ratio, name: "the same memory, no queue", value: ofCache, reach: null, goal: null },
+    { ...ratio, name: "the queue less its memory", value: slower / ofCache, reach: 2, goal: 1.5 },
   ];
 }
 

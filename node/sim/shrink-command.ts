@@ -21,6 +21,7 @@ export interface ShrinkRequest {
   /** Where the small one goes; NAME-shrunk.yaml here when it is not given. */
   readonly out: string | undefined;
   readonly runs: number;
+  /** From when it is known how the run fails. */
   readonly budgetSeconds: number;
 }
 
@@ -63,7 +64,8 @@ export async function shrinkScenario(request: ShrinkRequest): Promise<ShrinkResu
     const why = whyOf(first.report);
     complain(`it fails: ${why}`);
     const patience = Math.max(PATIENCE_LEAST_SECONDS, PATIENCE * first.report.wallSeconds);
-    const budget = { runs: request.runs, isOver: () => isInterrupted || seconds() > request.budgetSeconds };
+    const untilSeconds = seconds() + request.budgetSeconds;
+    const budget = { runs: request.runs, isOver: () => isInterrupted || seconds() > untilSeconds };
     const begin = isFailureOfExpectation(first) ? { ...from, expect: [cause.reason] } : { ...from, expect: [] };
     const cut = untilUs === undefined || untilUs >= begin.durationUs ? begin : { ...begin, durationUs: untilUs };
     const shrunk = await shrink(

@@ -25,7 +25,7 @@ export function withRuns(command: Argv, onExit: (code: ExitCode) => void, engine
     (inner) =>
       inner
         .option("json", JSON_FLAG)
-        .example("$0 sim bench", "the table of the goals: seven runs, half an hour each at most"),
+        .example("$0 sim bench", "the table of the goals: seven runs, half an hour each at most, and the queue"),
     async (argv) => {
       const { runBench } = await import("../../bench/bench.js");
       onExit((await runBench(argv.json ? ["sim", "--json"] : ["sim"])) as ExitCode);
@@ -179,7 +179,7 @@ function withShrink(command: Argv, engine: Engine): Argv {
         .option("budget", {
           type: "string",
           nargs: 1,
-          describe: `stop after so many seconds [${SHRINK_BUDGET_SECONDS}]`,
+          describe: `stop after so many seconds, the first run not counted [${SHRINK_BUDGET_SECONDS}]`,
         })
         .option("runs", { type: "string", nargs: 1, describe: `stop after so many runs [${SHRINK_RUNS}]` })
         .option("json", JSON_FLAG)
