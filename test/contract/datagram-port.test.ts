@@ -51,7 +51,7 @@ describe.each(WORLDS)("%s", (_, make) => {
     const path = await pathFrom(ada, bob);
     const buffer = new Uint8Array(16);
     for (let i = 0; i < 20; i += 1) {
-      buffer.fill(i);
+      buffer.fill(0xee).fill(i, 5, 8);
       ada.send(path, buffer, 5, 3);
     }
     buffer.fill(0xff);
