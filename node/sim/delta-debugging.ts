@@ -9,14 +9,18 @@ export type StillFails<T> = (kept: readonly T[]) => Promise<boolean>;
 
 /**
  * Items of which none can be left out alone, in their order; the same ones each time when `stillFails` answers the same.
- * Halves go first, then finer parts. `items` themselves are taken to fail and are not tried. When `stillFails` has no
- * budget left it says false to everything, and the best so far comes back after one cheap round.
+ * Halves go first, then finer parts. `items` themselves are taken to fail and are not tried. As soon as `isOver` the best
+ * so far comes back.
  */
-export async function minimal<T>(items: readonly T[], stillFails: StillFails<T>): Promise<T[]> {
+export async function minimal<T>(
+  items: readonly T[],
+  stillFails: StillFails<T>,
+  isOver: () => boolean = () => false,
+): Promise<T[]> {
   let kept = [...items];
   if (kept.length > 0 && (await stillFails([]))) return [];
-  for (let parts = 2; kept.length >= 2; ) {
-    const found = await smaller(kept, Math.min(parts, kept.length), stillFails);
+  for (let parts = 2; kept.length >= 2 && !isOver(); ) {
+    const found = await smaller(kept, Math.min(parts, kept.length), stillFails, isOver);
     if (found !== undefined) {
       kept = found.kept;
       parts = Math.max(found.isPart ? 2 : parts - 1, 2);
@@ -31,14 +35,15 @@ async function smaller<T>(
   items: readonly T[],
   parts: number,
   stillFails: StillFails<T>,
+  isOver: () => boolean,
 ): Promise<{ kept: T[]; isPart: boolean } | undefined> {
   const bounds = Array.from({ length: parts + 1 }, (_, i) => Math.floor((i * items.length) / parts));
-  for (let part = 0; part < parts; part += 1) {
+  for (let part = 0; part < parts && !isOver(); part += 1) {
     const kept = items.slice(bounds[part], bounds[part + 1]);
     if (await stillFails(kept)) return { kept, isPart: true };
   }
   if (parts === 2) return undefined; // all but one half is the other half
-  for (let part = 0; part < parts; part += 1) {
+  for (let part = 0; part < parts && !isOver(); part += 1) {
     const kept = [...items.slice(0, bounds[part]), ...items.slice(bounds[part + 1])];
     if (await stillFails(kept)) return { kept, isPart: false };
   }

@@ -94,15 +94,17 @@ class Shrinker {
     return { plan: this.best, cause: this.cause, runs: this.runs, isMinimal: !this.wasCut };
   }
 
-  private isOver(): boolean {
+  private readonly isOver = (): boolean => {
     const isOver = this.runs >= this.budget.runs || this.budget.isOver();
     if (isOver) this.wasCut = true;
     return isOver;
-  }
+  };
 
-  /** Takes the plan in place of the best one when it fails for the same reason. */
-  private async accepts(plan: Plan, what: string): Promise<boolean> {
-    if (plan.nodes.length === 0 || this.isOver()) return false;
+  /** Takes the plan in place of the best one when it fails for the same reason. It is not even made when the budget is over. */
+  private async accepts(made: () => Plan, what: string): Promise<boolean> {
+    if (this.isOver()) return false;
+    const plan = made();
+    if (plan.nodes.length === 0) return false;
     const hash = createHash("sha256").update(JSON.stringify(plan)).digest("base64");
     if (this.tried.has(hash)) return false;
     this.tried.add(hash);
@@ -118,7 +120,7 @@ class Shrinker {
   /** Nothing after the failure matters. */
   private async cutEnd(): Promise<void> {
     const seen = endingAt(this.best, secondAfter(this.cause.atUs));
-    if (seen.durationUs < this.best.durationUs) await this.accepts(seen, "ends at the failure");
+    if (seen.durationUs < this.best.durationUs) await this.accepts(() => seen, "ends at the failure");
   }
 
   private async tryNeighbourhoods(): Promise<boolean> {
@@ -127,7 +129,7 @@ class Shrinker {
     const order = nearestFirst(seen, this.cause.nodes);
     for (const size of NEIGHBOURHOODS) {
       if (size >= whole.nodes.length) return false;
-      const part = planOf(size <= QUICK_NODES ? whole : seen, order.slice(0, size));
+      const part = () => planOf(size <= QUICK_NODES ? whole : seen, order.slice(0, size));
       if (await this.accepts(part, "near the failure")) return true;
     }
     return false;
@@ -136,33 +138,33 @@ class Shrinker {
   private async simplify(): Promise<void> {
     for (const { name, apply } of SIMPLIFICATIONS) {
       const simpler = apply(this.best);
-      if (JSON.stringify(simpler) !== JSON.stringify(this.best)) await this.accepts(simpler, name);
+      if (JSON.stringify(simpler) !== JSON.stringify(this.best)) await this.accepts(() => simpler, name);
     }
   }
 
   private async dropNodes(): Promise<void> {
     const whole = this.best;
     const nodes = whole.nodes.map((_, node) => node);
-    await minimal(nodes, (kept) => this.accepts(planOf(whole, kept), "fewer nodes"));
+    await minimal(nodes, (kept) => this.accepts(() => planOf(whole, kept), "fewer nodes"), this.isOver);
   }
 
   private async dropActions(): Promise<void> {
     const whole = this.best;
-    await minimal<Action>(whole.actions, (actions) =>
-      this.accepts({ ...whole, actions: withoutLoneHeals(actions) }, "fewer events"),
-    );
+    const withActions = (actions: readonly Action[]): Plan => ({ ...whole, actions: withoutLoneHeals(actions) });
+    await minimal(whole.actions, (actions) => this.accepts(() => withActions(actions), "fewer events"), this.isOver);
   }
 
   private async dropDials(): Promise<void> {
     const whole = this.best;
     const all = whole.nodes.flatMap((node, from) => node.dials.map((dial) => ({ from, dial })));
-    await minimal(all, (kept) => {
+    const withDials = (kept: readonly (typeof all)[number][]): Plan => {
       const nodes = whole.nodes.map((node, from) => ({
         ...node,
         dials: kept.filter((one) => one.from === from).map(({ dial }) => dial),
       }));
-      return this.accepts({ ...whole, nodes }, "fewer links");
-    });
+      return { ...whole, nodes };
+    };
+    await minimal(all, (kept) => this.accepts(() => withDials(kept), "fewer links"), this.isOver);
   }
 
   /** First leaves out pauses as a whole, then makes the others as short as whole seconds go. */
@@ -173,15 +175,17 @@ class Shrinker {
     const long = pauses.flatMap((pause, index) => (isLong(pause) ? [index] : []));
     const withLong = (kept: ReadonlySet<number>) =>
       pauses.map((pause, index) => (kept.has(index) || !isLong(pause) ? pause : PAUSE_LEAST_US));
-    const needed = await minimal(long, (kept) =>
-      this.accepts(withPauses(whole, withLong(new Set(kept))), "shorter pauses"),
+    const needed = await minimal(
+      long,
+      (kept) => this.accepts(() => withPauses(whole, withLong(new Set(kept))), "shorter pauses"),
+      this.isOver,
     );
     const current = withLong(new Set(needed));
     for (const index of needed) {
       const seconds = Math.ceil(current[index]! / SECOND_US);
       const least = await leastThat(1, seconds, (value) => {
         const tried = current.with(index, value * SECOND_US);
-        return this.accepts(withPauses(whole, tried), "shorter pauses");
+        return this.accepts(() => withPauses(whole, tried), "shorter pauses");
       });
       if (least < seconds) current[index] = least * SECOND_US;
     }

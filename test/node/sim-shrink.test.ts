@@ -246,6 +246,17 @@ describe("shrinking", () => {
     );
   });
 
+  test("a budget that is over from the beginning ends it at once, also for a large network", async () => {
+    const large = planWith(3_000, (node) => [(node + 1) % 3_000, (node * 7 + 1) % 3_000], [
+      { atUs: 5_000_000, do: "crash", node: 0 },
+    ]);
+    const cause = { reason: "it", atUs: 9_500_000, nodes: [0] };
+    const beganMs = performance.now();
+    const { plan, runs, isMinimal } = await shrink(large, cause, async () => cause, { runs: 9, isOver: () => true });
+    expect({ isSame: plan === large, runs, isMinimal }).toEqual({ isSame: true, runs: 0, isMinimal: false });
+    expect(performance.now() - beganMs).toBeLessThan(3_000);
+  });
+
   test("a budget ends it with the smallest so far, and it says so", async () => {
     const { probe, plans } = ghostOf("n20", "n50", 30_000_000);
     const { plan, isMinimal } = await shrink(RING, (await probe(RING))!, probe, { runs: 5, isOver: () => false });
