@@ -42,6 +42,17 @@ export interface Shrunk {
 const NEIGHBOURHOODS = [4, 8, 16, 32, 64, 128, 256, 512];
 /** So few nodes are run in a moment: they get all the time there is, since few may fail later than many did. */
 const QUICK_NODES = 64;
+/**
+ * A network that comes to rest is looked at more closely, and may fail for another reason before it fails for the one that
+ * is sought. So few of those near the failure are tried together with so many to whom something happened before it, one
+ * after the other with no long pause between.
+ */
+const RESTLESS = [4, 16];
+const STRUCK_MAX = 48;
+const RESTLESS_PAUSE_US = 10 * SECOND_US;
+/** Whom else something happens to may be where few nodes fail, when those near the failure do not: so many, of such sizes. */
+const ELSEWHERE_MAX = 16;
+const ELSEWHERE = [8, 16, 32];
 /** Rounds over all ways to make a plan smaller; each must have made it smaller for the next to begin. */
 const ROUNDS_MAX = 6;
 /** What is left of a pause that turned out to be of no use. */
@@ -126,11 +137,39 @@ class Shrinker {
   private async tryNeighbourhoods(): Promise<boolean> {
     const whole = this.best;
     const seen = endingAt(whole, secondAfter(this.cause.atUs));
-    const order = nearestFirst(seen, this.cause.nodes);
-    for (const size of NEIGHBOURHOODS) {
-      if (size >= whole.nodes.length) return false;
-      const part = () => planOf(size <= QUICK_NODES ? whole : seen, order.slice(0, size));
-      if (await this.accepts(part, "near the failure")) return true;
+    const order = nearestFirst(whole, this.cause.nodes);
+    const tryAround = async (order: readonly number[], sizes: readonly number[], where: string): Promise<boolean> => {
+      for (const size of sizes) {
+        if (size >= whole.nodes.length || this.isOver()) return false;
+        const part = () => planOf(size <= QUICK_NODES ? whole : seen, order.slice(0, size));
+        if (await this.accepts(part, where)) return true;
+      }
+      return false;
+    };
+    const isQuick = (size: number): boolean => size <= QUICK_NODES;
+    if (await tryAround(order, NEIGHBOURHOODS.filter(isQuick), "near the failure")) return true;
+    if (await this.tryRestless(order)) return true;
+    for (const node of struckIn(whole)) {
+      if (await tryAround(nearestFirst(whole, [node]), ELSEWHERE, "elsewhere")) return true;
+    }
+    const large = NEIGHBOURHOODS.filter((size) => !isQuick(size));
+    if (await tryAround(order, large, "near the failure")) return true;
+    return false;
+  }
+
+  private async tryRestless(order: readonly number[]): Promise<boolean> {
+    const whole = this.best;
+    const struck = lastStruck(whole, this.cause.atUs);
+    for (const size of RESTLESS) {
+      if (size + struck.length >= whole.nodes.length) return false;
+      const made = () => {
+        const part = planOf(whole, [...order.slice(0, size), ...struck]);
+        return withPauses(
+          part,
+          pausesOf(part).map((pause) => Math.min(pause, RESTLESS_PAUSE_US)),
+        );
+      };
+      if (await this.accepts(made, "near the failure, without rest")) return true;
     }
     return false;
   }
@@ -190,6 +229,20 @@ class Shrinker {
       if (least < seconds) current[index] = least * SECOND_US;
     }
   }
+}
+
+/** The last to whom something happens before a time. */
+function lastStruck({ actions }: Plan, beforeUs: number): number[] {
+  const struck = actions.flatMap((action) => (action.atUs < beforeUs && "node" in action ? [action.node] : []));
+  return [...new Set(struck.reverse())].slice(0, STRUCK_MAX);
+}
+
+/** Some of those who crash, leave, pause and so on, from first to last. */
+function struckIn({ actions }: Plan): number[] {
+  const isPlain = (action: Action) => action.do === "start" || action.do === "dial";
+  const struck = [...new Set(actions.flatMap((action) => ("node" in action && !isPlain(action) ? [action.node] : [])))];
+  const step = Math.max(1, struck.length / ELSEWHERE_MAX);
+  return Array.from({ length: Math.min(struck.length, ELSEWHERE_MAX) }, (_, i) => struck[Math.floor(i * step)]!);
 }
 
 /** "6 nodes, 9 events, 72 s". */
