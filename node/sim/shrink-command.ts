@@ -25,9 +25,12 @@ export interface ShrinkRequest {
   readonly budgetSeconds: number;
 }
 
-/** A candidate may take so much longer than the run that it came from before it counts as not failing. */
+/**
+ * A candidate may take so much longer than the run that it came from, node for node, before it counts as not failing; and
+ * this long in any case. A core broken on purpose may well never be done with something.
+ */
 const PATIENCE = 3;
-const PATIENCE_LEAST_SECONDS = 10;
+const PATIENCE_LEAST_SECONDS = 20;
 
 export interface ShrinkResult extends Shrunk {
   readonly from: Plan;
@@ -63,7 +66,9 @@ export async function shrinkScenario(request: ShrinkRequest): Promise<ShrinkResu
     }
     const why = whyOf(first.report);
     complain(`it fails: ${why}`);
-    const patience = Math.max(PATIENCE_LEAST_SECONDS, PATIENCE * first.report.wallSeconds);
+    const secondsPerNode = first.report.wallSeconds / from.nodes.length;
+    const patienceWith = ({ nodes }: Plan) =>
+      Math.max(PATIENCE_LEAST_SECONDS, PATIENCE * secondsPerNode * nodes.length);
     const untilSeconds = seconds() + request.budgetSeconds;
     const budget = { runs: request.runs, isOver: () => isInterrupted || seconds() > untilSeconds };
     const begin = isFailureOfExpectation(first) ? { ...from, expect: [cause.reason] } : { ...from, expect: [] };
@@ -71,7 +76,7 @@ export async function shrinkScenario(request: ShrinkRequest): Promise<ShrinkResu
     const shrunk = await shrink(
       cut,
       cause,
-      (plan) => probe(engine, plan, patience),
+      (plan) => probe(engine, plan, patienceWith(plan)),
       budget,
       (text) => {
         complain(`${formatSpan(seconds()).padStart(10)}  ${text}`);
