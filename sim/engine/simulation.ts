@@ -91,7 +91,9 @@ export function runShard(
     if (startUs >= untilUs || isStopped) break;
     shard.runWindow(window, untilUs);
     const nowUs = Math.min(calendar.startOf(window + 1), untilUs);
-    window = exchange.swap(shard.arena, accept, shard.nextWindow(), windowOf);
+    // A run that ends within a window leaves something due in it: that window is over all the same.
+    const least = nowUs === untilUs ? window + 1 : window;
+    window = Math.max(least, exchange.swap(shard.arena, accept, shard.nextWindow(), windowOf));
     if (nowUs < secondUs) observer.handleWindow(nowUs);
     exchange.meet(); // nobody writes while another looks on
     windows += 1;

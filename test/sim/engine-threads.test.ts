@@ -106,6 +106,25 @@ test("windows shorter than they need be change nothing", () => {
   expect(narrow.windows).toBeGreaterThan(wide.windows * 2);
 });
 
+test("a run that ends within a window ends, whatever is due in the rest of that window", async () => {
+  const plan = circle(20, 5);
+  let windows = 0;
+  const onProgress = () => {
+    windows += 64;
+    if (windows > 100_000) throw new Error("it never ends");
+  };
+  const run = (untilUs: number) => simulate(plan, { workers: 1, untilUs, onProgress }, PARTS);
+  let before = 0;
+  for (let untilUs = 23_456; untilUs < 300_000; untilUs += 23_456) {
+    const { simSeconds, events } = run(untilUs);
+    expect(simSeconds).toBe(untilUs / 1e6);
+    expect(events).toBeGreaterThan(before);
+    before = events;
+  }
+  const two = await runInPool(plan, { workers: 2, untilUs: 123_456 });
+  expect(two.events).toBe(run(123_456).events);
+});
+
 test("a hub is weighed by its links: its shard gets fewer islands", () => {
   const plan = circle(30, 1, {}, true);
   const shardOf = sharesOf(plan, Int32Array.from(plan.nodes.keys()), 30, 2);
