@@ -246,6 +246,7 @@ export class Neighbour {
   close(): void {
     for (let urgency = 0; urgency < URGENCIES; urgency += 1) this.table.pending.clear(this.slot * URGENCIES + urgency);
     this.stream.close();
+    this.incoming.close();
   }
 
   digest(into: Digest): void {

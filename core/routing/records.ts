@@ -54,6 +54,7 @@ export class RouteRecords {
   grow(capacity: number): void {
     const words = this.allocate.u32(capacity * RECORD_WORDS);
     words.set(this.words);
+    this.allocate.release(this.words);
     this.capacity = capacity;
     this.words = words;
     this.halves = halvesOf(words);

@@ -1,6 +1,6 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
-import type { TableAllocator } from "../collections/table-allocator.js";
+import { type NumberColumn, type TableAllocator, withRoom } from "../collections/table-allocator.js";
 import { DeadlineHeap } from "../time/deadline-heap.js";
 import { NEVER } from "../time/instant.js";
 import { Cells } from "./cells.js";
@@ -60,7 +60,7 @@ export class RouteTable {
   /** Destinations with a next hop. */
   count = 0;
   /** Destinations in order of first mention; those forgotten since stay until there are many. */
-  order = new Uint32Array(64);
+  order: NumberColumn;
   listed = 0;
   /** What the digests of all neighbours came to. */
   readonly counts: TableCounts = { searches: 0, miscounts: 0, repeats: 0, refused: 0 };
@@ -83,6 +83,7 @@ export class RouteTable {
     this.own = [wordAt(routerId, 0), wordAt(routerId, 4)];
     this.dictionary = dictionary;
     this.allocate = allocate;
+    this.order = allocate.u16(0);
     const capacity = Math.max(16, dictionary.size);
     this.records = new RouteRecords(capacity, allocate);
     this.cells = new Cells(capacity, allocate);
@@ -142,7 +143,8 @@ export class RouteTable {
     // Whose number it was then says nothing about this one: it goes to the end as any new one does.
     if ((state & PLACED) !== 0) this.tidy();
     records.setState(destination, KNOWN | PLACED);
-    if (this.listed === this.order.length) this.makeRoomInOrder();
+    if (this.listed === this.order.length && this.forgotten * 2 > this.listed) this.tidy();
+    this.order = withRoom(this.order, this.listed, destination, Number.POSITIVE_INFINITY, this.allocate);
     this.order[this.listed] = destination;
     this.listed += 1;
   }
@@ -308,12 +310,5 @@ export class RouteTable {
     this.listed = kept;
     this.forgotten = 0;
     for (const neighbour of this.neighbours) neighbour.restartSnapshot(kept);
-  }
-
-  private makeRoomInOrder(): void {
-    if (this.forgotten * 2 > this.listed) return this.tidy();
-    const larger = new Uint32Array(this.order.length + (this.order.length >> 1));
-    larger.set(this.order);
-    this.order = larger;
   }
 }

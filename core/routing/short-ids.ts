@@ -1,5 +1,5 @@
 import type { Digest } from "../collections/digest.js";
-import type { TableAllocator } from "../collections/table-allocator.js";
+import { type NumberColumn, type TableAllocator, withRoom } from "../collections/table-allocator.js";
 
 /**
  * Short ids: two bytes instead of a NAC's sixteen.
@@ -45,13 +45,11 @@ export class OutgoingIds {
 const FREE = 0;
 const REFUSED = 1;
 const FIRST = 2;
-const WIDE_FROM = 0x10000;
-const ROOM_MIN = 32;
 
 /** What one neighbour calls destinations. Two bytes per id; four once the dictionary's numbers need them. */
 export class IncomingIds {
   inUse = 0;
-  private named: Uint16Array | Uint32Array;
+  private named: NumberColumn;
   private readonly allocate: TableAllocator;
 
   constructor(allocate: TableAllocator) {
@@ -67,7 +65,7 @@ export class IncomingIds {
   give(id: number, destination: number): void {
     if (id === ID_NONE) return;
     const value = destination < 0 ? REFUSED : destination + FIRST;
-    this.makeRoom(id, value);
+    this.named = withRoom(this.named, id, value, SHORT_IDS_MAX, this.allocate);
     if (this.named[id] === FREE) this.inUse += 1;
     this.named[id] = value;
   }
@@ -84,19 +82,14 @@ export class IncomingIds {
     this.inUse -= 1;
   }
 
-  digest(into: Digest): void {
-    into.number(this.inUse);
+  /** The neighbour is gone: no id means anything any more. */
+  close(): void {
+    this.allocate.release(this.named);
+    this.named = this.allocate.u16(0);
+    this.inUse = 0;
   }
 
-  private makeRoom(id: number, value: number): void {
-    const { named } = this;
-    const isWide = named instanceof Uint32Array || value >= WIDE_FROM;
-    const isLongEnough = id < named.length;
-    if (isLongEnough && isWide === named instanceof Uint32Array) return;
-    const wanted = Math.max(ROOM_MIN, id + 1, named.length + (named.length >> 2));
-    const length = isLongEnough ? named.length : Math.min(SHORT_IDS_MAX, wanted);
-    const larger = isWide ? this.allocate.u32(length) : this.allocate.u16(length);
-    larger.set(named);
-    this.named = larger;
+  digest(into: Digest): void {
+    into.number(this.inUse);
   }
 }

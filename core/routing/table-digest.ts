@@ -1,5 +1,6 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import type { Digest } from "../collections/digest.js";
+import type { NumberColumn } from "../collections/table-allocator.js";
 import type { Writer } from "../wire/cursor.js";
 import { METRIC_INFINITY } from "./feasible.js";
 
@@ -116,7 +117,7 @@ export class TableDigest {
   }
 
   /** Counts all anew. True when the sum kept in passing was wrong. */
-  recount(destinations: Uint32Array, count: number, metricOf: (destination: number) => number): boolean {
+  recount(destinations: NumberColumn, count: number, metricOf: (destination: number) => number): boolean {
     const { high, low } = this;
     this.high = 0;
     this.low = 0;

@@ -172,7 +172,7 @@ describe("records and cells", () => {
     const second = table.neighbours[0]!;
     expect([second.slot, second.link]).toEqual([first.slot, 5]);
     expect(held(table, destination, second.slot).cell).toEqual(nothing.cell);
-    expect(table.cells.stride).toBe(2);
+    expect(table.cells.stride).toBe(1);
   });
 
   test("list each destination once, however often it is forgotten and heard of again", () => {
