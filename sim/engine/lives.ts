@@ -1,4 +1,3 @@
-import { heapAllocator } from "../../core/collections/table-allocator.js";
 import type { CryptoSuite } from "../../core/crypto/suite.js";
 import { Stack } from "../../core/stack/stack.js";
 import { SECOND_US } from "../../core/time/instant.js";
@@ -16,6 +15,7 @@ import type { Moment } from "./moment.js";
 import type { Observer } from "./observer.js";
 import type { Packets } from "./packets.js";
 import { bytesFrom, NETWORK_NAME, type Roster } from "./roster.js";
+import { NodeTables, TableSlabs } from "./table-slabs.js";
 
 /** 2027 or so: the wall clock when a run begins. */
 const EPOCH_SECONDS = 1_800_000_000;
@@ -35,6 +35,11 @@ export class Lives {
   private readonly observer: Observer;
   private readonly hooks: HostHooks;
   private readonly epochs: Uint32Array;
+  private readonly slabs = new TableSlabs();
+  /** By node, while it lives. */
+  private readonly tables: (NodeTables | undefined)[];
+  /** Of nodes that ended a moment ago: their stacks may not have returned yet from the call that ended them. */
+  private readonly ended: NodeTables[] = [];
 
   constructor(args: {
     plan: Plan;
@@ -63,6 +68,7 @@ export class Lives {
     this.observer = args.observer;
     this.hooks = args.hooks;
     this.epochs = new Uint32Array(args.plan.nodes.length);
+    this.tables = args.plan.nodes.map(() => undefined);
   }
 
   /** What the node had stored is lost. */
@@ -74,11 +80,14 @@ export class Lives {
   start(node: number): Host {
     const { plan, census } = this;
     const { nowUs } = this.moment;
+    for (const tables of this.ended.splice(0)) tables.releaseAll();
     const starts = census.starts[node]! + 1;
     census.starts[node] = starts;
     const clockUs = SECOND_US + (weather(weatherSeed(plan.seed), node, starts) % (3_600 * SECOND_US));
     const host = new Host(plan, node, nowUs, clockUs);
-    host.stack = this.stackOf(host, clockUs, `${plan.nodes[node]!.name}/${starts}`);
+    const tables = new NodeTables(this.slabs);
+    this.tables[node] = tables;
+    host.stack = this.stackOf(host, tables, clockUs, `${plan.nodes[node]!.name}/${starts}`);
     this.hosts[node] = host;
     this.feed.handleStart(node);
     this.observer.handleStart(nowUs, node);
@@ -99,6 +108,8 @@ export class Lives {
     const { node } = host;
     const { nowUs } = this.moment;
     this.hosts[node] = undefined;
+    this.ended.push(this.tables[node]!);
+    this.tables[node] = undefined;
     this.calendar.clearTimer(node);
     for (const slot of host.held) this.packets.release(slot);
     this.feed.handleEnd(node);
@@ -106,7 +117,7 @@ export class Lives {
     this.observer.handleEnd(nowUs, node, how);
   }
 
-  private stackOf(host: Host, clockUs: number, life: string): Stack {
+  private stackOf(host: Host, tables: NodeTables, clockUs: number, life: string): Stack {
     const { plan, moment, hooks, roster, datagrams } = this;
     const { node } = host;
     const secrets = new Stream(plan.seed, "entropy", life);
@@ -139,7 +150,7 @@ export class Lives {
           },
         },
         trace: (code, a, b, c) => this.feed.trace(host, code, a, b, c),
-        allocate: heapAllocator,
+        allocate: tables,
         dictionary: roster.dictionary,
       },
     );
