@@ -226,7 +226,7 @@ export class ControlStream {
     for (const frame of this.kept) {
       if (!frame.isMissing) continue;
       if (frame.length > out.room || !this.resends.take(nowUs)) return;
-      out.raw(frame.bytes.subarray(0, frame.length));
+      out.raw(frame.bytes);
       frame.isMissing = false;
       frame.atUs = nowUs;
       this.repeats -= 1;

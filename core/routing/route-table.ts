@@ -53,7 +53,7 @@ export class RouteTable {
   /** What waits to be told, by neighbour and urgency. */
   readonly pending = new PendingLists();
   /** Copies of control messages that are not acknowledged yet. */
-  readonly frames = new KeptFrames();
+  readonly frames: KeptFrames;
   /** The short ids that this node gives. */
   readonly ids = new OutgoingIds();
 
@@ -83,6 +83,7 @@ export class RouteTable {
     this.own = [wordAt(routerId, 0), wordAt(routerId, 4)];
     this.dictionary = dictionary;
     this.allocate = allocate;
+    this.frames = new KeptFrames(allocate);
     this.order = allocate.u16(0);
     const capacity = Math.max(16, dictionary.size);
     this.records = new RouteRecords(capacity, allocate);
