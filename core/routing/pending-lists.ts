@@ -1,7 +1,11 @@
 import type { Digest } from "../collections/digest.js";
+import { heapAllocator, type NumberColumn, type TableAllocator, withRoom } from "../collections/table-allocator.js";
 
-const ROOM_MIN = 64;
+/** What all lists together may keep while they are empty. */
+const ROOM_KEPT = 64;
 const NONE = -1;
+const PLACES_MAX = 2 ** 31 - 1;
+const U16_MAX = 0xffff;
 
 /**
  * Destinations that wait to be told: many lists, first in first out, in one piece of memory. A neighbour that waits for
@@ -9,14 +13,23 @@ const NONE = -1;
  * at most once.
  */
 export class PendingLists {
-  private destinations = new Uint32Array(0);
-  /** What comes behind in the same list, or among the free; NONE at the end. */
-  private behind = new Int32Array(0);
+  private readonly allocate: TableAllocator;
+  private destinations: NumberColumn;
+  /** The place behind in the same list, or among the free, plus one; 0 at the end. */
+  private behind: NumberColumn;
   private free = NONE;
+  /** Places from here on were never used since the memory came. */
+  private fresh = 0;
   private used = 0;
   private readonly heads: number[] = [];
   private readonly tails: number[] = [];
   private readonly lengths: number[] = [];
+
+  constructor(allocate = heapAllocator) {
+    this.allocate = allocate;
+    this.destinations = allocate.u16(0);
+    this.behind = allocate.u16(0);
+  }
 
   length(list: number): number {
     return this.lengths[list] ?? 0;
@@ -28,15 +41,13 @@ export class PendingLists {
       this.tails.push(NONE);
       this.lengths.push(0);
     }
-    if (this.free === NONE) this.grow();
-    const at = this.free;
-    this.free = this.behind[at]!;
+    const at = this.takePlace(destination);
     this.used += 1;
     this.destinations[at] = destination;
-    this.behind[at] = NONE;
+    this.behind[at] = 0;
     const tail = this.tails[list]!;
     if (tail === NONE) this.heads[list] = at;
-    else this.behind[tail] = at;
+    else this.behind[tail] = at + 1;
     this.tails[list] = at;
     this.lengths[list]! += 1;
   }
@@ -46,13 +57,14 @@ export class PendingLists {
     if (this.length(list) === 0) return -1;
     const at = this.heads[list]!;
     const destination = this.destinations[at]!;
-    this.heads[list] = this.behind[at]!;
-    if (this.behind[at] === NONE) this.tails[list] = NONE;
+    const next = this.after(at);
+    this.heads[list] = next;
+    if (next === NONE) this.tails[list] = NONE;
     this.lengths[list]! -= 1;
-    this.behind[at] = this.free;
+    this.behind[at] = this.free + 1;
     this.free = at;
     this.used -= 1;
-    if (this.used === 0 && this.destinations.length > ROOM_MIN) this.giveBack();
+    if (this.used === 0) this.empty();
     return destination;
   }
 
@@ -63,7 +75,7 @@ export class PendingLists {
 
   /** The place behind, or -1. */
   after(place: number): number {
-    return this.behind[place]!;
+    return this.behind[place]! - 1;
   }
 
   destinationAt(place: number): number {
@@ -79,22 +91,29 @@ export class PendingLists {
     for (const length of this.lengths) into.number(length);
   }
 
-  private giveBack(): void {
-    this.destinations = new Uint32Array(0);
-    this.behind = new Int32Array(0);
-    this.free = NONE;
+  private takePlace(destination: number): number {
+    const at = this.free;
+    if (at === NONE) {
+      const place = this.fresh;
+      this.fresh += 1;
+      this.destinations = withRoom(this.destinations, place, destination, PLACES_MAX, this.allocate);
+      this.behind = withRoom(this.behind, place, this.fresh, PLACES_MAX, this.allocate);
+      return place;
+    }
+    if (destination > U16_MAX) {
+      this.destinations = withRoom(this.destinations, at, destination, PLACES_MAX, this.allocate);
+    }
+    this.free = this.after(at);
+    return at;
   }
 
-  private grow(): void {
-    const before = this.destinations.length;
-    const after = Math.max(ROOM_MIN, before + (before >> 1));
-    const destinations = new Uint32Array(after);
-    destinations.set(this.destinations);
-    this.destinations = destinations;
-    const behind = new Int32Array(after);
-    behind.set(this.behind);
-    for (let i = before; i < after; i += 1) behind[i] = i + 1 < after ? i + 1 : NONE;
-    this.behind = behind;
-    this.free = before;
+  private empty(): void {
+    this.free = NONE;
+    this.fresh = 0;
+    if (this.destinations.length <= ROOM_KEPT) return;
+    this.allocate.release(this.destinations);
+    this.allocate.release(this.behind);
+    this.destinations = this.allocate.u16(0);
+    this.behind = this.allocate.u16(0);
   }
 }

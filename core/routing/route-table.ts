@@ -51,7 +51,7 @@ export class RouteTable {
   readonly neighbours: Neighbour[] = [];
   readonly byLink: (Neighbour | undefined)[] = [];
   /** What waits to be told, by neighbour and urgency. */
-  readonly pending = new PendingLists();
+  readonly pending: PendingLists;
   /** Copies of control messages that are not acknowledged yet. */
   readonly frames: KeptFrames;
   /** The short ids that this node gives. */
@@ -84,6 +84,7 @@ export class RouteTable {
     this.dictionary = dictionary;
     this.allocate = allocate;
     this.frames = new KeptFrames(allocate);
+    this.pending = new PendingLists(allocate);
     this.order = allocate.u16(0);
     const capacity = Math.max(16, dictionary.size);
     this.records = new RouteRecords(capacity, allocate);
