@@ -16,7 +16,7 @@ const URGENT_INTERVAL_US = 250 * MILLISECOND_US;
 /** The interval is shorter by up to this much, at random: nodes must not fall into step with each other. */
 const JITTER_US = 200 * MILLISECOND_US;
 /** A hello leaves so much early when another of the same node leaves: one awakening for all of them. */
-const TOGETHER_US = 200 * MILLISECOND_US;
+export const TOGETHER_US = 200 * MILLISECOND_US;
 /** A timer that rings so late shows that this node was asleep: it waits twice as long before it blames others. */
 export const LAG_US = SECOND_US;
 /** Once in doubt, a link must echo within this time and two round trips. */

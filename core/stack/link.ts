@@ -112,6 +112,11 @@ export class Link implements Timed {
   }
 }
 
+/** By number. */
+export function linksAmong(all: readonly Timed[]): Link[] {
+  return all.filter((one) => one instanceof Link).sort((a, b) => a.id - b.id);
+}
+
 /** A configured peer: its dialer, and the session number of the handshake under way. */
 export class Peer implements Timed {
   readonly dialer: Dialer;

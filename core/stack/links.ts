@@ -3,6 +3,7 @@ import type { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { KemKeys } from "../crypto/suite.js";
 import type { Dialer } from "../link/dialer.js";
+import { TOGETHER_US } from "../link/neighbour.js";
 import { drawIndex } from "../session/context.js";
 import { type Session, SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
@@ -18,7 +19,7 @@ import { decodePathChallenge } from "../wire/path-challenge.js";
 import { RECORD_HEADER_BYTES, recordIndex } from "../wire/record.js";
 import { decodeUnknown } from "../wire/unknown.js";
 import { Hints } from "./hints.js";
-import { Link } from "./link.js";
+import { Link, linksAmong } from "./link.js";
 import { type HandshakeUser, LinkHandshakes, type LinkOwner } from "./link-handshakes.js";
 import { LinkSender } from "./link-sender.js";
 import { LinkTable } from "./link-table.js";
@@ -363,9 +364,10 @@ export class Links implements HandshakeUser {
     const step = link.neighbour.handleTimeout(nowUs);
     this.attend(nowUs, link, step);
     if (step !== "hello") return;
-    for (let id = 0; id < this.links.length; id += 1) {
-      const other = this.links.get(id);
-      if (other?.neighbour.isHelloNear(nowUs) && !other.isDraining) this.attend(nowUs, other, "hello");
+    // A link wants time when its hello is due, if not before: those that want none soon need not be looked at.
+    for (const other of linksAmong(this.plane.dueBy(nowUs + TOGETHER_US))) {
+      if (!this.links.holds(other) || !other.neighbour.isHelloNear(nowUs) || other.isDraining) continue;
+      this.attend(nowUs, other, "hello");
     }
   }
 

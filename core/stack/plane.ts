@@ -120,6 +120,11 @@ export class Plane {
     const timer = this.heap.due(nowUs);
     return timer < 0 ? undefined : this.timed[timer];
   }
+
+  /** All that is due at or before `untilUs`, in no order that means anything. */
+  dueBy(untilUs: number): Timed[] {
+    return this.heap.dueBy(untilUs).map((timer) => this.timed[timer]!);
+  }
 }
 
 /** Session numbers of one plane: random, never 0, each with its owner. */

@@ -108,7 +108,7 @@ export class CensusFeed {
     const { census } = this;
     const { nowUs } = this.moment;
     const { node } = host;
-    const peer = host.peerOf(path);
+    const peer = host.paths.peerOf(path);
     if (peer < 0 || link >= LINKS_MAX)
       throw new Error(`node ${node}: link ${link} came up on a path nobody was heard on`);
     const at = node * LINKS_MAX + link;

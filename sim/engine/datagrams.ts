@@ -81,7 +81,7 @@ export class Datagrams {
     this.bytes = bytes;
     this.at = at;
     paths.answer(path);
-    this.network.send(nowUs, node, paths.interfaceOf(path), to, length, this.out, host.peerOf(path));
+    this.network.send(nowUs, node, paths.interfaceOf(path), to, length, this.out, paths.peerOf(path));
   }
 
   /** A datagram is due. Answers the host that gets it now: it must be released then; undefined when nobody does. */
@@ -104,9 +104,9 @@ export class Datagrams {
   /** The path on which the host has it; -1 when it can have no more. */
   pathOf(host: Host, slot: number): number {
     const { packets } = this;
-    const path = host.pathOf(packets.interface[slot]! & (QUEUED - 1), packets.from[slot]!);
+    const path = host.paths.pathOf(packets.interface[slot]! & (QUEUED - 1), packets.from[slot]!);
     if (path < 0) this.drops.noPath += 1;
-    else host.setPeer(path, packets.fromNode[slot]!);
+    else host.paths.setPeer(path, packets.fromNode[slot]!);
     return path;
   }
 

@@ -3,7 +3,6 @@ import type { Stack } from "../../core/stack/stack.js";
 import { Paths } from "../network/paths.js";
 import type { Plan } from "../plan/plan.js";
 
-const NONE = -1;
 /** Of what waits in the socket of a paused process; beyond, datagrams are dropped. */
 export const PAUSED_PACKETS_MAX = 256;
 
@@ -16,9 +15,6 @@ export class Host {
   private sinceUs: number;
   private driftPpm: number;
   readonly paths = new Paths();
-  /** By path: what it is (endpoint * 8 + interface), and the node last heard from there, -1 for none. */
-  private readonly pathKeys: number[] = [];
-  private readonly peers: number[] = [];
   /** Events that wait for the end of the call to the stack. */
   readonly events: StackEvent[] = [];
   /** When applications want time, local clock; Infinity for never. */
@@ -82,25 +78,5 @@ export class Host {
     this.packetUs = packetUs;
     this.queuePackets = queuePackets;
     if (this.loadDueUs === Number.POSITIVE_INFINITY) this.loadDueUs = nowUs + 1_000_000;
-  }
-
-  /** The path to an endpoint through an interface; a new one for a stranger, -1 when all are in use. */
-  pathOf(i: number, endpoint: number): number {
-    const path = this.paths.pathOf(i, endpoint);
-    if (path < 0) return NONE;
-    const key = endpoint * 8 + i;
-    if (this.pathKeys[path] !== key) {
-      this.pathKeys[path] = key;
-      this.peers[path] = NONE;
-    }
-    return path;
-  }
-
-  peerOf(path: number): number {
-    return this.peers[path]!;
-  }
-
-  setPeer(path: number, node: number): void {
-    this.peers[path] = node;
   }
 }

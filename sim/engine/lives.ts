@@ -98,9 +98,10 @@ export class Lives {
   }
 
   dial(host: Host, { node, from, address }: Dial, localUs: number): void {
-    const path = host.pathOf(from, endpointOf(address, PORT));
+    const { paths } = host;
+    const path = paths.pathOf(from, endpointOf(address, PORT));
     if (path < 0) return;
-    if (host.peerOf(path) < 0) host.setPeer(path, node);
+    if (paths.peerOf(path) < 0) paths.setPeer(path, node);
     host.stack.addPeer(localUs, path, undefined);
   }
 

@@ -233,8 +233,9 @@ export class Shard implements ShardView {
 
   /** After a call to the stack: its events reach the applications, what came of that too, and the timer is set. */
   private settle(host: Host, localUs: number): void {
-    for (let i = 0; i < host.events.length; i += 1) this.hooks.handleEvent(localUs, host, host.events[i]!);
-    host.events.length = 0;
+    const { events } = host;
+    for (let i = 0; i < events.length; i += 1) this.hooks.handleEvent(localUs, host, events[i]!);
+    if (events.length > 0) events.length = 0; // to set a length is slow, and most calls bring no events
     if (host.isSoon || host.wakeUs <= localUs) {
       host.isSoon = false;
       if (host.wakeUs <= localUs) host.wakeUs = Number.POSITIVE_INFINITY;

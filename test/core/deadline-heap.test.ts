@@ -42,6 +42,23 @@ test("after any moves the soonest is the soonest, ties by number", () => {
   );
 });
 
+test("what is due by a time is known without being taken out", () => {
+  fc.assert(
+    fc.property(moves, fc.nat(20), (list, untilUs) => {
+      const heap = new DeadlineHeap();
+      const deadlines = new Map<number, number>();
+      for (const { id, deadlineUs } of list) {
+        heap.set(id, deadlineUs);
+        deadlines.set(id, deadlineUs);
+      }
+      const due = heap.dueBy(untilUs);
+      const expected = [...deadlines].filter(([, deadlineUs]) => deadlineUs <= untilUs).map(([id]) => id);
+      expect(due.sort((a, b) => a - b)).toEqual(expected.sort((a, b) => a - b));
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test("emptied one by one, any set of timers comes out sorted", () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.nat(500), { maxLength: 120 }), fc.nat(30), (ids, spread) => {

@@ -95,7 +95,7 @@ export class Scene {
   link(name: string, peer: string): PeerStatus | undefined {
     const host = this.hostOf(name);
     const other = this.numberOf(peer);
-    return host.stack.peers(host.localUs(this.nowUs)).find(({ path }) => host.peerOf(path) === other);
+    return host.stack.peers(host.localUs(this.nowUs)).find(({ path }) => host.paths.peerOf(path) === other);
   }
 
   private hostOf(name: string): Host {
