@@ -178,18 +178,12 @@ export class Neighbour {
     if (isProbing) this.probes += 1;
     const isUrgent = !this.isUp || isProbing || this.doubtedUs !== NEVER;
     this.helloDueUs = nowUs + (isUrgent ? URGENT_INTERVAL_US : HELLO_INTERVAL_US - (this.random32() % JITTER_US));
+    if (hello !== fields) Object.assign(hello, fields);
     hello.seqno = this.seqno;
     hello.echoSeqno = this.heardSeqno;
     hello.echoDelayUs = this.heardSeqno === 0 ? 0 : Math.min(0xffff_ffff, nowUs - this.heardUs);
     hello.intervalMs = HELLO_INTERVAL_US / MILLISECOND_US;
     hello.probe = isUrgent;
-    hello.routerId = fields.routerId;
-    hello.networkTimeMs = fields.networkTimeMs;
-    hello.queueDelayMs = fields.queueDelayMs;
-    hello.controlSent = fields.controlSent;
-    hello.controlProcessed = fields.controlProcessed;
-    hello.tableDigest = fields.tableDigest;
-    hello.load = fields.load;
     return hello;
   }
 

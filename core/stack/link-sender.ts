@@ -1,3 +1,4 @@
+import { copyFew } from "../collections/bytes.js";
 import type { Digest } from "../collections/digest.js";
 import type { RekeyTypes } from "../session/rekey.js";
 import { encodeBye } from "../wire/bye.js";
@@ -71,11 +72,11 @@ export class LinkSender {
   sendHello(nowUs: number, link: Link): void {
     const routing = this.plane.routing;
     const out = this.controlWriter();
-    hello.routerId = this.routerId;
+    copyFew(this.routerId, hello.routerId);
     hello.networkTimeMs = this.plane.time.milliseconds(nowUs);
     hello.controlSent = link.routed ? routing.controlSent(link.id) : 0;
     hello.controlProcessed = link.routed ? routing.controlProcessed(link.id) : 0;
-    hello.tableDigest = routing.tableDigest(link.id);
+    copyFew(routing.tableDigest(link.id), hello.tableDigest);
     hello.queueDelayMs = Math.min(QUEUE_DELAY_MS_MAX, Math.ceil(this.load.queueDelayUs / 1000));
     hello.load = Math.min(LOAD_MAX, this.load.busy);
     encodeHello(out.u8(ControlFrame.hello), link.neighbour.nextHello(nowUs, hello, hello));

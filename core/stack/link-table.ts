@@ -16,6 +16,8 @@ export class LinkTable implements Iterable<Link> {
   /** Two links or more name the same router, which is rare and never for long. */
   hasDoubles = false;
   private readonly links: (Link | undefined)[] = [];
+  /** By path, of which the shell has so many: the link that was heard there last. */
+  private readonly heard: (Link | undefined)[] = [];
 
   /** The number of the next link. */
   get freeId(): number {
@@ -41,6 +43,15 @@ export class LinkTable implements Iterable<Link> {
     return this.links[link.id] === link;
   }
 
+  lastHeard(path: number): Link | undefined {
+    return this.heard[path];
+  }
+
+  noteHeard(path: number, link: Link): void {
+    while (this.heard.length < path) this.heard.push(undefined);
+    this.heard[path] = link;
+  }
+
   set(link: Link): void {
     this.links[link.id] = link;
     this.incomingCap.note(this.incomingCount);
@@ -48,6 +59,7 @@ export class LinkTable implements Iterable<Link> {
 
   delete(link: Link): void {
     this.links[link.id] = undefined;
+    for (let path = 0; path < this.heard.length; path += 1) if (this.heard[path] === link) this.heard[path] = undefined;
     if (this.hasDoubles) this.hasDoubles = this.links.some((one) => one !== undefined && this.isDouble(one));
   }
 

@@ -10,6 +10,8 @@ import type { Plane, Timed } from "./plane.js";
 /** One end of a link: one session with a neighbour, over one path at a time. */
 export class Link implements Timed {
   readonly id: number;
+  /** Our number for its session, as a signed word, which is a small integer to the engine. */
+  readonly index: number;
   /** Where the neighbour is; another one once it has shown that it moved. */
   path: number;
   /** Who opened it, if others did: links of one crowd come from one machine, as far as the shell can tell. It stays after a move. */
@@ -59,6 +61,7 @@ export class Link implements Timed {
     this.crowd = args.crowd;
     const { session, dialer } = args;
     this.session = session;
+    this.index = session.localIndex | 0;
     this.dialer = dialer;
     this.isPinned = session.initiator && dialer?.pin !== undefined;
     this.bornUs = args.nowUs;

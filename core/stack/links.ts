@@ -174,9 +174,8 @@ export class Links implements HandshakeUser {
 
   private handleRecord(nowUs: number, path: number, bytes: Uint8Array, at: number, length: number): void {
     const index = recordIndex(bytes, at, length);
-    const owner = index === 0 ? undefined : this.index.get(index);
-    if (owner === undefined || owner.kind !== "link") return this.handleStranger(nowUs, path, index, bytes, at, length);
-    const { link } = owner;
+    const link = this.linkOf(path, index);
+    if (link === undefined) return this.handleStranger(nowUs, path, index, bytes, at, length);
     // Before both directions work there is nobody to follow: whoever shakes hands does so on one path.
     if (link.path !== path && !link.isUp) return this.plane.drop("unknownSession");
     const opened = link.session.open(nowUs, bytes, at, length);
@@ -203,6 +202,16 @@ export class Links implements HandshakeUser {
       default:
         this.plane.drop("malformed");
     }
+  }
+
+  /** Whose session number it is: mostly of the link that was heard on the path last, which is asked without a search. */
+  private linkOf(path: number, index: number): Link | undefined {
+    const last = this.links.lastHeard(path);
+    if (last?.index === (index | 0)) return last;
+    const owner = index === 0 ? undefined : this.index.get(index);
+    if (owner?.kind !== "link") return undefined;
+    this.links.noteHeard(path, owner.link);
+    return owner.link;
   }
 
   private refuse(fault: number): void {
