@@ -21,12 +21,11 @@ import { mayHelp } from "./may-help.js";
 import { type Neighbour, Urgency } from "./neighbour.js";
 import type { RouteRecords } from "./records.js";
 import { LOCAL, OURS, type RouteTable } from "./route-table.js";
+import type { Settling } from "./settling.js";
 import { ID_NONE, SHORT_IDS_MAX } from "./short-ids.js";
 
-/** Lost, new and worse routes: the first leaves at once, what follows within this window leaves with the next batch. */
-const URGENT_WINDOW_US = 50 * MILLISECOND_US;
-/** Better routes wait for company. */
-const NORMAL_WINDOW_US = 250 * MILLISECOND_US;
+/** The first leaves at once, what follows within this window leaves with the next batch. */
+const BATCH_WINDOW_US = 50 * MILLISECOND_US;
 /** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
 const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
 const SNAPSHOT_STEP_ENTRIES = 256;
@@ -50,6 +49,7 @@ export class Announcements {
   private readonly records: RouteRecords;
   private readonly cells: Cells;
   private readonly dictionary: NacDictionary;
+  private readonly settling: Settling;
   private readonly trace: TraceSink;
   private readonly entry = emptyRouteEntry();
   /** Destinations that are about to be told. */
@@ -63,8 +63,9 @@ export class Announcements {
   readonly windowCap = new Cap("controlWindow", UNPROCESSED_MAX);
   readonly idsCap = new Cap("shortIds", SHORT_IDS_MAX);
 
-  constructor(table: RouteTable, dictionary: NacDictionary, trace: TraceSink) {
+  constructor(table: RouteTable, settling: Settling, dictionary: NacDictionary, trace: TraceSink) {
     this.table = table;
+    this.settling = settling;
     this.records = table.records;
     this.cells = table.cells;
     this.dictionary = dictionary;
@@ -85,10 +86,11 @@ export class Announcements {
     const force = isForced ? FORCED : 0;
     for (const neighbour of this.table.neighbours) {
       const cell = first + neighbour.slot;
-      const isUnknown = cells.told(cell) === METRIC_NONE;
+      const told = cells.told(cell);
+      const isUnknown = told === METRIC_NONE;
       if (neighbour.link === next) {
         // Forced in case it is the next hop no longer when this leaves.
-        if (!isUnknown) this.tellCell(nowUs, neighbour, destination, cell, Urgency.normal, force);
+        if (!isUnknown) this.tellCell(nowUs, neighbour, destination, cell, urgency, force);
         continue;
       }
       const flags = cells.flags(cell);
@@ -96,26 +98,20 @@ export class Announcements {
         cells.setFlags(cell, flags & ~(PENDING | FORCED | OWED)); // what it never heard of need not be taken back
         continue;
       }
-      if ((flags & ASKED) !== 0) this.tellCell(nowUs, neighbour, destination, cell, urgency, FORCED | OWED);
-      else if (!isUnknown || mayHelp(cells.age(cell), cells.metric(cell), age, metric)) {
-        this.tellCell(nowUs, neighbour, destination, cell, urgency, force);
+      if ((flags & ASKED) !== 0) {
+        this.tellCell(nowUs, neighbour, destination, cell, urgency, FORCED | OWED);
+        continue;
       }
+      const isNews = isUnknown
+        ? mayHelp(cells.age(cell), cells.metric(cell), age, metric)
+        : isForced || told !== metric;
+      if (isNews) this.tellCell(nowUs, neighbour, destination, cell, urgency, force);
     }
-  }
-
-  /** The next hop moved, at the same metric: the old one may hear of the route now, if that helps it, the new one may not. */
-  tellMoved(nowUs: number, destination: number, before: number): void {
-    const { byLink } = this.table;
-    const former = byLink[before];
-    if (former?.isUp && this.mayHelp(former, destination)) this.tell(nowUs, former, destination, Urgency.normal);
-    const next = byLink[this.records.next(destination)];
-    if (next === undefined || next.toldMetric(destination) === METRIC_NONE) return;
-    this.tell(nowUs, next, destination, Urgency.normal);
   }
 
   /**
    * The neighbour changed its own announcement: if it was not told of our route because that could not help it, and now may
-   * be, it is told at once.
+   * be, it is told at once, though the others may have to wait until our route has settled: it may be without any.
    */
   tellIfHelped(nowUs: number, neighbour: Neighbour, destination: number, hasWorsened: boolean): void {
     const { cells, records } = this;
@@ -124,7 +120,7 @@ export class Announcements {
     if ((cells.flags(cell) & PENDING) !== 0 && !hasWorsened) return; // it is told in time
     const next = records.next(destination);
     if (next < 0 || next === neighbour.link || !this.mayHelp(neighbour, destination)) return;
-    this.tellCell(nowUs, neighbour, destination, cell, Urgency.urgent, 0);
+    this.tellCell(nowUs, neighbour, destination, cell, Urgency.news, 0);
   }
 
   /** Only the index is newer: only those who asked for it are told, at once. */
@@ -141,7 +137,7 @@ export class Announcements {
   /** Tells one neighbour the newest state without waiting for a window. */
   answer(nowUs: number, neighbour: Neighbour, destination: number): void {
     const cell = this.cells.at(destination, neighbour.slot);
-    neighbour.enqueue(destination, cell, Urgency.urgent, FORCED | OWED);
+    neighbour.enqueue(destination, cell, Urgency.news, FORCED | OWED);
     neighbour.batchAtUs = nowUs;
     this.table.watch(neighbour);
     this.table.makeReady(neighbour);
@@ -149,7 +145,7 @@ export class Announcements {
 
   /** A neighbour came up: our own destinations at once, those with traffic first, the rest behind. */
   tellSnapshot(nowUs: number, neighbour: Neighbour, own: Iterable<number>, wanted: Iterable<number>): void {
-    for (const destination of own) this.tell(nowUs, neighbour, destination, Urgency.urgent);
+    for (const destination of own) this.tell(nowUs, neighbour, destination, Urgency.news);
     for (const destination of wanted) {
       if (this.table.knows(destination) && this.records.next(destination) >= 0) {
         this.tell(nowUs, neighbour, destination, Urgency.snapshot);
@@ -186,14 +182,13 @@ export class Announcements {
     let count = this.writeRepeats(neighbour, out);
     if (neighbour.isDraining) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
-      count = this.drain(neighbour, out, Urgency.urgent, count);
-      count = this.drain(neighbour, out, Urgency.normal, count);
+      count = this.drain(neighbour, out, Urgency.news, count);
       if (out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = NEVER;
     }
     if (!neighbour.isDraining && this.isSnapshotDue(nowUs, neighbour)) {
       if (neighbour.snapshotAtUs <= nowUs) neighbour.snapshotBurstUs = nowUs + SNAPSHOT_BURST_US;
-      count = this.writeSnapshot(neighbour, out, count);
+      count = this.writeSnapshot(nowUs, neighbour, out, count);
     }
     if (count === 0) {
       out.offset = start;
@@ -219,9 +214,7 @@ export class Announcements {
       if (neighbour.snapshotAtUs !== NEVER) return;
       neighbour.snapshotAtUs = nowUs;
     } else {
-      const isNormal = urgency === Urgency.normal;
-      const windowUs = isNormal ? nowUs + NORMAL_WINDOW_US : neighbour.lastBatchUs + URGENT_WINDOW_US;
-      const dueUs = Math.max(nowUs, windowUs, neighbour.prompt.nextUs);
+      const dueUs = Math.max(nowUs, neighbour.lastBatchUs + BATCH_WINDOW_US, neighbour.prompt.nextUs);
       if (dueUs < neighbour.batchAtUs) neighbour.batchAtUs = dueUs;
       else if (neighbour.batchAtUs > nowUs) return;
     }
@@ -230,7 +223,7 @@ export class Announcements {
   }
 
   /** A step of the snapshot: those with traffic from their list, the others in the table's order. */
-  private writeSnapshot(neighbour: Neighbour, out: Writer, before: number): number {
+  private writeSnapshot(nowUs: number, neighbour: Neighbour, out: Writer, before: number): number {
     let count = this.drain(neighbour, out, Urgency.snapshot, before);
     const { order } = this.table;
     const { records, cells } = this;
@@ -241,7 +234,7 @@ export class Announcements {
       const cell = cells.at(destination, neighbour.slot);
       looks += 1;
       const isTold = cells.told(cell) !== METRIC_NONE || (cells.flags(cell) & PENDING) !== 0;
-      if (!isTold && records.next(destination) >= 0) {
+      if (!isTold && records.next(destination) >= 0 && !this.settling.isSoon(nowUs, destination)) {
         const isOwn = (records.state(destination) & OURS) !== 0;
         if (isOwn && this.namesOwn) {
           this.isCut = true;
@@ -297,7 +290,7 @@ export class Announcements {
         }
         this.namesOwn ||= isOwn;
         const isToldNow = neighbour.toldMetric(repeat.destination) < METRIC_INFINITY;
-        if (isToldNow && this.writeEntry(neighbour, repeat.destination, out, Urgency.normal, true)) count += 1;
+        if (isToldNow && this.writeEntry(neighbour, repeat.destination, out, Urgency.news, true)) count += 1;
       }
       repeats.shift();
     }

@@ -39,7 +39,7 @@ export const ASKED = 0x04;
 export const FROM_ORIGIN = 0x08;
 /** In the list of the first urgency; those of the others follow. */
 export const QUEUED_FIRST = 0x10;
-export const QUEUED_ANY = 0xf0;
+export const QUEUED_ANY = 0x70;
 /** The neighbour knows by which short id we call the destination. */
 export const NAMED = 0x100;
 /** It asked, and is answered whether our route may help it or not. */

@@ -13,6 +13,7 @@ import type { RouteRecords } from "./records.js";
 import { Requests } from "./requests.js";
 import { KNOWN, LOCAL, LOST, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import { Selection } from "./selection.js";
+import { Settling, WORSE_TICKS } from "./settling.js";
 import { Starvation } from "./starvation.js";
 import { Wanted } from "./wanted.js";
 
@@ -34,6 +35,7 @@ export class Decision {
   readonly requests: Requests;
   readonly lost: LostSources;
   readonly wanted: Wanted;
+  readonly settling: Settling;
   private readonly starvation: Starvation;
   /** Entries ignored because a bound was reached. */
   ignored = 0;
@@ -70,7 +72,8 @@ export class Decision {
     this.onIgnored = onIgnored;
     this.wanted = new Wanted(dictionary);
     this.selection = new Selection(table, isFeasible);
-    this.announcements = new Announcements(table, dictionary, trace);
+    this.settling = new Settling(table.records);
+    this.announcements = new Announcements(table, this.settling, dictionary, trace);
     this.requests = new Requests(table);
     this.lost = new LostSources(table);
     this.trace = trace;
@@ -89,10 +92,12 @@ export class Decision {
   }
 
   get nextTimeoutUs(): number {
-    return Math.min(this.starvation.nextTimeoutUs, this.requests.nextTimeoutUs, this.lost.nextTimeoutUs);
+    const { settling, starvation, requests, lost } = this;
+    return Math.min(settling.nextTimeoutUs, starvation.nextTimeoutUs, requests.nextTimeoutUs, lost.nextTimeoutUs);
   }
 
   handleTimeout(nowUs: number): void {
+    this.tellSettled(nowUs);
     this.requests.handleTimeout(nowUs);
     this.lost.handleTimeout(nowUs, (destination) => this.forget(nowUs, destination));
     this.starvation.handleTimeout(nowUs);
@@ -159,8 +164,7 @@ export class Decision {
       entry.metric + neighbour.cost >= records.metric(destination) &&
       (step === 0 || (records.epoch(destination) === this.beforeEpoch && !this.hasGrownOld(destination)));
     if (!isKept) this.decide(nowUs, destination);
-    const hasWorsened = before !== METRIC_NONE && entry.metric > before;
-    this.announcements.tellIfHelped(nowUs, neighbour, destination, hasWorsened);
+    this.announcements.tellIfHelped(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
     return true;
   }
 
@@ -223,7 +227,7 @@ export class Decision {
     const raised = isSpent ? Math.min(EPOCH_MAX, known + 1) : epoch;
     const index = raised === known ? Math.min(INDEX_MAX, Math.max(slot * 256, newest + 1)) : slot * 256;
     this.renew(destination, raised, index);
-    this.announcements.tellAll(nowUs, destination, Urgency.urgent, true);
+    this.announcements.tellAll(nowUs, destination, Urgency.news, true);
     return raised;
   }
 
@@ -253,6 +257,7 @@ export class Decision {
     this.requests.digest(into);
     this.lost.digest(into);
     this.wanted.digest(into);
+    this.settling.digest(into);
     this.starvation.digest(into);
   }
 
@@ -275,13 +280,9 @@ export class Decision {
     } else {
       const epoch = records.epoch(destination);
       const isNew = this.beforeNext < 0 || epoch !== this.beforeEpoch;
-      if (isNew || metric !== this.beforeMetric) {
-        const urgency = isNew || metric > this.beforeMetric ? Urgency.urgent : Urgency.normal;
-        this.announcements.tellAll(nowUs, destination, urgency, isNew);
-      } else if (next !== this.beforeNext) {
-        this.announcements.tellMoved(nowUs, destination, this.beforeNext);
-      }
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
+        const isWorse = !isNew && metric > this.beforeMetric;
+        this.settling.add(nowUs, destination, isWorse ? WORSE_TICKS : this.table.byLink[next]!.cost, isNew);
         this.trace(Trace.routeSelected, destination, next, metric);
       }
       if ((records.state(destination) & REQUESTED) !== 0) {
@@ -293,6 +294,14 @@ export class Decision {
     this.starvation.check(nowUs, destination);
   }
 
+  private tellSettled(nowUs: number): void {
+    const { settling, records } = this;
+    for (let destination = settling.take(nowUs); destination >= 0; destination = settling.take(nowUs)) {
+      if (records.next(destination) < 0) continue; // lost meanwhile, which was told
+      this.announcements.tellAll(nowUs, destination, Urgency.news, settling.isForced);
+    }
+  }
+
   /** The route in use is of an older epoch than the newest heard of, or too far behind it. */
   private hasGrownOld(destination: number): boolean {
     const { slot } = this.table.byLink[this.records.next(destination)]!;
@@ -300,6 +309,7 @@ export class Decision {
   }
 
   private lose(nowUs: number, destination: number): void {
+    this.settling.drop(destination);
     this.announcements.tellAll(nowUs, destination, Urgency.retraction, false);
     this.lost.add(nowUs, destination);
     this.trace(Trace.routeLost, destination, 0, 0);
@@ -316,7 +326,7 @@ export class Decision {
       if (isOld) table.forgetIndex(destination);
       this.note(destination);
       this.decide(nowUs, destination);
-    } else if ((records.state(destination) & (STARVING | REQUESTED)) === 0) {
+    } else if ((records.state(destination) & (STARVING | REQUESTED)) === 0 && !this.settling.isWaiting(destination)) {
       table.forget(destination);
     } else {
       this.lost.add(nowUs, destination); // a queue still names it

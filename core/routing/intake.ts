@@ -165,7 +165,8 @@ export class Intake {
   /** False when a bound refuses the entry. */
   private learn(nowUs: number, neighbour: Neighbour, destination: number): boolean {
     if (!this.table.isLocal(destination)) return this.decision.learn(nowUs, neighbour, destination, this.entry);
-    this.origins.handleHeard(nowUs, destination, this.entry.epoch);
+    const isRetraction = (this.entry.flags & ENTRY_RETRACTION) !== 0;
+    if (!isRetraction) this.origins.handleHeard(nowUs, destination, this.entry.epoch);
     return this.decision.overhear(neighbour, destination, this.entry);
   }
 

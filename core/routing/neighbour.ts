@@ -11,9 +11,9 @@ import { TableDigest, TableHash } from "./table-digest.js";
 import { TableSearch } from "./table-search.js";
 
 /** How soon a change is told, and in which order within a batch. */
-export const Urgency = { retraction: 0, urgent: 1, normal: 2, snapshot: 3 } as const;
+export const Urgency = { retraction: 0, news: 1, snapshot: 2 } as const;
 export type Urgency = (typeof Urgency)[keyof typeof Urgency];
-const URGENCIES = 4;
+const URGENCIES = 3;
 
 /** A ROUTE_REQUEST to write to a neighbour. */
 export interface OutgoingRequest {

@@ -15,7 +15,8 @@ import { AGE_OLD, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
  *       15     1  metric          XOR METRIC_INFINITY
  *       16     1  distanceMetric  XOR METRIC_NONE
  *       17     1  state
- *       18     2  free
+ *       18     1  settling        SETTLING, SETTLING_FORCED, and a place of its ring below them
+ *       19     1  free
  *
  * Zeros mean "nothing known": fresh memory needs no filling, and what is never used is never touched. The order of bytes is
  * the machine's and shows nowhere: each field is always read through the view that it was written through.
@@ -32,6 +33,12 @@ const REPAIR_BYTE = 14;
 const METRIC_BYTE = 15;
 const DISTANCE_METRIC_BYTE = 16;
 const STATE_BYTE = 17;
+const SETTLING_BYTE = 18;
+
+/** The route changed, and is told later; see settling.ts. */
+export const SETTLING = 0x40;
+/** Then, even to those who know its metric. */
+export const SETTLING_FORCED = 0x80;
 
 const REPAIRS = 256;
 
@@ -131,6 +138,14 @@ export class RouteRecords {
 
   setState(destination: number, state: number): void {
     this.bytes[destination * RECORD_BYTES + STATE_BYTE] = state;
+  }
+
+  settling(destination: number): number {
+    return this.bytes[destination * RECORD_BYTES + SETTLING_BYTE]!;
+  }
+
+  setSettling(destination: number, settling: number): void {
+    this.bytes[destination * RECORD_BYTES + SETTLING_BYTE] = settling;
   }
 }
 

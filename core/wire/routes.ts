@@ -14,17 +14,17 @@ import type { Reader, Writer } from "./cursor.js";
  *        0     1  flags    bit 0 the sender is the origin, bit 1 retraction, bit 2 short; the others are reserved and zero
  *        1     2  id       short id of the NAC in this direction; 0xffff: none
  *        3    16  NAC      not when short
- *       19     4  epoch
+ *       19     4  epoch    from here on: not in a retraction
  *       23     4  slot
  *       27     1  repair
- *       28     1  metric   not in a retraction; below 64
- *       29    16  element  not in a retraction; zero until hash chains are built
+ *       28     1  metric   below 64
+ *       29    16  element  zero until hash chains are built
  *
  * A route with the NAC in full gives it the id; see routing/short-ids.ts.
  */
 export const ROUTES_HEAD_BYTES = 7;
 export const ROUTE_BYTES = 45;
-export const RETRACTION_BYTES = 28;
+export const RETRACTION_BYTES = 19;
 /** So much a short entry saves. */
 export const SHORT_SAVES_BYTES = 16;
 
@@ -46,10 +46,10 @@ export interface RouteEntry {
   /** Without ENTRY_SHORT: the NAC is `bytes[nacAt, nacAt + 16)`; valid while the buffer underneath is. */
   bytes: Uint8Array;
   nacAt: number;
+  /** This and what follows: meaningless in a retraction. */
   epoch: number;
   slot: number;
   repair: number;
-  /** Meaningless in a retraction. */
   metric: number;
 }
 
@@ -86,6 +86,7 @@ export function encodeRouteEntry(out: Writer, entry: RouteEntry): void {
     for (let i = 0; i < NAC_BYTES; i += 1) bytes[at + i] = from[nacAt + i]!;
     at += NAC_BYTES;
   }
+  if ((flags & ENTRY_RETRACTION) !== 0) return;
   bytes[at] = epoch >>> 24;
   bytes[at + 1] = epoch >>> 16;
   bytes[at + 2] = epoch >>> 8;
@@ -95,7 +96,6 @@ export function encodeRouteEntry(out: Writer, entry: RouteEntry): void {
   bytes[at + 6] = slot >>> 8;
   bytes[at + 7] = slot;
   bytes[at + 8] = entry.repair;
-  if ((flags & ENTRY_RETRACTION) !== 0) return;
   bytes[at + 9] = entry.metric;
   at += 10;
   for (let i = 0; i < ELEMENT_BYTES; i += 1) bytes[at + i] = 0;
@@ -136,13 +136,10 @@ export function readRouteEntry(bytes: Uint8Array, at: number, into: RouteEntry):
   into.bytes = bytes;
   into.nacAt = at + NAC_AT;
   const p = (flags & ENTRY_SHORT) !== 0 ? at + NAC_AT : at + NAC_AT + NAC_BYTES;
+  if ((flags & ENTRY_RETRACTION) !== 0) return p;
   into.epoch = ((bytes[p]! << 24) | (bytes[p + 1]! << 16) | (bytes[p + 2]! << 8) | bytes[p + 3]!) >>> 0;
   into.slot = ((bytes[p + 4]! << 24) | (bytes[p + 5]! << 16) | (bytes[p + 6]! << 8) | bytes[p + 7]!) >>> 0;
   into.repair = bytes[p + 8]!;
-  if ((flags & ENTRY_RETRACTION) !== 0) {
-    into.metric = METRIC_LIMIT;
-    return p + 9;
-  }
   into.metric = bytes[p + 9]!;
   return p + 10 + ELEMENT_BYTES;
 }

@@ -43,7 +43,7 @@ function belittle(nowUs: number, { announcements, table }: StackInside): void {
   });
   for (let i = 0; i < table.listed; i += 1) {
     const destination = table.order[i]!;
-    if (records.next(destination) >= 0) announcements.tellAll(nowUs, destination, Urgency.urgent, true);
+    if (records.next(destination) >= 0) announcements.tellAll(nowUs, destination, Urgency.news, true);
   }
 }
 

@@ -46,7 +46,6 @@ describe("tables become the shortest paths", () => {
     const calm = world.entries();
     const links = 2 * world.cables().length;
     expect(calm.all - calm.short).toBeLessThanOrEqual(links * world.names().length);
-    expect(calm.short).toBeGreaterThan(calm.all / 3);
     for (const [i, { a, b }] of world.cables().entries()) world.setCost(a, b, 1 + (i % 4));
     world.run({ untilSettled: true, within: "120s" });
     const moved = world.entries();
