@@ -1,6 +1,7 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
+import { RateLimit } from "../session/rate-limit.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import { ENTRY_ORIGIN, ENTRY_RETRACTION, type RouteEntry } from "../wire/routes.js";
 import { Announcements } from "./announcements.js";
@@ -13,7 +14,7 @@ import type { RouteRecords } from "./records.js";
 import { Requests } from "./requests.js";
 import { KNOWN, LOCAL, LOST, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import { Selection } from "./selection.js";
-import { Settling, WORSE_TICKS } from "./settling.js";
+import { BETTER_TICKS, Settling, WORSE_TICKS } from "./settling.js";
 import { Starvation } from "./starvation.js";
 import { Wanted } from "./wanted.js";
 
@@ -21,6 +22,10 @@ import { Wanted } from "./wanted.js";
 export const TAUGHT_MAX = 65_536;
 /** Destinations in the dictionary. Beyond: new ones are ignored and counted. */
 export const DESTINATIONS_MAX = 262_144;
+
+/** New routes that are told at once. Those beyond it travel at the pace of their metric. */
+const LONE_PER_SECOND = 5;
+const LONE_BURST = 8;
 
 /** The last that fit the wire: only a liar names them, and going beyond must not begin at zero. */
 const EPOCH_MAX = 0xffff_ffff;
@@ -50,6 +55,8 @@ export class Decision {
   private readonly trace: TraceSink;
   private readonly dictionary: NacDictionary;
   private readonly onIgnored: () => void;
+  /** New routes that need not settle: where little happens, order is worth less than time. */
+  private readonly lone = new RateLimit(LONE_PER_SECOND, LONE_BURST);
 
   // The route in use before a change, read by `decide`.
   private beforeNext = -1;
@@ -258,6 +265,7 @@ export class Decision {
     this.lost.digest(into);
     this.wanted.digest(into);
     this.settling.digest(into);
+    this.lone.digest(into);
     this.starvation.digest(into);
   }
 
@@ -281,8 +289,11 @@ export class Decision {
       const epoch = records.epoch(destination);
       const isNew = this.beforeNext < 0 || epoch !== this.beforeEpoch;
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
-        const isWorse = !isNew && metric > this.beforeMetric;
-        this.settling.add(nowUs, destination, isWorse ? WORSE_TICKS : this.table.byLink[next]!.cost, isNew);
+        const { cost } = this.table.byLink[next]!;
+        if (!isNew)
+          this.settling.add(nowUs, destination, metric > this.beforeMetric ? WORSE_TICKS : BETTER_TICKS * cost, false);
+        else if (this.lone.take(nowUs)) this.announcements.tellAll(nowUs, destination, Urgency.news, true);
+        else this.settling.add(nowUs, destination, cost, true);
         this.trace(Trace.routeSelected, destination, next, metric);
       }
       if ((records.state(destination) & REQUESTED) !== 0) {

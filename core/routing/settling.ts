@@ -4,6 +4,8 @@ import { PendingLists } from "./pending-lists.js";
 import { type RouteRecords, SETTLING, SETTLING_FORCED } from "./records.js";
 
 export const TICK_US = 40 * MILLISECOND_US;
+/** A better route is told so many ticks later, times what its first link costs: nobody waits for it. */
+export const BETTER_TICKS = 3;
 /**
  * A route that got worse is told this many ticks later: two seconds, as the neighbours of a dead node need to find out, one
  * after the other.
@@ -17,10 +19,10 @@ const SOON_TICKS = 6;
 /**
  * Changed routes that are not told yet. Losses never wait.
  *
- * **News waits as long as it is far.** A new or better route is told as many ticks after it was learned as its first link
- * costs. Over any path, news then takes about as many ticks as the path's metric says: as in Dijkstra's search, the best way to
- * a destination is heard of first, and told once. Otherwise the quickest way comes first and the better ones behind it, and
- * each of them goes through the whole network.
+ * **News waits as long as it is far**, where there is much of it: a new route is told as many ticks after it was learned as its
+ * first link costs, a better one three times as many. Over any path, news then takes about as many ticks as the path's metric
+ * says: as in Dijkstra's search, the best way to a destination is heard of first, and told once. Otherwise the quickest way
+ * comes first and the better ones behind it, and each of them goes through the whole network.
  *
  * **Bad news waits longer.** A node that lost the best of its routes goes on with the next at once, but tells only two
  * seconds later that it is longer. If the destination is dead, the next ones will be lost by then as well, and one

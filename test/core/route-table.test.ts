@@ -356,8 +356,9 @@ describe("a table that one neighbour teaches", () => {
     const { routing, teachMany, clock } = pupil();
     routing.linkUp(0, 0, routerId(10), 1);
     teachMany(0, numbered(8_000));
-    routing.linkUp(clock.nowUs, 1, routerId(11), 1);
-    let nowUs = clock.nowUs;
+    let nowUs = clock.nowUs + 1_000_000;
+    routing.handleTimeout(nowUs); // by now it would have told others of them
+    routing.linkUp(nowUs, 1, routerId(11), 1);
     const write = (untilUs: number) => {
       let inputs = 0;
       for (; nowUs <= untilUs; nowUs = Math.max(nowUs + 1, routing.nextTimeoutUs)) {
@@ -370,12 +371,12 @@ describe("a table that one neighbour teaches", () => {
       nowUs = untilUs;
       return inputs;
     };
-    write(2_000_000);
+    write(3_000_000);
     expect(routing.controlSent(1)).toBe(256);
-    expect(write(12_000_000)).toBeLessThan(20);
-    expect(routing.isStalled(12_000_000, 1)).toBe(true);
+    expect(write(13_000_000)).toBeLessThan(20);
+    expect(routing.isStalled(13_000_000, 1)).toBe(true);
     routing.handleHello(nowUs, 1, 0, 256, new Uint8Array(8));
-    write(14_000_000);
+    write(15_000_000);
     expect(routing.controlSent(1)).toBe(Math.ceil(8_000 / 25));
   });
 
