@@ -24,7 +24,10 @@ export const STALL_US = 10 * SECOND_US;
 const REORDER_GRACE_US = 20 * MILLISECOND_US;
 /** The least time before the same thing is asked again. */
 const REPEAT_MIN_US = 100 * MILLISECOND_US;
-const HEAD_REPEAT_MAX_US = SECOND_US;
+/** The second ROUTE_HEAD: by then a hello has told how far the neighbour got, unless it was lost. */
+const HEAD_REPEAT_US = 2_500 * MILLISECOND_US;
+/** So many processed messages are reported at once: their copies need not be kept for hellos to tell. */
+const REPORT_MESSAGES = 32;
 const STATUS_REPEAT_MAX_US = 500 * MILLISECOND_US;
 /** A copy sent this recently may still be on its way; doubled round trips of a good link. */
 const RESEND_MIN_US = 20 * MILLISECOND_US;
@@ -35,8 +38,9 @@ const RANGES_MAX = WAITING_MAX / 2 + 1;
 
 /**
  * One neighbour session's control stream, both directions: numbered messages, processed in order, repaired by lists of
- * what is missing. There is no acknowledgement per message: hellos and ROUTE_STATUS carry how far the neighbour got, and
- * a ROUTE_HEAD asks when they stay away. A new session starts a new stream.
+ * what is missing. There is no acknowledgement per message: hellos carry how far the neighbour got, and a ROUTE_STATUS after
+ * many messages. A ROUTE_HEAD follows the last message, and is answered only by who misses something: what is lost at the end is
+ * repaired as soon as what is lost before it. A new session starts a new stream.
  */
 export class ControlStream {
   /** Our newest message number; 0 before the first. */
@@ -56,7 +60,6 @@ export class ControlStream {
   private repeats = 0;
   private readonly resends = new RateLimit(RESENDS_PER_SECOND, RESENDS_BURST);
   private headAtUs = NEVER;
-  private headWaitUs = 0;
   private progressUs = 0;
 
   /** What came beyond a gap, or has to wait; undefined while all that came is processed. */
@@ -66,6 +69,8 @@ export class ControlStream {
   /** The newest number the neighbour says it sent. */
   private promised = 0;
   private statusAtUs = NEVER;
+  /** What the last ROUTE_STATUS said to be processed. */
+  private reported = 0;
   private statusWaitUs = 0;
 
   /** @param frames where kept copies come from; all streams of a node share one */
@@ -102,10 +107,8 @@ export class ControlStream {
     if (this.sent === this.acknowledged) this.progressUs = nowUs;
     this.sent += 1;
     this.kept.push(this.frames.keep(nowUs, bytes, start, end));
-    if (this.headAtUs === NEVER) {
-      this.headWaitUs = this.repeatUs();
-      this.headAtUs = nowUs + this.headWaitUs;
-    }
+    // It stands for those before it, too: the head that they were to have may wait for this one's.
+    this.headAtUs = nowUs + this.repeatUs();
   }
 
   /** The neighbour says it processed all up to `number`. False when it cannot have. */
@@ -118,8 +121,7 @@ export class ControlStream {
     }
     this.acknowledged = number;
     this.progressUs = nowUs;
-    this.headWaitUs = this.repeatUs();
-    this.headAtUs = number === this.sent ? NEVER : nowUs + this.headWaitUs;
+    this.headAtUs = number === this.sent ? NEVER : nowUs + this.repeatUs();
     return true;
   }
 
@@ -145,11 +147,11 @@ export class ControlStream {
     return sent !== this.processed || this.promised > this.processed || processed !== this.acknowledged;
   }
 
-  /** The neighbour's newest number, from a ROUTE_HEAD (which wants an answer) or from a hello (which does not). */
-  handleHead(nowUs: number, sent: number, wantsAnswer: boolean): void {
+  /** The neighbour's newest number, from a ROUTE_HEAD (nothing is on its way any more: what is missing is lost) or from a hello. */
+  handleHead(nowUs: number, sent: number, isSure: boolean): void {
     if (sent > this.promised) this.promised = sent;
-    if (wantsAnswer) this.statusAtUs = nowUs;
-    else this.expectMissing(nowUs);
+    if (!isSure) this.expectMissing(nowUs);
+    else if (this.promised > this.processed) this.statusAtUs = nowUs;
   }
 
   /**
@@ -186,7 +188,7 @@ export class ControlStream {
       }
     }
     this.statusWaitUs = 0;
-    this.advance();
+    this.advance(nowUs);
     return "next";
   }
 
@@ -196,11 +198,11 @@ export class ControlStream {
   }
 
   /** The body of the next message in order that had to wait, or undefined. */
-  next(): Uint8Array | undefined {
+  next(nowUs: number): Uint8Array | undefined {
     const body = this.waiting?.get(this.processed + 1);
     if (body === undefined) return undefined;
     this.waiting!.delete(this.processed + 1);
-    this.advance();
+    this.advance(nowUs);
     return body;
   }
 
@@ -219,8 +221,7 @@ export class ControlStream {
     }
     if (this.headAtUs <= nowUs && out.room >= ROUTE_HEAD_BYTES) {
       encodeRouteHead(out, this.sent);
-      this.headWaitUs = Math.min(HEAD_REPEAT_MAX_US, this.headWaitUs * 2);
-      this.headAtUs = nowUs + this.headWaitUs;
+      this.headAtUs = nowUs + HEAD_REPEAT_US;
     }
     if (this.repeats === 0) return;
     for (const frame of this.kept) {
@@ -254,9 +255,10 @@ export class ControlStream {
     return this.register?.highest ?? this.processed;
   }
 
-  private advance(): void {
+  private advance(nowUs: number): void {
     this.processed += 1;
     if (this.processed >= this.promised) this.statusAtUs = NEVER;
+    if (this.processed - this.reported >= REPORT_MESSAGES) this.statusAtUs = nowUs;
     if (this.register === undefined || this.register.highest > this.processed) return;
     this.register = undefined;
     this.waiting = undefined;
@@ -275,6 +277,7 @@ export class ControlStream {
     const end = Math.min(this.promised, this.processed + WAITING_MAX);
     if (start <= end && missing.length < fits) missing.push({ start, length: end - start + 1 });
     encodeRouteStatus(out, { processed: this.processed, missing });
+    this.reported = this.processed;
     this.statusWaitUs = Math.min(
       STATUS_REPEAT_MAX_US,
       this.statusWaitUs === 0 ? this.repeatUs() : this.statusWaitUs * 2,

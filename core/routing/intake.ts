@@ -100,7 +100,7 @@ export class Intake {
     const { stream, messages } = neighbour;
     if (!stream.hasNext) return;
     while (stream.hasNext && messages.take(nowUs)) {
-      const body = stream.next()!;
+      const body = stream.next(nowUs)!;
       this.learnAll(nowUs, neighbour, body, 0, body.length);
     }
     if (!stream.hasNext) stream.expectMissing(nowUs); // there is room now for what came too early

@@ -2,7 +2,7 @@ import { ControlFrame } from "./control-frame.js";
 import type { Reader, Writer } from "./cursor.js";
 
 /**
- * ROUTE_HEAD: "my newest control message has this number; how far are you?" Asks for a ROUTE_STATUS.
+ * ROUTE_HEAD: "my newest control message has this number." Who misses any answers with a ROUTE_STATUS.
  *
  *   offset  size  field
  *        0     1  type  0x04

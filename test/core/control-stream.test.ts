@@ -28,7 +28,7 @@ describe("the receiver", () => {
     for (const number of [2, 1, 1, 5, 3, 4, 2]) {
       if (stream.receive(0, number, body(number)) !== "next") continue;
       processed.push(number);
-      for (let next = stream.next(); next !== undefined; next = stream.next()) processed.push(numberOf(next));
+      for (let next = stream.next(0); next !== undefined; next = stream.next(0)) processed.push(numberOf(next));
     }
     expect(processed).toEqual([1, 2, 3, 4, 5]);
     expect(stream.processed).toBe(5);
@@ -49,7 +49,7 @@ describe("the receiver", () => {
 
     stream.receive(againUs, 3, body(3));
     stream.receive(againUs, 2, body(2));
-    while (stream.next() !== undefined);
+    while (stream.next(againUs) !== undefined);
     expect(stream.nextTimeoutUs).toBe(NEVER);
   });
 
@@ -60,12 +60,30 @@ describe("the receiver", () => {
     expect(statusOf(stream, 0)).toEqual({ processed: 1, missing: [{ start: 2, length: 2 }] });
   });
 
+  test("does not answer a head when it has everything: a hello tells it", () => {
+    const stream = new ControlStream();
+    stream.receive(0, 1, body(1));
+    stream.handleHead(0, 1, true);
+    expect(stream.nextTimeoutUs).toBe(NEVER);
+  });
+
+  test("says how far it is after 32 messages, and after 32 more", () => {
+    const stream = new ControlStream();
+    const saidAt: number[] = [];
+    for (let number = 1; number <= 100; number += 1) {
+      stream.receive(number, number, body(number));
+      const status = stream.isDue(number) ? statusOf(stream, number) : undefined;
+      if (status !== undefined) saidAt.push(status.processed);
+    }
+    expect(saidAt).toEqual([32, 64, 96]);
+  });
+
   test("drops what is too far ahead, and gets it in the end", () => {
     const stream = new ControlStream();
     expect(stream.receive(0, WAITING_MAX, body(WAITING_MAX))).toBe("kept");
     expect(stream.receive(0, WAITING_MAX + 1, body(WAITING_MAX + 1))).toBe("beyond");
     for (let number = 1; number < WAITING_MAX; number += 1) {
-      if (stream.receive(0, number, body(number)) === "next") while (stream.next() !== undefined);
+      if (stream.receive(0, number, body(number)) === "next") while (stream.next(0) !== undefined);
     }
     expect(stream.processed).toBe(WAITING_MAX);
     expect(statusOf(stream, SECOND_US)?.missing).toEqual([{ start: WAITING_MAX + 1, length: 1 }]);
@@ -91,7 +109,7 @@ describe("the sender", () => {
     expect(written(stream, 40 * MILLISECOND_US).remaining).toBe(0);
   });
 
-  test("asks how far the neighbour is when nobody says so, ever more rarely", () => {
+  test("names its last message soon after it, and again when no hello says how far the neighbour is", () => {
     const stream = new ControlStream();
     stream.keep(0, body(1));
     const times: number[] = [];
@@ -102,8 +120,8 @@ describe("the sender", () => {
       expect(reader.u8()).toBe(ControlFrame.routeHead);
       expect(decodeRouteHead(reader)).toBe(1);
     }
-    expect(times).toEqual([100, 300, 700, 1500, 2500]);
-    stream.acknowledge(3 * SECOND_US, 1);
+    expect(times).toEqual([100, 2600, 5100, 7600, 10_100]);
+    stream.acknowledge(11 * SECOND_US, 1);
     expect(stream.nextTimeoutUs).toBe(NEVER);
   });
 
@@ -142,13 +160,20 @@ test("everything arrives, once and in order, through loss, reordering and repeti
       const number = numberOf(message);
       if (receiver.receive(nowUs, number, message) !== "next") return;
       processed.push(number);
-      for (let next = receiver.next(); next !== undefined; next = receiver.next()) processed.push(numberOf(next));
+      for (let next = receiver.next(nowUs); next !== undefined; next = receiver.next(nowUs))
+        processed.push(numberOf(next));
     };
     for (let nowUs = 0; nowUs < 60 * SECOND_US; nowUs += 5 * MILLISECOND_US) {
       if (sender.sent < 1_000 && !sender.isFull && random.chance(0.7)) {
         const message = body(sender.sent + 1);
         sender.keep(nowUs, message);
         fly(nowUs, (atUs) => take(atUs, message));
+      }
+      if (nowUs % (2 * SECOND_US) === 0) {
+        const { sent } = sender;
+        const { processed: done } = receiver;
+        fly(nowUs, (atUs) => receiver.handleHead(atUs, sent, false));
+        fly(nowUs, (atUs) => sender.acknowledge(atUs, done));
       }
       const repairs = written(sender, nowUs);
       while (repairs.remaining >= 2) {
