@@ -47,7 +47,7 @@ class SimulatedPort implements Port {
   }
 
   pathTo(remote: Remote): number {
-    return this.host.pathOf(0, endpointOf(Number(remote.host), remote.port));
+    return this.host.paths.pathOf(0, endpointOf(Number(remote.host), remote.port));
   }
 
   send(path: number, bytes: Uint8Array, at: number, length: number): void {
