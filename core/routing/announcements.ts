@@ -51,6 +51,8 @@ export class Announcements {
   private readonly dictionary: NacDictionary;
   private readonly settling: Settling;
   private readonly trace: TraceSink;
+  /** Added to what is passed on. */
+  private readonly transitCost: number;
   private readonly entry = emptyRouteEntry();
   /** Destinations that are about to be told. */
   private readonly ahead = new Int32Array(AHEAD_MAX);
@@ -63,8 +65,16 @@ export class Announcements {
   readonly windowCap = new Cap("controlWindow", UNPROCESSED_MAX);
   readonly idsCap = new Cap("shortIds", SHORT_IDS_MAX);
 
-  constructor(table: RouteTable, settling: Settling, dictionary: NacDictionary, trace: TraceSink) {
+  constructor(args: {
+    table: RouteTable;
+    settling: Settling;
+    dictionary: NacDictionary;
+    trace: TraceSink;
+    transitCost: number;
+  }) {
+    const { table, settling, dictionary, trace } = args;
     this.table = table;
+    this.transitCost = args.transitCost;
     this.settling = settling;
     this.records = table.records;
     this.cells = table.cells;
@@ -80,7 +90,7 @@ export class Announcements {
   tellAll(nowUs: number, destination: number, urgency: Urgency, isForced: boolean): void {
     const { cells, records } = this;
     const next = records.next(destination);
-    const metric = records.metric(destination);
+    const metric = this.offered(destination);
     const age = this.table.chosenAge(destination);
     const first = cells.at(destination, 0);
     const force = isForced ? FORCED : 0;
@@ -110,17 +120,16 @@ export class Announcements {
   }
 
   /**
-   * The neighbour changed its own announcement: if it was not told of our route because that could not help it, and now may
-   * be, it is told at once, though the others may have to wait until our route has settled: it may be without any.
+   * The neighbour changed its own announcement: true when it was not told of our route because that could not help it, and
+   * now may be.
    */
-  tellIfHelped(nowUs: number, neighbour: Neighbour, destination: number, hasWorsened: boolean): void {
+  mayHelpNow(neighbour: Neighbour, destination: number, hasWorsened: boolean): boolean {
     const { cells, records } = this;
     const cell = cells.at(destination, neighbour.slot);
-    if (cells.told(cell) !== METRIC_NONE) return;
-    if ((cells.flags(cell) & PENDING) !== 0 && !hasWorsened) return; // it is told in time
+    if (cells.told(cell) !== METRIC_NONE) return false;
+    if ((cells.flags(cell) & PENDING) !== 0 && !hasWorsened) return false; // it is told in time
     const next = records.next(destination);
-    if (next < 0 || next === neighbour.link || !this.mayHelp(neighbour, destination)) return;
-    this.tellCell(nowUs, neighbour, destination, cell, Urgency.news, 0);
+    return next >= 0 && next !== neighbour.link && this.mayHelp(neighbour, destination);
   }
 
   /** Only the index is newer: only those who asked for it are told, at once. */
@@ -329,7 +338,7 @@ export class Announcements {
     const isLocal = (records.state(destination) & LOCAL) !== 0;
     const next = records.next(destination);
     const isOffered = isLocal || (next >= 0 && next !== neighbour.link);
-    let metric = isOffered ? records.metric(destination) : METRIC_NONE;
+    let metric = isOffered ? this.offered(destination) : METRIC_NONE;
     if (metric === told && !isForced) {
       cells.setFlags(cell, flags & ~(PENDING | OWED));
       return false;
@@ -363,10 +372,18 @@ export class Announcements {
     return true;
   }
 
+  /** The metric that our route is announced at; METRIC_NONE when nobody could hold such a route. */
+  private offered(destination: number): number {
+    const { records } = this;
+    const metric = records.metric(destination);
+    if (records.next(destination) < 0) return metric;
+    return metric + this.transitCost < METRIC_INFINITY ? metric + this.transitCost : METRIC_NONE;
+  }
+
   private mayHelp(neighbour: Neighbour, destination: number): boolean {
-    const { cells, records } = this;
+    const { cells } = this;
     const cell = cells.at(destination, neighbour.slot);
-    return mayHelp(cells.age(cell), cells.metric(cell), this.table.chosenAge(destination), records.metric(destination));
+    return mayHelp(cells.age(cell), cells.metric(cell), this.table.chosenAge(destination), this.offered(destination));
   }
 
   /** The destination's short id, its first if it had none; -1 when all are in use. */

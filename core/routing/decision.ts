@@ -55,6 +55,7 @@ export class Decision {
   private readonly trace: TraceSink;
   private readonly dictionary: NacDictionary;
   private readonly onIgnored: () => void;
+  private readonly transitCost: number;
   /** New routes that need not settle: where little happens, order is worth less than time. */
   private readonly lone = new RateLimit(LONE_PER_SECOND, LONE_BURST);
 
@@ -64,23 +65,26 @@ export class Decision {
   private beforeEpoch = 0;
   private beforeIndex = -1;
 
-  constructor(
-    table: RouteTable,
-    dictionary: NacDictionary,
-    isFeasible: Feasibility,
-    trace: TraceSink,
-    random: () => number,
-    onIgnored: () => void,
-  ) {
+  constructor(args: {
+    table: RouteTable;
+    dictionary: NacDictionary;
+    isFeasible: Feasibility;
+    transitCost: number;
+    trace: TraceSink;
+    random: () => number;
+    onIgnored: () => void;
+  }) {
+    const { table, dictionary, trace, random, transitCost } = args;
     this.table = table;
     this.records = table.records;
     this.cells = table.cells;
     this.dictionary = dictionary;
-    this.onIgnored = onIgnored;
+    this.onIgnored = args.onIgnored;
+    this.transitCost = transitCost;
     this.wanted = new Wanted(dictionary);
-    this.selection = new Selection(table, isFeasible);
+    this.selection = new Selection(table, args.isFeasible);
     this.settling = new Settling(table.records);
-    this.announcements = new Announcements(table, this.settling, dictionary, trace);
+    this.announcements = new Announcements({ table, settling: this.settling, dictionary, trace, transitCost });
     this.requests = new Requests(table);
     this.lost = new LostSources(table);
     this.trace = trace;
@@ -171,7 +175,7 @@ export class Decision {
       entry.metric + neighbour.cost >= records.metric(destination) &&
       (step === 0 || (records.epoch(destination) === this.beforeEpoch && !this.hasGrownOld(destination)));
     if (!isKept) this.decide(nowUs, destination);
-    this.announcements.tellIfHelped(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
+    this.help(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
     return true;
   }
 
@@ -181,7 +185,7 @@ export class Decision {
       this.unlearn(neighbour, destination);
       this.decide(nowUs, destination);
     } else this.unlearn(neighbour, destination);
-    this.announcements.tellIfHelped(nowUs, neighbour, destination, true);
+    this.help(nowUs, neighbour, destination, true);
     this.dropOrphan(nowUs, destination);
   }
 
@@ -289,11 +293,11 @@ export class Decision {
       const epoch = records.epoch(destination);
       const isNew = this.beforeNext < 0 || epoch !== this.beforeEpoch;
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
-        const { cost } = this.table.byLink[next]!;
-        if (!isNew)
-          this.settling.add(nowUs, destination, metric > this.beforeMetric ? WORSE_TICKS : BETTER_TICKS * cost, false);
-        else if (this.lone.take(nowUs)) this.announcements.tellAll(nowUs, destination, Urgency.news, true);
-        else this.settling.add(nowUs, destination, cost, true);
+        if (isNew) this.spread(nowUs, destination);
+        else {
+          const ticks = metric > this.beforeMetric ? WORSE_TICKS : BETTER_TICKS * this.paceOf(destination);
+          this.settling.add(nowUs, destination, ticks, false);
+        }
         this.trace(Trace.routeSelected, destination, next, metric);
       }
       if ((records.state(destination) & REQUESTED) !== 0) {
@@ -303,6 +307,28 @@ export class Decision {
       }
     }
     this.starvation.check(nowUs, destination);
+  }
+
+  /** A new route: told at once where it comes alone, and where others need not be given the lead. */
+  private spread(nowUs: number, destination: number): void {
+    if (this.transitCost > 0 || !this.lone.take(nowUs)) {
+      this.settling.add(nowUs, destination, this.paceOf(destination), true);
+    } else this.announcements.tellAll(nowUs, destination, Urgency.news, true);
+  }
+
+  /**
+   * The neighbour changed its own announcement: if our route may help it now, it is told at once, though the others may have
+   * to wait until the route has settled. It may be without any.
+   */
+  private help(nowUs: number, neighbour: Neighbour, destination: number, hasWorsened: boolean): void {
+    if (!this.announcements.mayHelpNow(neighbour, destination, hasWorsened)) return;
+    if (this.transitCost > 0) this.settling.add(nowUs, destination, this.paceOf(destination), false);
+    else this.announcements.tell(nowUs, neighbour, destination, Urgency.news);
+  }
+
+  /** How much the last step adds to the metric that others hear of. */
+  private paceOf(destination: number): number {
+    return this.table.byLink[this.records.next(destination)]!.cost + this.transitCost;
   }
 
   private tellSettled(nowUs: number): void {

@@ -15,6 +15,7 @@ import { type Neighbour, wordAt } from "./neighbour.js";
 import { type EpochRaised, Origins } from "./origins.js";
 import { RouteTable } from "./route-table.js";
 import type { TableCounts } from "./table-search.js";
+import { type Transit, transitCost } from "./transit.js";
 
 const COST_MAX = 4;
 
@@ -35,6 +36,8 @@ export interface RoutingConfig {
   readonly routerId: Uint8Array;
   /** The rule that keeps routes free of loops; only a test gives another. */
   readonly isFeasible?: Feasibility;
+  /** "always" unless given. */
+  readonly transit?: Transit | undefined;
 }
 
 export interface Route {
@@ -78,14 +81,15 @@ export class Routing {
     this.dictionary = ports.dictionary;
     this.trace = ports.trace;
     this.table = new RouteTable(config.routerId, ports.dictionary, ports.allocate);
-    this.decision = new Decision(
-      this.table,
-      ports.dictionary,
-      config.isFeasible ?? isFeasible,
-      ports.trace,
-      ports.random,
-      ports.ignored ?? (() => undefined),
-    );
+    this.decision = new Decision({
+      table: this.table,
+      dictionary: ports.dictionary,
+      isFeasible: config.isFeasible ?? isFeasible,
+      transitCost: transitCost(config.transit ?? "always"),
+      trace: ports.trace,
+      random: ports.random,
+      onIgnored: ports.ignored ?? (() => undefined),
+    });
     this.origins = new Origins(this.table, this.decision, ports.epochRaised);
     this.intake = new Intake(this.table, this.decision, this.origins, ports.dictionary);
   }

@@ -2,6 +2,7 @@ import type { NacDictionary } from "../address/dictionary.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import type { Identity } from "../crypto/identity.js";
 import type { CryptoSuite, Entropy, KemKeys } from "../crypto/suite.js";
+import type { Transit } from "../routing/transit.js";
 import type { SessionLimits } from "../session/limits.js";
 import type { TraceSink } from "../trace/trace.js";
 import type { DropReason } from "./drops.js";
@@ -60,6 +61,8 @@ export interface StackConfig {
   readonly former?: readonly FormerIdentity[] | undefined;
   /** When sessions wear out; those of the protocol unless given. */
   readonly sessionLimits?: Partial<SessionLimits> | undefined;
+  /** Whether it carries what others send to others; "always" unless given. */
+  readonly transit?: Transit | undefined;
 }
 
 /** How busy the shell is, as it measured. Neighbours are told with each hello. */

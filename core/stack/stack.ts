@@ -65,7 +65,7 @@ export class Stack {
           epochRaised: (nac, epoch) => this.raiseEpoch(nac, epoch),
           ignored: () => this.plane.drop("routeLimit"),
         },
-        { routerId },
+        { routerId, transit: config.transit },
       ),
       time: new NetworkTime(nowUs, config.wallClockSeconds),
       drops: new DropCounters(),

@@ -3,6 +3,7 @@ import { Stack } from "../../core/stack/stack.js";
 import { SECOND_US } from "../../core/time/instant.js";
 import { endpointOf } from "../network/datagram.js";
 import { type Dial, type Plan, PORT } from "../plan/plan.js";
+import { transitOf } from "../plan/transit.js";
 import { Stream } from "../random/stream.js";
 import { weather, weatherSeed } from "../random/weather.js";
 import type { Calendar } from "./calendar.js";
@@ -132,6 +133,7 @@ export class Lives {
         linkKeys: roster.linkKeysOf(node),
         storedEpoch: this.epochs[node]!,
         wallClockSeconds: EPOCH_SECONDS + Math.floor(moment.nowUs / SECOND_US),
+        transit: transitOf(plan.nodes[node]!.role),
       },
       {
         suite: hooks.suiteOf(node, this.suite),

@@ -13,6 +13,8 @@ export interface Passage {
  */
 export class LiveGraph {
   readonly nodes: number;
+  /** By node: what the way through it costs, its links aside. */
+  readonly transit: ArrayLike<number>;
   start: Int32Array;
   from: Uint16Array;
   cost: Uint8Array;
@@ -26,8 +28,9 @@ export class LiveGraph {
   private readonly queue: Int32Array;
   private ends = { from: new Uint16Array(0), to: new Uint16Array(0), cost: new Uint8Array(0) };
 
-  constructor(nodes: number) {
+  constructor(nodes: number, transit: ArrayLike<number> = new Uint8Array(nodes)) {
     this.nodes = nodes;
+    this.transit = transit;
     this.start = new Int32Array(nodes + 1);
     this.from = new Uint16Array(0);
     this.cost = new Uint8Array(0);

@@ -1,5 +1,6 @@
 import { SECOND_US } from "../../core/time/instant.js";
 import type { Observer, ShardView, Violation } from "../engine/observer.js";
+import { transitCosts } from "../plan/transit.js";
 import { weather, weatherSeed } from "../random/weather.js";
 import type { Observations, TrafficCount } from "../report/tally.js";
 import { CapsWatch } from "./caps-watch.js";
@@ -69,7 +70,7 @@ export class Observatory implements Observer {
     this.traffic = traffic;
     this.key = weatherSeed(`oracle/${plan.seed}`);
     this.happenings = new Happenings(plan);
-    this.graph = new LiveGraph(census.nodes);
+    this.graph = new LiveGraph(census.nodes, transitCosts(plan));
     this.walk = new TableWalk(census, (node) => this.happenings.isHonest(node));
     this.reachability = new Reachability(census, this.happenings, this.walk);
     const watched = sampleOf(weather(this.key, 0, WATCH_SALT), 0, census.nodes, WATCHED_SIZE).filter(

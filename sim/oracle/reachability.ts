@@ -53,7 +53,7 @@ export class Reachability {
     for (let k = 0; k < count; k += 1) {
       const destination = destinations[k]!;
       this.countPairs(destination, k);
-      if (isMeasured(destination)) this.measure(destination, k);
+      if (isMeasured(destination)) this.measure(graph, destination, k);
       const loop = this.walk.findLoop(destination, this.columns.hops, k * this.census.nodes);
       if (loop === undefined) continue;
       this.loops += 1;
@@ -152,8 +152,8 @@ export class Reachability {
     return node !== destination && this.isPath(k, node) && this.happenings.isHonest(node);
   }
 
-  /** Adds up the links that a packet would take, as those who send over them see their costs. */
-  private measure(destination: number, k: number): void {
+  /** Adds up the links that a packet would take, as those who send over them see their costs, and the ways through nodes. */
+  private measure({ transit }: LiveGraph, destination: number, k: number): void {
     const { nodes } = this.census;
     const { cost, trail } = this;
     const hops = this.columns.hops.subarray(k * nodes, (k + 1) * nodes);
@@ -171,7 +171,9 @@ export class Reachability {
       let total = node === destination ? 0 : cost[node]!;
       for (let i = length - 1; i >= 0; i -= 1) {
         const at = trail[i]!;
-        total = total === NONE || hops[at] === 0 ? NONE : Math.min(NONE, total + this.costOf(at, hops[at]! - 1));
+        const peer = hops[at]! - 1;
+        const through = peer < 0 || peer === destination ? 0 : transit[peer]!;
+        total = total === NONE || peer < 0 ? NONE : Math.min(NONE, total + this.costOf(at, peer) + through);
         cost[at] = total;
       }
       const shortest = this.paths.distance[k * nodes + first]!;

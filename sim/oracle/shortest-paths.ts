@@ -1,10 +1,11 @@
 import { METRIC_INFINITY } from "../../core/routing/feasible.js";
+import { LAST_RESORT_COST } from "../../core/routing/transit.js";
 import type { LiveGraph } from "./live-graph.js";
 
 /** Destinations of one search: the bits of two words. */
 export const SEARCH_MAX = 64;
-/** Link costs are 1 to 4, so what is pending lies at most so many levels ahead, and the present one. */
-const LEVELS = 5;
+/** A link costs 1 to 4, and the way through a node LAST_RESORT_COST more: so far ahead lies what is pending, and the present level. */
+const LEVELS = 4 + LAST_RESORT_COST + 1;
 const NO_PATH = 255;
 
 /**
@@ -73,7 +74,7 @@ export class ShortestPaths {
   /** False when nothing was pending at this level. */
   private visit(graph: LiveGraph, level: number): boolean {
     const { nodes, seenLow, seenHigh, pendingLow, pendingHigh, lists, lengths } = this;
-    const { start, from, cost } = graph;
+    const { start, from, cost, transit } = graph;
     const slot = level % LEVELS;
     const length = lengths[slot]!;
     lengths[slot] = 0;
@@ -89,11 +90,12 @@ export class ShortestPaths {
       seenHigh[node]! |= high;
       this.write(node, low, 0, level);
       this.write(node, high, 32, level);
+      const through = level === 0 ? 0 : transit[node]!; // only destinations are at level 0
       for (let at = start[node]!; at < start[node + 1]!; at += 1) {
         const before = from[at]!;
         const nextLow = low & ~seenLow[before]!;
         const nextHigh = high & ~seenHigh[before]!;
-        if ((nextLow | nextHigh) !== 0) this.put((level + cost[at]!) % LEVELS, before, nextLow, nextHigh);
+        if ((nextLow | nextHigh) !== 0) this.put((level + through + cost[at]!) % LEVELS, before, nextLow, nextHigh);
       }
     }
     return length > 0;
