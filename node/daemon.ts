@@ -10,6 +10,7 @@ import { parseHex } from "../core/address/text.js";
 import { sameBytes } from "../core/collections/bytes.js";
 import { nobleSuite } from "../core/crypto/noble-suite.js";
 import { type CryptoSuite, HASH_BYTES } from "../core/crypto/suite.js";
+import type { Transit } from "../core/routing/transit.js";
 import { LIMITS } from "../core/session/limits.js";
 import type { StackConfig } from "../core/stack/ports.js";
 import { SECOND_US } from "../core/time/instant.js";
@@ -19,14 +20,9 @@ import { type Directory, openDirectory } from "./config/directory.js";
 import { type Endpoint, type HostedPort, type PeerAddress, parsePeer, printEndpoint } from "./config/endpoint.js";
 import { removeTemporaries } from "./config/file.js";
 import { hostsIn } from "./config/hosts.js";
-import {
-  isLinkKeyPersistent,
-  type OpenedIdentity,
-  type OpenedLinkKey,
-  openIdentity,
-  openLinkKey,
-} from "./config/identity-files.js";
+import { type OpenedIdentity, type OpenedLinkKey, openIdentity, openLinkKey } from "./config/identity-files.js";
 import { portToKeep, proxyListen, udpListen } from "./config/listen.js";
+import { isLinkKeyPersistent, transitOf } from "./config/reachable.js";
 import type {
   ControlRequest,
   HostReport,
@@ -135,7 +131,7 @@ export class Daemon {
       this.askShutdown = resolve;
     });
     this.driver = new Driver({
-      stackConfig: this.stackConfig(opened, linkKey),
+      stackConfig: this.stackConfig(opened, linkKey, transitOf(config, options.udp !== undefined)),
       suite,
       udp,
       entropy: systemEntropy,
@@ -357,7 +353,8 @@ export class Daemon {
     return counted;
   }
 
-  private stackConfig({ identity, former, state, damage }: OpenedIdentity, linkKey: OpenedLinkKey): StackConfig {
+  private stackConfig(opened: OpenedIdentity, linkKey: OpenedLinkKey, transit: Transit): StackConfig {
+    const { identity, former, state, damage } = opened;
     const storedEpoch = state.former?.epoch ?? 0;
     const wallClockSeconds = systemClock.wallSeconds();
     // The epoch that a damaged file held may be that of a start within this very second.
@@ -376,6 +373,7 @@ export class Daemon {
       storedEpoch: knownEpoch,
       wallClockSeconds,
       sessionLimits: { ...LIMITS, ...this.config.session },
+      transit,
     };
   }
 

@@ -120,15 +120,6 @@ function identityOf({ kemSeed, signatureSeed }: IdentitySeeds, { suite, networkN
   return identityFromSeeds(suite, networkIdOf(suite, networkName), kemSeed, signatureSeed);
 }
 
-/**
- * `auto` keeps the link key when people were told where to find this node, and takes a fresh one at each start
- * otherwise: a kept key would let neighbours recognise the machine wherever it connects from.
- */
-export function isLinkKeyPersistent(config: Config, udpFlagGiven: boolean): boolean {
-  if (config.link.key !== "auto") return config.link.key === "persistent";
-  return udpFlagGiven || config.udp !== "auto";
-}
-
 export function openLinkKey(directory: Directory, context: KeyContext, persistent: boolean): OpenedLinkKey {
   const { suite, entropy, networkName } = context;
   const kemSeed = persistent

@@ -178,6 +178,7 @@ test("a new config.json shows every key, is private, and can be read back", () =
       "http",
       "socks",
       "session",
+      "routing",
       "accelerator",
       "peers",
       "hosts",

@@ -18,8 +18,9 @@ import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import { defaultConfig, keepInConfig, readConfig } from "../../node/config/config-file.js";
 import { type Directory, directoryOf } from "../../node/config/directory.js";
 import { removeTemporaries } from "../../node/config/file.js";
-import { isLinkKeyPersistent, openIdentity, openLinkKey } from "../../node/config/identity-files.js";
+import { openIdentity, openLinkKey } from "../../node/config/identity-files.js";
 import { createIdentityKey, readIdentityKey, readLinkKey } from "../../node/config/key-files.js";
+import { isLinkKeyPersistent, transitOf } from "../../node/config/reachable.js";
 import { readState, writeState } from "../../node/config/state-file.js";
 import { systemEntropy } from "../../node/entropy.js";
 import { Failure } from "../../node/failure.js";
@@ -339,6 +340,16 @@ test("the link key is kept when a UDP address is configured, and fresh otherwise
   expect(isLinkKeyPersistent({ ...config, udp: ["0.0.0.0:4000"] }, false)).toBe(true);
   expect(isLinkKeyPersistent({ ...config, link: { key: "fresh" } }, true)).toBe(false);
   expect(isLinkKeyPersistent({ ...config, link: { key: "persistent" } }, false)).toBe(true);
+});
+
+test("a node carries for all when a UDP address is configured, and is a last resort otherwise", () => {
+  const config = defaultConfig();
+
+  expect(transitOf(config, false)).toBe("lastResort");
+  expect(transitOf(config, true)).toBe("always");
+  expect(transitOf({ ...config, udp: ["0.0.0.0:4000"] }, false)).toBe("always");
+  expect(transitOf({ ...config, routing: { transit: "lastResort" } }, true)).toBe("lastResort");
+  expect(transitOf({ ...config, routing: { transit: "always" } }, false)).toBe("always");
 });
 
 test("a persistent link key is one private file; a fresh one leaves no trace", () => {
