@@ -74,7 +74,7 @@ export class Settling {
   /** The next destination that is due, or -1. It waits no more. */
   take(nowUs: number): number {
     const { records, lists } = this;
-    while (this.nextTimeoutUs <= nowUs) {
+    while (this.nextTimeoutUs <= nowUs && this.nextTimeoutUs < NEVER) {
       const place = this.tick % RING;
       for (let destination = lists.shift(place); destination >= 0; destination = lists.shift(place)) {
         const state = records.settling(destination);

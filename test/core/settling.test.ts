@@ -26,6 +26,7 @@ describe("routes that changed", () => {
     expect(takeAll(waiting, 4 * TICK_US)).toEqual([2]);
     expect(takeAll(waiting, WORSE_TICKS * TICK_US)).toEqual([1]);
     expect(waiting.nextTimeoutUs).toBe(NEVER);
+    expect(takeAll(waiting, NEVER)).toEqual([]);
   });
 
   test("go on waiting when they change again, and are told to all if one of the changes asks for it", () => {

@@ -34,7 +34,7 @@ export function tellStory(
   echo(world, cyd);
   const stream = ask(world, ada, cyd, world.random.bytes(questionBytes));
   const flow = ada.stack.openFlow(world.nowUs, cyd.nac, 53);
-  ada.stack.sendDatagram(world.nowUs, flow, world.random.bytes(900));
+  for (let copy = 0; copy < 3; copy += 1) ada.stack.sendDatagram(world.nowUs, flow, world.random.bytes(900)); // some are lost
   ada.stack.handleLoad(world.nowUs, { queueDelayUs: 1500, busy: 17 });
   const isAnswered = () => ada.events.some((event) => event.kind === "streamFinished" && event.stream === stream);
   if (!world.run(60 * SECOND_US, isAnswered)) throw new Error("the question was never answered");
