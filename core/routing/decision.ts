@@ -1,7 +1,6 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
-import { RateLimit } from "../session/rate-limit.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import { ENTRY_ORIGIN, ENTRY_RETRACTION, type RouteEntry } from "../wire/routes.js";
 import { Announcements } from "./announcements.js";
@@ -14,7 +13,8 @@ import type { RouteRecords } from "./records.js";
 import { Requests } from "./requests.js";
 import { KNOWN, LOCAL, LOST, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import { Selection } from "./selection.js";
-import { BETTER_TICKS, Settling, WORSE_TICKS } from "./settling.js";
+import { Settling } from "./settling.js";
+import { Spread } from "./spread.js";
 import { Starvation } from "./starvation.js";
 import { Wanted } from "./wanted.js";
 
@@ -22,10 +22,6 @@ import { Wanted } from "./wanted.js";
 export const TAUGHT_MAX = 65_536;
 /** Destinations in the dictionary. Beyond: new ones are ignored and counted. */
 export const DESTINATIONS_MAX = 262_144;
-
-/** New routes that are told at once. Those beyond it travel at the pace of their metric. */
-const LONE_PER_SECOND = 5;
-const LONE_BURST = 8;
 
 /** The last that fit the wire: only a liar names them, and going beyond must not begin at zero. */
 const EPOCH_MAX = 0xffff_ffff;
@@ -40,7 +36,7 @@ export class Decision {
   readonly requests: Requests;
   readonly lost: LostSources;
   readonly wanted: Wanted;
-  readonly settling: Settling;
+  private readonly spread: Spread;
   private readonly starvation: Starvation;
   /** Entries ignored because a bound was reached. */
   ignored = 0;
@@ -55,9 +51,6 @@ export class Decision {
   private readonly trace: TraceSink;
   private readonly dictionary: NacDictionary;
   private readonly onIgnored: () => void;
-  private readonly transitCost: number;
-  /** New routes that need not settle: where little happens, order is worth less than time. */
-  private readonly lone = new RateLimit(LONE_PER_SECOND, LONE_BURST);
 
   // The route in use before a change, read by `decide`.
   private beforeNext = -1;
@@ -80,11 +73,11 @@ export class Decision {
     this.cells = table.cells;
     this.dictionary = dictionary;
     this.onIgnored = args.onIgnored;
-    this.transitCost = transitCost;
     this.wanted = new Wanted(dictionary);
     this.selection = new Selection(table, args.isFeasible);
-    this.settling = new Settling(table.records);
-    this.announcements = new Announcements({ table, settling: this.settling, dictionary, trace, transitCost });
+    const settling = new Settling(table.records);
+    this.announcements = new Announcements({ table, settling, dictionary, trace, transitCost });
+    this.spread = new Spread(table, settling, this.announcements, transitCost);
     this.requests = new Requests(table);
     this.lost = new LostSources(table);
     this.trace = trace;
@@ -103,12 +96,12 @@ export class Decision {
   }
 
   get nextTimeoutUs(): number {
-    const { settling, starvation, requests, lost } = this;
-    return Math.min(settling.nextTimeoutUs, starvation.nextTimeoutUs, requests.nextTimeoutUs, lost.nextTimeoutUs);
+    const { spread, starvation, requests, lost } = this;
+    return Math.min(spread.nextTimeoutUs, starvation.nextTimeoutUs, requests.nextTimeoutUs, lost.nextTimeoutUs);
   }
 
   handleTimeout(nowUs: number): void {
-    this.tellSettled(nowUs);
+    this.spread.handleTimeout(nowUs);
     this.requests.handleTimeout(nowUs);
     this.lost.handleTimeout(nowUs, (destination) => this.forget(nowUs, destination));
     this.starvation.handleTimeout(nowUs);
@@ -175,7 +168,7 @@ export class Decision {
       entry.metric + neighbour.cost >= records.metric(destination) &&
       (step === 0 || (records.epoch(destination) === this.beforeEpoch && !this.hasGrownOld(destination)));
     if (!isKept) this.decide(nowUs, destination);
-    this.help(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
+    this.spread.handleHeard(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
     return true;
   }
 
@@ -185,7 +178,7 @@ export class Decision {
       this.unlearn(neighbour, destination);
       this.decide(nowUs, destination);
     } else this.unlearn(neighbour, destination);
-    this.help(nowUs, neighbour, destination, true);
+    this.spread.handleHeard(nowUs, neighbour, destination, true);
     this.dropOrphan(nowUs, destination);
   }
 
@@ -268,8 +261,7 @@ export class Decision {
     this.requests.digest(into);
     this.lost.digest(into);
     this.wanted.digest(into);
-    this.settling.digest(into);
-    this.lone.digest(into);
+    this.spread.digest(into);
     this.starvation.digest(into);
   }
 
@@ -293,11 +285,8 @@ export class Decision {
       const epoch = records.epoch(destination);
       const isNew = this.beforeNext < 0 || epoch !== this.beforeEpoch;
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
-        if (isNew) this.spread(nowUs, destination);
-        else {
-          const ticks = metric > this.beforeMetric ? WORSE_TICKS : BETTER_TICKS * this.paceOf(destination);
-          this.settling.add(nowUs, destination, ticks, false);
-        }
+        if (isNew) this.spread.handleNew(nowUs, destination);
+        else this.spread.handleChanged(nowUs, destination, metric > this.beforeMetric);
         this.trace(Trace.routeSelected, destination, next, metric);
       }
       if ((records.state(destination) & REQUESTED) !== 0) {
@@ -309,36 +298,6 @@ export class Decision {
     this.starvation.check(nowUs, destination);
   }
 
-  /** A new route: told at once where it comes alone, and where others need not be given the lead. */
-  private spread(nowUs: number, destination: number): void {
-    if (this.transitCost > 0 || !this.lone.take(nowUs)) {
-      this.settling.add(nowUs, destination, this.paceOf(destination), true);
-    } else this.announcements.tellAll(nowUs, destination, Urgency.news, true);
-  }
-
-  /**
-   * The neighbour changed its own announcement: if our route may help it now, it is told at once, though the others may have
-   * to wait until the route has settled. It may be without any.
-   */
-  private help(nowUs: number, neighbour: Neighbour, destination: number, hasWorsened: boolean): void {
-    if (!this.announcements.mayHelpNow(neighbour, destination, hasWorsened)) return;
-    if (this.transitCost > 0) this.settling.add(nowUs, destination, this.paceOf(destination), false);
-    else this.announcements.tell(nowUs, neighbour, destination, Urgency.news);
-  }
-
-  /** How much the last step adds to the metric that others hear of. */
-  private paceOf(destination: number): number {
-    return this.table.byLink[this.records.next(destination)]!.cost + this.transitCost;
-  }
-
-  private tellSettled(nowUs: number): void {
-    const { settling, records } = this;
-    for (let destination = settling.take(nowUs); destination >= 0; destination = settling.take(nowUs)) {
-      if (records.next(destination) < 0) continue; // lost meanwhile, which was told
-      this.announcements.tellAll(nowUs, destination, Urgency.news, settling.isForced);
-    }
-  }
-
   /** The route in use is of an older epoch than the newest heard of, or too far behind it. */
   private hasGrownOld(destination: number): boolean {
     const { slot } = this.table.byLink[this.records.next(destination)]!;
@@ -346,8 +305,7 @@ export class Decision {
   }
 
   private lose(nowUs: number, destination: number): void {
-    this.settling.drop(destination);
-    this.announcements.tellAll(nowUs, destination, Urgency.retraction, false);
+    this.spread.handleLost(nowUs, destination);
     this.lost.add(nowUs, destination);
     this.trace(Trace.routeLost, destination, 0, 0);
   }
@@ -363,7 +321,7 @@ export class Decision {
       if (isOld) table.forgetIndex(destination);
       this.note(destination);
       this.decide(nowUs, destination);
-    } else if ((records.state(destination) & (STARVING | REQUESTED)) === 0 && !this.settling.isWaiting(destination)) {
+    } else if ((records.state(destination) & (STARVING | REQUESTED)) === 0 && !this.spread.isWaiting(destination)) {
       table.forget(destination);
     } else {
       this.lost.add(nowUs, destination); // a queue still names it
