@@ -78,11 +78,11 @@ export async function shrinkScenario(request: ShrinkRequest): Promise<ShrinkResu
       cause,
       (plan) => probe(engine, plan, patienceWith(plan)),
       budget,
-      (text) => {
+      (text, found) => {
+        best = { ...found, name: nameOf(from) };
         complain(`${formatSpan(seconds()).padStart(10)}  ${text}`);
       },
     );
-    best = shrunk.plan;
     const named = { ...shrunk.plan, name: nameOf(from) };
     writeOutput(out, encodePlan(named, headingOf(named, from, why, file, changes)));
     return { ...shrunk, plan: named, from, why, out, wallSeconds: seconds() };

@@ -23,6 +23,8 @@ export interface Cause {
 /** Runs a plan; undefined when it did not fail. */
 export type Probe = (plan: Plan) => Promise<Cause | undefined>;
 
+export type Say = (text: string, best: Plan) => void;
+
 export interface ShrinkBudget {
   /** Candidates that are run at most. */
   readonly runs: number;
@@ -58,13 +60,13 @@ const ROUNDS_MAX = 6;
 /** What is left of a pause that turned out to be of no use. */
 const PAUSE_LEAST_US = 100_000;
 
-/** @param say  is told each step forward, in words */
+/** @param say  is told each step forward, in words, and the smallest plan so far */
 export async function shrink(
   plan: Plan,
   cause: Cause,
   probe: Probe,
   budget: ShrinkBudget,
-  say: (text: string) => void = () => undefined,
+  say: Say = () => undefined,
 ): Promise<Shrunk> {
   return new Shrinker(plan, cause, probe, budget, say).run();
 }
@@ -78,9 +80,9 @@ class Shrinker {
   private readonly tried = new Set<string>();
   private readonly probe: Probe;
   private readonly budget: ShrinkBudget;
-  private readonly say: (text: string) => void;
+  private readonly say: Say;
 
-  constructor(plan: Plan, cause: Cause, probe: Probe, budget: ShrinkBudget, say: (text: string) => void) {
+  constructor(plan: Plan, cause: Cause, probe: Probe, budget: ShrinkBudget, say: Say) {
     this.best = plan;
     this.cause = cause;
     this.probe = probe;
@@ -124,7 +126,7 @@ class Shrinker {
     if (cause === undefined || cause.reason !== this.cause.reason) return false;
     this.best = plan;
     this.cause = cause;
-    this.say(`${what}: ${describeSize(plan)}`);
+    this.say(`${what}: ${describeSize(plan)}`, plan);
     return true;
   }
 

@@ -247,11 +247,10 @@ describe("sweep", () => {
 });
 
 describe("shrink", () => {
+  const BROKEN = SMALL.replace("{ count: 4 }", "{ count: 16 }").replace("loops == 0", "crashes == 0");
+
   test("a failing scenario becomes a smaller file that fails for the same reason by itself", async () => {
-    const file = write(
-      "grid.yaml",
-      SMALL.replace("{ count: 4 }", "{ count: 16 }").replace("loops == 0", "crashes == 0"),
-    );
+    const file = write("grid.yaml", BROKEN);
     const small = join(folder, "out.yaml");
     const { code, out } = await mariana("sim", "shrink", file, "--out", small, "--budget", "20", "--json");
     expect(code).toBe(0);
@@ -261,6 +260,16 @@ describe("shrink", () => {
     expect((JSON.parse(again.out) as TrialReport).expect).toEqual([{ text: "crashes == 0", value: 1, ok: false }]);
     expect(readFileSync(small, "utf8")).toContain("# It fails: crashes == 0 (it is 1)");
     expect(loadPlan(small, { set: [] }).actions.map((action) => action.do)).toContain("crash");
+  });
+
+  test("that is interrupted writes the smallest so far, and says so", async () => {
+    const file = write("broken.yaml", BROKEN);
+    const small = join(folder, "small-so-far.yaml");
+    const { child, text } = start(process.execPath, [COMMAND, "sim", "shrink", file, "--out", small, "--budget", "60"]);
+    while (!/it fails: [^]*\d event/.test(text.err)) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await end(child, "SIGINT")).toBe(130);
+    expect(text.err).toMatch(/interrupted; the smallest so far, .*, is in .*small-so-far\.yaml/);
+    expect(readFileSync(small, "utf8")).toContain("what was found until it was interrupted");
   });
 
   test("a scenario that passes is nothing to shrink", async () => {
