@@ -87,7 +87,7 @@ export const LocalCode = {
 export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdown", "crowded"] as const;
 
 /**
- *   dead      nothing of ours was echoed for six seconds
+ *   dead      nothing of ours was echoed for 4.5 s
  *   stalled   the neighbour says hello, yet processed no routes for ten seconds
  *   bye       the neighbour took leave
  *   replaced  another link to the same address took its place

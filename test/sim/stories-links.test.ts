@@ -60,7 +60,7 @@ expect: [loops == 0]`,
 });
 
 describe("a link", () => {
-  test("that is cut is gone within seven seconds, and its traffic goes the long way round until it is mended", () => {
+  test("that is cut is gone within five seconds, and its traffic goes the long way round until it is mended", () => {
     const story = tell(
       `${RING}duration: 60s
 timeline: [{ at: 20s, do: cut, between: [n0, n1], for: 20s }]

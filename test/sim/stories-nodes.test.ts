@@ -22,13 +22,13 @@ function linkDownAt(story: Story, node: string, peer: string): number | undefine
 }
 
 describe("a node", () => {
-  test("that crashes is missed by its neighbours within seven seconds, and by everybody a moment later", () => {
+  test("that crashes is missed by its neighbours within five seconds, and by everybody a moment later", () => {
     const story = tell(
       `${RING}
 seed: 1
 duration: 90s
 timeline: [{ at: 20s, do: crash, select: n3 }]
-expect: [crashes == 1, removal.max < 8s, loops == 0, ghosts == 0]`,
+expect: [crashes == 1, removal.max < 6s, loops == 0, ghosts == 0]`,
       {
         19: (scene) => expect(scene.holders("n3")).toHaveLength(5),
         21: (scene) => expect(scene.isMeshed()).toBe(false), // nobody was told
@@ -40,8 +40,8 @@ expect: [crashes == 1, removal.max < 8s, loops == 0, ghosts == 0]`,
       },
     );
     for (const neighbour of ["n2", "n4"]) {
-      expect(linkDownAt(story, neighbour, "n3")).toBeGreaterThan(23);
-      expect(linkDownAt(story, neighbour, "n3")).toBeLessThan(27.5);
+      expect(linkDownAt(story, neighbour, "n3")).toBeGreaterThan(22);
+      expect(linkDownAt(story, neighbour, "n3")).toBeLessThan(25.5);
     }
   });
 
