@@ -29,6 +29,8 @@ const BATCH_WINDOW_US = 50 * MILLISECOND_US;
 /** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
 const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
 const SNAPSHOT_STEP_ENTRIES = 256;
+/** A node of last resort gives the others the lead: what they tell of it need not tell. */
+const SNAPSHOT_LEAD_US = 500 * MILLISECOND_US;
 /** So much of the snapshot leaves at a time: some ten messages, and then a pause. */
 const SNAPSHOT_BURST_US = 10 * MILLISECOND_US;
 /** About as many as fit into one message. */
@@ -160,7 +162,7 @@ export class Announcements {
         this.tell(nowUs, neighbour, destination, Urgency.snapshot);
       }
     }
-    neighbour.beginSnapshot(nowUs);
+    neighbour.beginSnapshot(this.transitCost > 0 ? nowUs + SNAPSHOT_LEAD_US : nowUs);
     this.table.watch(neighbour);
     if (neighbour.snapshotAtUs <= nowUs) this.table.makeReady(neighbour);
   }
