@@ -266,7 +266,7 @@ describe("shrink", () => {
     const file = write("broken.yaml", BROKEN);
     const small = join(folder, "small-so-far.yaml");
     const { child, text } = start(process.execPath, [COMMAND, "sim", "shrink", file, "--out", small, "--budget", "60"]);
-    while (!/it fails: [^]*\d event/.test(text.err)) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!/it fails: [\s\S]*\d event/.test(text.err)) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(await end(child, "SIGINT")).toBe(130);
     expect(text.err).toMatch(/interrupted; the smallest so far, .*, is in .*small-so-far\.yaml/);
     expect(readFileSync(small, "utf8")).toContain("what was found until it was interrupted");
