@@ -243,7 +243,7 @@ export class ControlStream {
   }
 
   digest(into: Digest): void {
-    into.number(this.sent).number(this.acknowledged).number(this.processed).number(this.promised);
+    into.number(this.sent).number(this.acknowledged).number(this.processed).number(this.reported).number(this.promised);
     into.number(this.repeats).number(this.headAtUs).number(this.statusAtUs);
     if (this.register === undefined) into.number(0);
     else this.register.digest(into);

@@ -186,10 +186,10 @@ export class Neighbour {
   }
 
   /** All destinations listed now are to be told, except what was told when their turn comes. */
-  beginSnapshot(nowUs: number): void {
+  beginSnapshot(atUs: number): void {
     this.snapshotPlace = 0;
     this.snapshotEnd = this.table.listed;
-    if (this.hasSnapshot) this.snapshotAtUs = nowUs;
+    if (this.hasSnapshot) this.snapshotAtUs = atUs;
   }
 
   /** Some of the table has yet to be gone over. */

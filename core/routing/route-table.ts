@@ -277,7 +277,10 @@ export class RouteTable {
       into.bytes(this.dictionary.bytesOf(destination));
       into.number(records.epoch(destination)).number(records.index(destination)).number(records.metric(destination));
       into.number(records.next(destination)).number(records.id(destination)).number(records.state(destination));
-      into.number(records.distanceAge(destination)).number(records.distanceMetric(destination));
+      into
+        .number(records.settling(destination))
+        .number(records.distanceAge(destination))
+        .number(records.distanceMetric(destination));
       for (const { slot } of this.neighbours) {
         const cell = cells.at(destination, slot);
         into.number(cells.metric(cell)).number(cells.age(cell)).number(cells.told(cell)).number(cells.flags(cell));

@@ -26,7 +26,7 @@ import type { Observations, Span } from "./tally.js";
  *   carried them. `snapshotBytes`: entry bytes of snapshots for new links, all nodes together.
  * - `routeChangesPerRoute`: changes of next hop or metric after the warmup, per route that was held on average.
  * - `unreachablePairShare`: of the live pairs with a path, those without a route; each second for 64 destinations.
- * - `stretch`: what a packet's links cost over the shortest path, of one in eight of these destinations, whole run.
+ * - `stretch`: what a packet's links and the nodes of last resort between them cost over the shortest path, of one in eight of these destinations, whole run.
  * - `delivery.share`: bytes of traffic that arrived as they were sent, over those offered.
  */
 export interface Metrics {

@@ -5,6 +5,7 @@ import { heapAllocator } from "../../core/collections/table-allocator.js";
 import { AGE_OLD, METRIC_INFINITY, METRIC_NONE } from "../../core/routing/feasible.js";
 import { RouteTable } from "../../core/routing/route-table.js";
 import { Routing } from "../../core/routing/routing.js";
+import { TICK_US } from "../../core/routing/settling.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
@@ -339,6 +340,24 @@ describe("a table that one neighbour teaches", () => {
     Array.from({ length: count }, (_, i) =>
       Uint8Array.from({ length: 16 }, (_, k) => (i >>> (8 * (k & 1))) ^ (k >> 1)),
     );
+
+  test("tells new routes at once when they come alone, and those of a crowd after as many ticks as their link costs", () => {
+    const { routing, teachMany, clock } = pupil();
+    routing.linkUp(0, 0, routerId(10), 3);
+    routing.linkUp(0, 1, routerId(11), 1);
+    const toldUntil = (nowUs: number) => {
+      routing.handleTimeout(nowUs);
+      for (let link = routing.pollLink(); link >= 0; link = routing.pollLink()) {
+        routing.pollControl(nowUs, link, new Writer(new Uint8Array(1_170)));
+      }
+      return routing.entries.all;
+    };
+    const fromUs = clock.nowUs;
+    teachMany(0, numbered(20));
+    expect(toldUntil(fromUs + 60_000)).toBe(8);
+    expect(toldUntil(fromUs + 2 * TICK_US)).toBe(8);
+    expect(toldUntil(fromUs + 4 * TICK_US)).toBe(20);
+  });
 
   test("takes 65,536 destinations from one session, and no more", () => {
     const { dictionary, routing, teach, teachMany } = pupil();

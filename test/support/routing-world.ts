@@ -44,6 +44,8 @@ export interface WorldOptions {
   /** How long a dead link goes unnoticed, milliseconds, least and most. */
   detectMs?: readonly [number, number];
   isFeasible?: Feasibility;
+  /** Those who carry for others only as a last resort. */
+  lastResort?: readonly string[];
 }
 
 /** What a test that plays a bug reaches into. */
@@ -410,7 +412,8 @@ export class RoutingWorld {
     node.incarnation += 1;
     node.timerUs = NEVER;
     const random = randomFrom(`routing/${this.seed}/${node.name}/${node.incarnation}`);
-    const { isFeasible } = this.options;
+    const { isFeasible, lastResort } = this.options;
+    const transit = lastResort?.includes(node.name) ? "lastResort" : "always";
     node.routing = new Routing(
       {
         dictionary: this.dictionary,
@@ -421,7 +424,7 @@ export class RoutingWorld {
           node.epoch = epoch;
         },
       },
-      { routerId: random.bytes(8), ...(isFeasible === undefined ? {} : { isFeasible }) },
+      { routerId: random.bytes(8), transit, ...(isFeasible === undefined ? {} : { isFeasible }) },
     );
     this.input(node, (routing) => routing.originate(this.nowUs, node.destination, node.epoch));
   }

@@ -123,7 +123,7 @@ test("a client that had a session with a restarted host gets its next answer wit
 
   world.restart("eve", []);
   expect(world.run(1.5 * SECOND_US, () => eve.stack.status().routes >= 4)).toBe(true);
-  world.run(400 * MILLISECOND_US);
+  world.run(200 * MILLISECOND_US);
   eve.received.clear();
   const second = ask(world, ada, eve, world.random.bytes(5000));
 
