@@ -1,32 +1,41 @@
-import { ELEMENT_BYTES } from "../wire/routes.js";
+/**
+ * What routing asks of whoever proves and checks adverts. Real hash chains stand behind it in the daemon (core/chain), a
+ * model of the same sizes in large simulations (sim/suite/modelled-elements.ts).
+ *
+ * Of each (NAC, epoch) there are two chains. The metric chain has one element for each (generation, metric): whoever holds
+ * one can make those of higher metrics and of older generations, and no others. The life chain has one for each slot.
+ */
+export const ELEMENT_BYTES = 16;
+/** Metric end, life end, and the hash of the next epoch's anchor; see core/chain/epoch-proof.ts. */
+export const EPOCH_PROOF_BYTES = 48;
 
 /**
- *   sound   fits what is held of the origin's chains, or nothing was held yet; it is remembered if it says more
- *   forged  does not fit
- *   busy    the neighbour's share of hashes is spent: not looked at, to be asked for again
+ * sound     it fits what is held, or nothing is held yet; it is remembered if it is better
+ * forged    it contradicts what was proven to be the destination's, or what it gave itself: nobody honest made it
+ * disputed  it contradicts what is held, but what is held was never proven either: one of the two is false. The chain
+ *           that more neighbours vouch for is held; the destination's signed descriptor ends it. Until then not to be used
+ * unproven  of an epoch that the held one must answer for: its epoch proof comes first (`checkEpoch`), then it is asked again
+ * busy      the neighbour's allowance of hashes is spent. Not remembered, but a walk that was begun goes on when the
+ *           same claim is asked again: whoever keeps the neighbour's stream waiting loses nothing
  */
-export type Verdict = "sound" | "forged" | "busy";
+export type Verdict = "sound" | "forged" | "disputed" | "unproven" | "busy";
 
-/**
- * The hash chains that make adverts authentic: 16-byte elements that only the origin can make for the first time, and that
- * others can only weaken (core/chain). Destinations are numbers of the node's dictionary; generations and slots are whole slot
- * numbers, not their low bits.
- */
+/** Destinations by their number in the dictionary, links by number; slots of 5 s as full numbers, u32. */
 export interface Elements {
-  /** We are the origin of `destination` from `slot` on, in this epoch. */
-  originate(destination: number, epoch: number, slot: number): void;
-  /** Writes the element of (generation, metric), 16 bytes at `bytes[at]`. What cannot be known is written as zeros. */
+  /**
+   * Writes 16 bytes: the element of (epoch, generation, metric) of a destination, own or heard. False, and zeros written, when
+   * it cannot be made: nothing that good was heard, or an own chain is not ready or has ended.
+   */
   writeMetric(
     destination: number,
     epoch: number,
     generation: number,
     metric: number,
-    bytes: Uint8Array,
+    into: Uint8Array,
     at: number,
-  ): void;
-  /** Writes the element of the life chain for `slot`, as `writeMetric`. */
-  writeLife(destination: number, epoch: number, slot: number, bytes: Uint8Array, at: number): void;
-  /** A neighbour on `link` says that `bytes[at, at + 16)` is the element of (generation, metric). */
+  ): boolean;
+  writeLife(destination: number, epoch: number, slot: number, into: Uint8Array, at: number): boolean;
+
   checkMetric(
     nowUs: number,
     link: number,
@@ -46,16 +55,26 @@ export interface Elements {
     bytes: Uint8Array,
     at: number,
   ): Verdict;
-  /** Nothing is known of the destination any more; its number may serve another NAC. */
-  forget(destination: number): void;
-}
 
-/** No chains: elements are zero, and all are believed. For worlds in which nobody lies. */
-export const noElements: Elements = {
-  originate: () => undefined,
-  writeMetric: (_destination, _epoch, _generation, _metric, bytes, at) => bytes.fill(0, at, at + ELEMENT_BYTES),
-  writeLife: (_destination, _epoch, _slot, bytes, at) => bytes.fill(0, at, at + ELEMENT_BYTES),
-  checkMetric: () => "sound",
-  checkLife: () => "sound",
-  forget: () => undefined,
-};
+  /** Writes the 48 bytes that show whose successor `epoch` is. False when they are not held. */
+  proveEpoch(destination: number, epoch: number, into: Uint8Array, at: number): boolean;
+  /** Such a proof came: of a newer epoch before its first route, or of the held one, which from then on must answer for the next. */
+  checkEpoch(nowUs: number, link: number, destination: number, epoch: number, bytes: Uint8Array, at: number): Verdict;
+
+  /**
+   * Own chains. The epoch proves slots from `startSlot` on. Ready at once when it was made ahead (the successor of the epoch
+   * before), else `work` makes it.
+   */
+  originate(destination: number, epoch: number, startSlot: number): void;
+  /** Whether the chains of an own destination's epoch can write. */
+  isReady(destination: number, epoch: number): boolean;
+  /** The last slot that the epoch of an own destination can prove; -1 when it is not ours. Before it ends, the origin goes on in epoch + 1. */
+  lastSlot(destination: number): number;
+  /** Makes own chains, this one's and the next's, off the packet path: at most so many hashes. True while there is more to do. */
+  work(hashesMax: number): boolean;
+
+  /** Nobody speaks of the destination any more, or it is ours no longer: its number may mean another soon. */
+  forget(destination: number): void;
+  /** The link is gone: what it vouched for counts no more, and its allowance ends. */
+  forgetLink(link: number): void;
+}
