@@ -1,3 +1,5 @@
+import { ELEMENT_BYTES } from "../wire/routes.js";
+
 /**
  * What routing asks of whoever proves and checks adverts. Real hash chains stand behind it in the daemon (core/chain), a
  * model of the same sizes in large simulations (sim/suite/modelled-elements.ts).
@@ -5,7 +7,6 @@
  * Of each (NAC, epoch) there are two chains. The metric chain has one element for each (generation, metric): whoever holds
  * one can make those of higher metrics and of older generations, and no others. The life chain has one for each slot.
  */
-export const ELEMENT_BYTES = 16;
 /** Metric end, life end, and the hash of the next epoch's anchor; see core/chain/epoch-proof.ts. */
 export const EPOCH_PROOF_BYTES = 48;
 
@@ -77,4 +78,25 @@ export interface Elements {
   forget(destination: number): void;
   /** The link is gone: what it vouched for counts no more, and its allowance ends. */
   forgetLink(link: number): void;
+}
+
+/** No chains: elements are zero, and all are believed. For worlds in which nobody lies. */
+export const noElements: Elements = {
+  writeMetric: (_destination, _epoch, _generation, _metric, into, at) => zeros(into, at, ELEMENT_BYTES),
+  writeLife: (_destination, _epoch, _slot, into, at) => zeros(into, at, ELEMENT_BYTES),
+  checkMetric: () => "sound",
+  checkLife: () => "sound",
+  proveEpoch: (_destination, _epoch, into, at) => zeros(into, at, EPOCH_PROOF_BYTES),
+  checkEpoch: () => "sound",
+  originate: () => undefined,
+  isReady: () => true,
+  lastSlot: () => Number.MAX_SAFE_INTEGER,
+  work: () => false,
+  forget: () => undefined,
+  forgetLink: () => undefined,
+};
+
+function zeros(into: Uint8Array, at: number, length: number): boolean {
+  for (let i = at; i < at + length; i += 1) into[i] = 0;
+  return true;
 }
