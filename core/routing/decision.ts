@@ -90,6 +90,7 @@ export class Decision {
       announcements.windowCap,
       announcements.idsCap,
       requests.cap,
+      this.spread.budget.cap,
       lost.cap,
       wanted.cap,
     ];

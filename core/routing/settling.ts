@@ -92,6 +92,11 @@ export class Settling {
     return (this.records.settling(destination) & SETTLING) !== 0;
   }
 
+  /** It waits, and is new: nobody was told of it since it was lost. */
+  isNew(destination: number): boolean {
+    return (this.records.settling(destination) & SETTLING_FORCED) !== 0;
+  }
+
   /** It waits, and not for long. */
   isSoon(nowUs: number, destination: number): boolean {
     if (!this.isWaiting(destination)) return false;

@@ -1,6 +1,7 @@
 import type { Digest } from "../collections/digest.js";
 import { RateLimit } from "../session/rate-limit.js";
 import type { Announcements } from "./announcements.js";
+import { ChangeBudget } from "./change-budget.js";
 import { type Neighbour, Urgency } from "./neighbour.js";
 import type { RouteTable } from "./route-table.js";
 import { BETTER_TICKS, type Settling, WORSE_TICKS } from "./settling.js";
@@ -11,6 +12,7 @@ const LONE_BURST = 8;
 
 /** How soon a change of a route is told to whom it concerns: at once, or when it has settled. */
 export class Spread {
+  readonly budget = new ChangeBudget();
   private readonly table: RouteTable;
   private readonly settling: Settling;
   private readonly announcements: Announcements;
@@ -37,9 +39,13 @@ export class Spread {
 
   /** A new route: told at once where it comes alone, and where others need not be given the lead. */
   handleNew(nowUs: number, destination: number): void {
-    if (this.transitCost > 0 || !this.lone.take(nowUs)) {
+    const { budget } = this;
+    if (this.transitCost > 0 || !budget.mayTell(nowUs, destination) || !this.lone.take(nowUs)) {
       this.settling.add(nowUs, destination, this.paceOf(destination), true);
-    } else this.announcements.tellAll(nowUs, destination, Urgency.news, true);
+      return;
+    }
+    budget.count(nowUs, destination);
+    this.announcements.tellAll(nowUs, destination, Urgency.news, true);
   }
 
   /** Another metric, or another next hop at the same. */
@@ -49,6 +55,7 @@ export class Spread {
   }
 
   handleLost(nowUs: number, destination: number): void {
+    if (!this.settling.isNew(destination)) this.budget.count(nowUs, destination); // else nobody was told of it
     this.settling.drop(destination);
     this.announcements.tellAll(nowUs, destination, Urgency.retraction, false);
   }
@@ -67,13 +74,17 @@ export class Spread {
     const { settling, table } = this;
     for (let destination = settling.take(nowUs); destination >= 0; destination = settling.take(nowUs)) {
       if (table.records.next(destination) < 0) continue; // our own by now
-      this.announcements.tellAll(nowUs, destination, Urgency.news, settling.isForced);
+      const { isForced } = settling;
+      if (this.budget.take(nowUs, destination, isForced)) {
+        this.announcements.tellAll(nowUs, destination, Urgency.news, isForced);
+      } else settling.add(nowUs, destination, WORSE_TICKS, isForced);
     }
   }
 
   digest(into: Digest): void {
     this.settling.digest(into);
     this.lone.digest(into);
+    this.budget.digest(into);
   }
 
   /** How much the last step adds to the metric that others hear of. */
