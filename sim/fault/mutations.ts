@@ -4,6 +4,9 @@ import { ENTRY_RETRACTION } from "../../core/wire/routes.js";
 import type { Mutation } from "../plan/plan.js";
 import { insideOf, type StackInside } from "./stack-inside.js";
 
+/** What all mutations but "death" need. */
+export type RoutingInside = Pick<StackInside, "table" | "decision" | "selection">;
+
 /** Of the entries that a node hears, one in so many is skipped. */
 const SKIPPED = 8;
 
@@ -17,20 +20,24 @@ const SKIPPED = 8;
  */
 export function mutate(stack: Stack, mutation: Mutation): void {
   const inside = insideOf(stack);
+  if (mutation === "death") declareNobodyDead(inside);
+  else mutateRouting(inside, mutation);
+}
+
+/** The same for a routing without links, which nobody declares dead. */
+export function mutateRouting(inside: RoutingInside, mutation: Exclude<Mutation, "death">): void {
   switch (mutation) {
     case "feasibility":
       inside.selection.isFeasible = () => true;
       return;
     case "retraction":
       return believeNoRetraction(inside);
-    case "death":
-      return declareNobodyDead(inside);
     case "delta":
       return skipDeltas(inside);
   }
 }
 
-function believeNoRetraction({ decision }: StackInside): void {
+function believeNoRetraction({ decision }: RoutingInside): void {
   const learn = decision.learn.bind(decision);
   decision.learn = (nowUs, neighbour, destination, entry) =>
     (entry.flags & ENTRY_RETRACTION) !== 0 || learn(nowUs, neighbour, destination, entry);
@@ -45,7 +52,7 @@ function declareNobodyDead({ links, routing }: StackInside): void {
   routing.isStalled = () => false;
 }
 
-function skipDeltas({ decision, table }: StackInside): void {
+function skipDeltas({ decision, table }: RoutingInside): void {
   const learn = decision.learn.bind(decision);
   let heard = 0;
   decision.learn = (nowUs, neighbour, destination, entry) => {
