@@ -10,6 +10,7 @@ import { sha512 } from "@noble/hashes/sha2.js";
 import { sha3_256 } from "@noble/hashes/sha3.js";
 import { ml_dsa44 } from "@noble/post-quantum/ml-dsa.js";
 import { ml_kem512 } from "@noble/post-quantum/ml-kem.js";
+import { sha256Block } from "./sha256-block.js";
 import {
   AEAD_KEY_BYTES,
   AEAD_NONCE_BYTES,
@@ -32,6 +33,7 @@ export const nobleSuite: CryptoSuite = {
     for (const part of parts) state.update(part);
     return state.digest();
   },
+  hashBlock: sha256Block,
   extract: (salt, inputKey) => extract(sha512, inputKey, salt),
   expand,
 

@@ -59,6 +59,11 @@ export interface CryptoSuite {
 
   /** SHA3-256 over the concatenation of `parts`; 32 bytes. */
   hash(...parts: Uint8Array[]): Uint8Array;
+  /**
+   * The first 128 bits of SHA-256 over one whole block of 16 words, padding and length included (FIPS 180-4), for hash chains.
+   * Writes four words to `out[at, at + 4)`, which may be words of the block itself. Makes no garbage.
+   */
+  hashBlock(block: Int32Array, out: Int32Array, at: number): void;
   /** HKDF-Extract with SHA-512 (RFC 5869 section 2.2); 64 bytes. */
   extract(salt: Uint8Array, inputKey: Uint8Array): Uint8Array;
   /** HKDF-Expand with SHA-512 (RFC 5869 section 2.3); `length` bytes, at most 16,320. The key may be a 32-byte chaining key. */

@@ -36,6 +36,7 @@ export function createNativeSuite(): CryptoSuite {
       for (const part of parts) state.update(part);
       return plain(state.digest());
     },
+    hashBlock: nobleSuite.hashBlock,
     extract: (salt, inputKey) => plain(createHmac("sha512", salt).update(inputKey).digest()),
     expand,
 

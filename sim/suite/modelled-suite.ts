@@ -30,6 +30,7 @@ const Domain = {
   signaturePublic: 12,
   signer: 13,
   signature: 14,
+  block: 15,
 } as const;
 
 /**
@@ -41,6 +42,21 @@ export const modelledSuite: CryptoSuite = {
   name: "modelled",
 
   hash: (...parts) => digestOf(Domain.hash, HASH_BYTES, ...parts),
+  hashBlock(block, out, at) {
+    let a: number = Domain.block;
+    let b = 0x3c6ef372;
+    for (let i = 0; i < block.length; i += 1) {
+      a = Math.imul(a ^ block[i]!, 0xcc9e2d51);
+      a = ((a << 13) | (a >>> 19)) + b;
+      b = Math.imul(((b << 17) | (b >>> 15)) ^ a, 0x85ebca6b);
+    }
+    begin(a, b);
+    settle();
+    out[at] = lanes.a;
+    out[at + 1] = lanes.b;
+    out[at + 2] = lanes.a ^ 0x5bd1e995;
+    out[at + 3] = lanes.b ^ 0x27d4eb2f;
+  },
   extract: (salt, inputKey) => digestOf(Domain.extract, EXTRACT_BYTES, salt, inputKey),
   expand: (key, info, length) => digestOf(Domain.expand + (length << 8), length, key, info),
 

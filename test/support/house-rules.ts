@@ -21,7 +21,7 @@ export const CORE_LEVELS: readonly (readonly string[])[] = [
   ["session"],
   ["link", "discovery"],
   ["routing"],
-  ["forwarding", "transport", "circuit"],
+  ["chain", "forwarding", "transport", "circuit"],
   ["stream"],
   ["proxy"],
   ["stack"],
