@@ -1,0 +1,530 @@
+import { NacDictionary } from "../../core/address/dictionary.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
+import type { Choice } from "./choice.js";
+import { BEGIN_US, RelativeDigest } from "./relative-digest.js";
+import { Router } from "./router.js";
+import type { Fault, Setting } from "./setting.js";
+
+const HELLO_US = 2 * SECOND_US;
+/** A link whose other end is gone is found dead after this long at the latest: two hellos and their probes. */
+const NOTICE_US = 4_500 * MILLISECOND_US;
+/** The ends of a new session come up within so long of each other: what comes sooner waits in the pool of unknown sessions. */
+const MEET_US = 250 * MILLISECOND_US;
+/** No message travels longer. */
+const TRAVEL_US = SECOND_US;
+/** Beyond, the moment is given back as it is, and goes on in the next choice. */
+const HELLOS_MAX = 200;
+/** Hellos are told apart by when they come in steps of this: it decides nothing but when a repair or a search begins. */
+const HELLO_PHASE_US = 500 * MILLISECOND_US;
+const FIRST_EPOCH = 1000;
+
+/** How often each of what nobody would do to himself may happen on one path. */
+export interface Allowances {
+  readonly losses: number;
+  readonly faults: number;
+  /** Steps of time while messages travel. */
+  readonly late: number;
+}
+
+interface Message {
+  readonly bytes: Uint8Array;
+  readonly session: number;
+  readonly sentUs: number;
+}
+
+/** One node's side of an edge. */
+interface End {
+  readonly node: number;
+  /** The node's own number of the link. */
+  readonly link: number;
+  isUp: boolean;
+  /** Of the link session that is or was up. */
+  session: number;
+  /** The handshake is over, and the session comes up at this end by then; NEVER when none waits. */
+  upByUs: number;
+  /** The link is dead, and is found so by then; NEVER while it is alive. */
+  noticeByUs: number;
+  /** The neighbour's life that the session is with. */
+  peerLife: number;
+  /** What travels to this end. */
+  messages: Message[];
+}
+
+interface Node {
+  router: Router;
+  isAlive: boolean;
+  life: number;
+  readonly destination: number;
+  /** Numbers of its ends, by link. */
+  readonly ends: number[];
+  /** By destination's node: since when it cannot be reached; NEVER while it can. */
+  readonly cutOffUs: number[];
+}
+
+/**
+ * A small network in a state, and what may happen in it next. Built of the core's own Routing; links are queues from which any message
+ * may be taken. The same choices lead to the same state.
+ */
+export class World {
+  nowUs = BEGIN_US;
+  readonly nodes: readonly Node[];
+  readonly ends: readonly End[];
+  private readonly setting: Setting;
+  private readonly isWhole: boolean[];
+  private readonly session: number[];
+  private readonly helloUs: number[];
+  private readonly isSpent: boolean[];
+  private readonly dictionary = new NacDictionary();
+  private losses: number;
+  private faults: number;
+  private late: number;
+  /** Hellos in a row that made nobody do anything. */
+  private idleHellos = 0;
+
+  constructor(setting: Setting, allowances: Allowances) {
+    this.setting = setting;
+    this.losses = allowances.losses;
+    this.faults = allowances.faults;
+    this.late = allowances.late;
+    const { names, edges } = setting;
+    this.isWhole = edges.map(() => true);
+    this.session = edges.map(() => 0);
+    this.helloUs = edges.map((_, i) => BEGIN_US + HELLO_US + Math.floor((i * HELLO_US) / edges.length));
+    this.isSpent = setting.faults.map(() => false);
+    const nodes: Node[] = names.map((_, i) => ({
+      router: this.newRouter(i, 1),
+      isAlive: true,
+      life: 1,
+      destination: this.dictionary.intern(nacOf(i)),
+      ends: [],
+      cutOffUs: names.map(() => NEVER),
+    }));
+    this.nodes = nodes;
+    this.ends = edges.flatMap(({ a, b }, edge) =>
+      [a, b].map((node, side) => {
+        const link = nodes[node]!.ends.push(edge * 2 + side) - 1;
+        const far = { upByUs: NEVER, noticeByUs: NEVER, peerLife: 0, messages: [] };
+        return { node, link, isUp: false, session: 0, ...far };
+      }),
+    );
+    for (const { router, destination } of nodes) router.originate(this.nowUs, destination, FIRST_EPOCH);
+    for (const edge of edges.keys()) this.establish(edge);
+    this.warmUp();
+  }
+
+  /** Nothing travels, waits or is due, and hellos say nothing new: it stays as it is until something befalls it. */
+  get isQuiet(): boolean {
+    return this.isCalm && this.nextMoment() === NEVER;
+  }
+
+  hasSpent(fault: number): boolean {
+    return this.isSpent[fault]!;
+  }
+
+  /** All that may happen next: first what happens by itself, the likeliest first, then what an allowance is needed for. */
+  choices(): Choice[] {
+    const choices = this.fairChoices(false);
+    const { ends } = this;
+    const { faults } = this.setting;
+    if (this.losses > 0) {
+      for (const [end, { messages }] of ends.entries()) {
+        for (const place of messages.keys()) choices.push({ do: "lose", end, place });
+      }
+    }
+    if (this.faults > 0) {
+      for (const [fault, what] of faults.entries()) {
+        if (!this.isSpent[fault] && this.mayBefall(what)) choices.push({ do: "fault", fault });
+      }
+    }
+    return choices;
+  }
+
+  /** What happens next where nothing is lost or overtaken and nothing else befalls; undefined when nothing does. */
+  nextByItself(): Choice | undefined {
+    return this.fairChoices(true)[0];
+  }
+
+  /** False, and nothing changes, when this cannot happen now. */
+  take(choice: Choice): boolean {
+    switch (choice.do) {
+      case "deliver":
+        return this.deliver(choice.end, choice.place);
+      case "lose": {
+        const end = this.ends[choice.end]!;
+        if (this.losses === 0 || end.messages[choice.place] === undefined) return false;
+        this.losses -= 1;
+        end.messages.splice(choice.place, 1);
+        return true;
+      }
+      case "up":
+        if (this.ends[choice.end]!.upByUs === NEVER) return false;
+        this.takeUp(choice.end);
+        return true;
+      case "notice":
+        if (this.ends[choice.end]!.noticeByUs === NEVER) return false;
+        this.takeDown(choice.end);
+        return true;
+      case "timer": {
+        const node = this.nodes[choice.node]!;
+        if (!node.isAlive || node.router.nextTimeoutUs > this.nowUs) return false;
+        this.input(choice.node, (router) => router.handleTimeout(this.nowUs));
+        return true;
+      }
+      case "time":
+        return this.mayPass() && this.pass();
+      case "fault": {
+        const fault = this.setting.faults[choice.fault]!;
+        if (this.faults === 0 || this.isSpent[choice.fault] || !this.mayBefall(fault)) return false;
+        this.faults -= 1;
+        this.isSpent[choice.fault] = true;
+        this.befall(fault);
+        return true;
+      }
+    }
+  }
+
+  /** Two states with the same have the same future; the second part tells apart what allowances still permit. */
+  keys(): { readonly state: string; readonly whole: string } {
+    const into = new RelativeDigest(this.nowUs);
+    for (const { router, isAlive, life } of this.nodes) {
+      into.number(isAlive ? life : -life);
+      if (isAlive) router.digest(into);
+    }
+    for (const [number, end] of this.ends.entries()) this.digestEnd(number, end, into);
+    for (const [edge, isWhole] of this.isWhole.entries()) {
+      into.number(isWhole ? 1 : 0).number(Math.floor((this.helloUs[edge]! - this.nowUs) / HELLO_PHASE_US));
+    }
+    const state = into.hex();
+    const spent = this.isSpent.map((one) => (one ? "1" : "0")).join("");
+    return { state, whole: `${state} ${this.losses} ${this.late} ${this.faults > 0 ? spent : "-"}` };
+  }
+
+  /** Where a packet goes from a node; a cut cable does not stop it here, a neighbour that forgot the session does. -1: nowhere. */
+  following(node: number, to: number): number {
+    const { router, ends } = this.nodes[node]!;
+    if (node === to) return -1;
+    const link = router.nextHop(this.nodes[to]!.destination);
+    if (link < 0) return -1;
+    const { peerLife } = this.ends[ends[link]!]!;
+    const peer = this.ends[ends[link]! ^ 1]!.node;
+    return this.nodes[peer]!.isAlive && this.nodes[peer]!.life === peerLife ? peer : -1;
+  }
+
+  /** The node that something which travels to or waits at an end comes from. */
+  peerOf(end: number): number {
+    return this.ends[end ^ 1]!.node;
+  }
+
+  /** Nothing is on its way, comes up, or waits to be found dead. */
+  get isStill(): boolean {
+    return this.ends.every((end) => end.messages.length === 0 && end.upByUs === NEVER && end.noticeByUs === NEVER);
+  }
+
+  private fairChoices(isFirstEnough: boolean): Choice[] {
+    const choices: Choice[] = [];
+    for (const [number, end] of this.ends.entries()) {
+      if (!end.isUp) continue;
+      for (const [place, { session }] of end.messages.entries()) {
+        if (session !== end.session) continue;
+        choices.push({ do: "deliver", end: number, place });
+        if (isFirstEnough) return choices;
+      }
+    }
+    for (const [node, { isAlive, router }] of this.nodes.entries()) {
+      if (isAlive && router.nextTimeoutUs <= this.nowUs) choices.push({ do: "timer", node });
+    }
+    for (const [end, { upByUs }] of this.ends.entries()) if (upByUs !== NEVER) choices.push({ do: "up", end });
+    for (const [end, { noticeByUs }] of this.ends.entries()) {
+      if (noticeByUs !== NEVER) choices.push({ do: "notice", end });
+    }
+    if (this.mayPass()) choices.push({ do: "time" });
+    return choices;
+  }
+
+  private deliver(number: number, place: number): boolean {
+    const end = this.ends[number]!;
+    const message = end.messages[place];
+    if (message === undefined || !end.isUp || message.session !== end.session) return false;
+    end.messages.splice(place, 1);
+    this.input(end.node, (router) => router.handleRecord(this.nowUs, end.link, message.bytes));
+    return true;
+  }
+
+  /** Time stands still while something is due; and while messages travel, unless they may be late. */
+  private mayPass(): boolean {
+    if (this.isDue()) return false;
+    const nextUs = this.nextMoment();
+    if (nextUs === NEVER && this.isCalm) return false;
+    for (const { messages } of this.ends) {
+      for (const { sentUs } of messages) if (this.late === 0 || nextUs > sentUs + TRAVEL_US) return false;
+    }
+    return true;
+  }
+
+  /** To the next moment at which somebody has something to do. */
+  private pass(): boolean {
+    const wasTravelling = this.ends.some(({ messages }) => messages.length > 0);
+    if (wasTravelling) this.late -= 1;
+    for (let hellos = 0; hellos < HELLOS_MAX; hellos += 1) {
+      const nextUs = Math.min(this.nextMoment(), this.isCalm ? NEVER : this.nextHello());
+      if (nextUs === NEVER) break;
+      this.nowUs = nextUs;
+      this.greetAll();
+      if (wasTravelling || this.isDue() || this.ends.some(({ messages }) => messages.length > 0)) break;
+    }
+    return true;
+  }
+
+  private isDue(): boolean {
+    const { nowUs } = this;
+    return (
+      this.nodes.some(({ isAlive, router }) => isAlive && router.nextTimeoutUs <= nowUs) ||
+      this.ends.some(({ upByUs, noticeByUs }) => upByUs <= nowUs || noticeByUs <= nowUs)
+    );
+  }
+
+  /** The next but for hellos; NEVER when there is none. */
+  private nextMoment(): number {
+    let nextUs = NEVER;
+    for (const { isAlive, router } of this.nodes) if (isAlive) nextUs = Math.min(nextUs, router.nextTimeoutUs);
+    for (const { upByUs, noticeByUs } of this.ends) nextUs = Math.min(nextUs, upByUs, noticeByUs);
+    return nextUs;
+  }
+
+  private nextHello(): number {
+    return Math.min(...this.helloUs);
+  }
+
+  /** Hellos change nothing any more: two went over each link without any answer, and all tables agree. */
+  private get isCalm(): boolean {
+    if (this.idleHellos < 2 * this.isWhole.length) return false;
+    return this.isWhole.every((_, edge) => {
+      const [a, b] = this.sessionOf(edge) ?? [];
+      if (a === undefined || b === undefined) return true;
+      const one = this.nodes[a.node]!.router;
+      const other = this.nodes[b.node]!.router;
+      const isAgreed = one.believes(a.link, other, b.link) && other.believes(b.link, one, a.link);
+      return isAgreed && one.isLevelWith(other, a.link, b.link);
+    });
+  }
+
+  /** Both ends, when they are up in one session. */
+  sessionOf(edge: number): readonly [End, End] | undefined {
+    const a = this.ends[edge * 2]!;
+    const b = this.ends[edge * 2 + 1]!;
+    return this.isWhole[edge] && a.isUp && b.isUp && a.session === b.session ? [a, b] : undefined;
+  }
+
+  /** Hellos of this moment, both ways and at once: they carry no routes, and what overtakes them makes no difference to them. */
+  private greetAll(): void {
+    for (const edge of this.isWhole.keys()) {
+      const dueUs = this.helloUs[edge]!;
+      if (dueUs > this.nowUs) continue;
+      this.helloUs[edge] = dueUs + HELLO_US * (1 + Math.floor((this.nowUs - dueUs) / HELLO_US));
+      if (this.isCalm) continue;
+      const idle = this.idleHellos;
+      const [a, b] = this.sessionOf(edge) ?? [];
+      if (a !== undefined && b !== undefined) {
+        this.greet(a, b);
+        this.greet(b, a);
+      }
+      const isIdle = this.ends.every(({ messages }) => messages.length === 0);
+      this.idleHellos = isIdle ? idle + 1 : 0;
+    }
+  }
+
+  private greet(from: End, to: End): void {
+    const greeting = this.nodes[from.node]!.router.greet(from.link);
+    this.input(to.node, (router) => router.handleGreeting(this.nowUs, to.link, greeting));
+  }
+
+  private mayBefall(fault: Fault): boolean {
+    switch (fault.do) {
+      case "crash":
+        return this.nodes[fault.node]!.isAlive;
+      case "start":
+        return !this.nodes[fault.node]!.isAlive;
+      case "cut":
+        return this.isWhole[fault.edge]!;
+      case "mend":
+        return !this.isWhole[fault.edge]!;
+    }
+  }
+
+  private befall(fault: Fault): void {
+    this.idleHellos = 0;
+    switch (fault.do) {
+      case "crash":
+        this.crash(fault.node);
+        break;
+      case "start":
+        this.start(fault.node);
+        break;
+      case "cut":
+        this.isWhole[fault.edge] = false;
+        for (const end of [fault.edge * 2, fault.edge * 2 + 1]) {
+          this.ends[end]!.messages = [];
+          this.fallSilent(end);
+        }
+        break;
+      case "mend":
+        this.isWhole[fault.edge] = true;
+        this.establish(fault.edge);
+        break;
+    }
+    this.noteReach();
+  }
+
+  private crash(number: number): void {
+    const node = this.nodes[number]!;
+    node.isAlive = false;
+    for (const end of node.ends) {
+      Object.assign(this.ends[end]!, { isUp: false, upByUs: NEVER, noticeByUs: NEVER, messages: [] });
+      this.fallSilent(end ^ 1);
+    }
+  }
+
+  /** A new life knows nothing of the one before. */
+  private start(number: number): void {
+    const node = this.nodes[number]!;
+    node.isAlive = true;
+    node.life += 1;
+    node.router = this.newRouter(number, node.life);
+    this.input(number, (router) => router.originate(this.nowUs, node.destination, FIRST_EPOCH + node.life - 1));
+    for (const end of node.ends) this.establish(end >> 1);
+  }
+
+  /** Nothing comes from the other end any more. */
+  private fallSilent(number: number): void {
+    const end = this.ends[number]!;
+    end.upByUs = NEVER;
+    if (end.isUp) end.noticeByUs = Math.min(end.noticeByUs, this.nowUs + NOTICE_US);
+  }
+
+  /** A handshake over a cable that is whole, between nodes that live; a session that outlived the cut goes on. */
+  private establish(edge: number): void {
+    const [a, b] = [this.ends[edge * 2]!, this.ends[edge * 2 + 1]!];
+    const bothLive = this.nodes[a.node]!.isAlive && this.nodes[b.node]!.isAlive;
+    if (!this.isWhole[edge] || !bothLive) return;
+    const outlived = a.isUp && b.isUp && a.session === b.session && a.peerLife === this.nodes[b.node]!.life;
+    if (!outlived) this.session[edge]! += 1;
+    for (const end of [a, b]) {
+      end.noticeByUs = NEVER;
+      end.upByUs = outlived ? NEVER : this.nowUs + MEET_US;
+    }
+  }
+
+  private takeUp(number: number): void {
+    if (this.ends[number]!.isUp) this.takeDown(number);
+    const end = this.ends[number]!;
+    const peer = this.peerOf(number);
+    const { life } = this.nodes[peer]!;
+    const { cost } = this.setting.edges[number >> 1]!;
+    end.isUp = true;
+    end.upByUs = NEVER;
+    end.session = this.session[number >> 1]!;
+    end.peerLife = life;
+    end.messages = end.messages.filter(({ session }) => session === end.session);
+    this.input(end.node, (router) => router.linkUp(this.nowUs, end.link, routerIdOf(peer, life), cost));
+  }
+
+  private takeDown(number: number): void {
+    const end = this.ends[number]!;
+    end.isUp = false;
+    end.noticeByUs = NEVER;
+    end.messages = end.messages.filter(({ session }) => session !== end.session);
+    this.input(end.node, (router) => router.linkDown(this.nowUs, end.link));
+  }
+
+  /** One input, and all that leaves because of it. */
+  private input(number: number, act: (router: Router) => void): void {
+    this.idleHellos = 0;
+    const { router, ends } = this.nodes[number]!;
+    act(router);
+    router.flush(this.nowUs, (link, bytes) => this.send(ends[link]!, bytes));
+  }
+
+  private send(from: number, bytes: Uint8Array): void {
+    const to = this.ends[from ^ 1]!;
+    if (!this.isWhole[from >> 1] || !this.nodes[to.node]!.isAlive) return;
+    const { session } = this.ends[from]!;
+    if (session === to.session ? to.isUp : to.upByUs !== NEVER) {
+      to.messages.push({ bytes, session, sentUs: this.nowUs });
+    }
+  }
+
+  private digestEnd(number: number, end: End, into: RelativeDigest): void {
+    const { isUp, session, upByUs, noticeByUs, peerLife, messages } = end;
+    const newest = this.session[number >> 1]!;
+    into
+      .number(isUp ? 1 + newest - session : 0)
+      .number(upByUs)
+      .number(noticeByUs)
+      .number(isUp ? peerLife : 0);
+    into.number(messages.length);
+    for (const message of messages) {
+      into
+        .bytes(message.bytes)
+        .number(newest - message.session)
+        .span(this.nowUs - message.sentUs);
+    }
+  }
+
+  private newRouter(number: number, life: number): Router {
+    const { isLastResort, mutation } = this.setting;
+    return new Router({
+      dictionary: this.dictionary,
+      routerId: routerIdOf(number, life),
+      isLastResort: isLastResort[number]!,
+      spread: number * 10 * MILLISECOND_US,
+      mutation,
+    });
+  }
+
+  private warmUp(): void {
+    const untilUs = BEGIN_US + this.setting.warmupUs;
+    while (this.setting.warmupUs > 0 && this.nowUs < untilUs) {
+      const choice = this.nextByItself();
+      if (choice === undefined || !this.take(choice)) break;
+    }
+    this.noteReach();
+  }
+
+  /** Who can reach whom changed: since when somebody cannot is what a ghost is measured by. */
+  private noteReach(): void {
+    for (const [from, node] of this.nodes.entries()) {
+      const reached = this.reachedFrom(from);
+      for (const to of this.nodes.keys()) {
+        if (reached.has(to)) node.cutOffUs[to] = NEVER;
+        else if (node.cutOffUs[to] === NEVER) node.cutOffUs[to] = this.nowUs;
+      }
+    }
+  }
+
+  /** Over cables that are whole, through nodes that live. */
+  reachedFrom(from: number): ReadonlySet<number> {
+    const reached = new Set<number>();
+    const open = this.nodes[from]!.isAlive ? [from] : [];
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      reached.add(node);
+      for (const end of this.nodes[node]!.ends) {
+        const peer = this.peerOf(end);
+        if (this.isWhole[end >> 1] && this.nodes[peer]!.isAlive && !reached.has(peer)) open.push(peer);
+      }
+    }
+    return reached;
+  }
+}
+
+/** Spread over all bits; in an order that is not that of the nodes. */
+function routerIdOf(node: number, life: number): Uint8Array {
+  const id = new Uint8Array(8);
+  for (const i of id.keys()) id[i] = Math.imul(node * 31 + life * 7 + i + 1, 0x9e3779b1) >>> 24;
+  return id;
+}
+
+function nacOf(node: number): Uint8Array {
+  const nac = new Uint8Array(16);
+  for (const i of nac.keys()) nac[i] = Math.imul(node * 17 + i + 1, 0x85ebca6b) >>> 24;
+  return nac;
+}
