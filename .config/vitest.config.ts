@@ -8,7 +8,7 @@ const E2E = "test/e2e/**/*.test.ts";
 const LONG = "test/long/**/*.test.ts";
 
 /** What takes longest begins first: begun last, it would keep everybody waiting alone. */
-const LONGEST = ["soak", "kills", "fuzz-frames", "fuzz-flights", "fuzz-text"].map(
+const LONGEST = ["library", "soak", "kills", "fuzz-frames", "fuzz-flights", "fuzz-text"].map(
   (name) => `test/long/${name}.test.ts`,
 );
 

@@ -22,6 +22,7 @@ const SIM: Readonly<Record<string, readonly string[]>> = {
   sweep: [...CHANGES, ...RUNNING, "--seeds", "--shard", "--jobs", "--out", "--json"],
   merge: ["--json"],
   compare: ["--max-regress", "--all", "--json"],
+  baseline: ["--check", "--baselines", "--jobs", "--json"],
   shrink: [...CHANGES, "--until", "--workers", "--out", "--budget", "--runs", "--json"],
   bench: ["--json"],
 };
@@ -77,7 +78,7 @@ ${cases.join("\n")}
 ${innerCases.join("\n")}
   esac
   case "$command $inner" in
-    "sim run" | "sim validate" | "sim expand" | "sim verify" | "sim sweep" | "sim shrink" | "sim compare") files="-f" ;;
+    "sim run" | "sim validate" | "sim expand" | "sim verify" | "sim sweep" | "sim shrink" | "sim compare" | "sim baseline") files="-f" ;;
     "sim merge") files="-d" ;;
   esac
   case "$before" in
@@ -90,7 +91,7 @@ ${innerCases.join("\n")}
     --mutate) words="feasibility retraction death delta"; files="" ;;
     --out) [ "$inner" = sweep ] && files="-d"; words="" ;;
     --seed | --set | --workers | --until | --budget | --shuffle | --second | --seeds | --shard | --jobs | --max-regress | --runs) words=""; files="" ;;
-    --junit | --chain | --moments) files="-f"; words="" ;;
+    --junit | --chain | --moments | --baselines) files="-f"; words="" ;;
     --udp | --peer | --host | --timeout | --count | -c) words="" ;;
     replay) files="-f" ;;
   esac

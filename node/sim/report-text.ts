@@ -113,7 +113,7 @@ export function formatComparison(rows: readonly Row[], isWhole: boolean): string
   return left === 0 ? table : `${table}\n\n  ${left} more are the same; --all shows them`;
 }
 
-function formatChange(change: number): string {
+export function formatChange(change: number): string {
   if (!Number.isFinite(change)) return change > 0 ? "from nothing" : "from nothing, down";
   return `${change > 0 ? "+" : ""}${(change * 100).toFixed(1)} %`;
 }

@@ -1,14 +1,14 @@
 /** From the word on the command line to the plan of a run: a path, or the bare name of a scenario that ships with us. */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Mutation, Plan } from "../../sim/plan/plan.js";
 import { nearest } from "../../sim/scenario/nearest.js";
 import { expand, parseScenario, printComplaint, type Scenario } from "../../sim/scenario/scenario.js";
 import { readFileIfAny } from "../config/file.js";
 import { ExitCode, Failure, quote } from "../failure.js";
 import { decodePlan, isPlanText } from "./plan-file.js";
+import { shippedScenarios } from "./shipped.js";
 
 /** What the command line changes of a scenario. All of it stands in the line that repeats a run. */
 export interface Changes {
@@ -71,36 +71,18 @@ function textOf(path: string): string {
 /** The path that a word means. Throws a Failure, exit 3, with the nearest name when there is none. */
 export function findScenario(word: string): string {
   if (existsSync(word) && (word.includes("/") || ENDINGS.some((ending) => word.endsWith(ending)))) return word;
-  const shipped = shippedFolder();
-  const found = ENDINGS.map((ending) => join(shipped, `${word}${ending}`)).find((path) => existsSync(path));
-  if (found !== undefined && /^[\w-]+$/.test(word)) return found;
+  const shipped = shippedScenarios().get(word);
+  if (shipped !== undefined) return shipped;
   if (existsSync(word)) return word;
   throw unknownScenario(word);
 }
 
 function unknownScenario(word: string): Failure {
-  const names = shippedScenarios();
+  const names = [...shippedScenarios().keys()];
   const near = nearest(basename(word).replace(/\.(?:yaml|yml|json)$/, ""), names);
   const fix =
     near === undefined
       ? `name a file, or a scenario that ships: ${names.join(", ")}`
       : `did you mean the scenario that ships?  mariana sim run ${near}`;
   return new Failure("scenario.unknown", ExitCode.config, `there is no scenario ${quote(word)}`, fix);
-}
-
-/** Bare names of what lies in scenarios/, sorted. */
-export function shippedScenarios(): string[] {
-  const folder = shippedFolder();
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => ENDINGS.some((ending) => name.endsWith(ending)))
-    .map((name) => name.replace(/\.\w+$/, ""))
-    .sort();
-}
-
-/** Beside the package.json above this file, in a clone as in an installed package. */
-function shippedFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json")) && folder !== dirname(folder)) folder = dirname(folder);
-  return join(folder, "scenarios");
 }

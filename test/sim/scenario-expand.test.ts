@@ -22,7 +22,7 @@ const happened = (made: Plan) => made.actions.filter(({ do: what }) => what !== 
 const hash = (value: unknown) => Buffer.from(nobleSuite.hash(Buffer.from(JSON.stringify(value)))).toString("hex");
 
 describe("every shipped scenario", () => {
-  const names = readdirSync(FOLDER)
+  const names = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".yaml"))
     .map((name) => name.replace(".yaml", ""));
 

@@ -1,5 +1,6 @@
 /** Scenario files as a whole: their hash, their schema, the manual, and the pieces that have a law of their own. */
 import { readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -9,7 +10,9 @@ import { parseExpectation } from "../../sim/scenario/expect.js";
 import { parseScenario, printComplaint, type Scenario, schema } from "../../sim/scenario/scenario.js";
 
 const ROOT = new URL("../../", import.meta.url);
-const FILES = readdirSync(new URL("scenarios/", ROOT)).filter((name) => name.endsWith(".yaml"));
+const FILES = readdirSync(new URL("scenarios/", ROOT), { recursive: true, encoding: "utf8" }).filter((name) =>
+  name.endsWith(".yaml"),
+);
 const read = (path: string) => readFileSync(new URL(path, ROOT), "utf8");
 
 function scenario(text: string): Scenario {
@@ -19,47 +22,30 @@ function scenario(text: string): Scenario {
 }
 
 describe("shipped files", () => {
-  const NAMES = [
-    "line",
-    "triangle-count-to-infinity",
-    "grid-49",
-    "partition-heal",
-    "one-way-link",
-    "lossy-stream",
-    "nat-mix",
-    "subnet-gateway",
-    "gateway-failover",
-    "flapping-node",
-    "flapping-link",
-    "hub-death",
-    "mass-death",
-    "mass-join",
-    "restart-everybody",
-    "sleep-resume",
-    "twenty-nodes",
-    "storm-1000",
-    "quiet-5000",
-    "churn-5000",
-    "churn-1000",
-  ];
-
-  test("all that are promised are there, and no other", () => {
-    expect(FILES.toSorted()).toEqual(NAMES.map((name) => `${name}.yaml`).toSorted());
+  test("their names mean one each, and none is a folder's", () => {
+    expect(new Set(FILES.map((path) => basename(path))).size).toBe(FILES.length);
+    expect(FILES.length).toBeGreaterThan(40);
   });
 
   test.each(FILES)(
-    "%s says what it is, has a seed and expectations, names the schema, and is named as its file",
+    "%s says in a sentence what it shows, has a seed and expectations, names the schema, and is named as its file",
     (file) => {
       const text = read(`scenarios/${file}`);
       const given = scenario(text);
-      expect(`${given.name}.yaml`).toBe(file);
+      expect(`${given.name}.yaml`).toBe(basename(file));
       expect(given.description).toMatch(/\.$/);
       expect(parse(text)).toHaveProperty("seed");
       expect(given.expect.length).toBeGreaterThan(2);
       expect(given.expect).toEqual(expect.arrayContaining(["loops == 0", "ghosts == 0"]));
-      expect(text.split("\n")[0]).toBe("# yaml-language-server: $schema=../sim/scenario/scenario-schema.json");
+      const up = file.includes("/") ? "../../" : "../";
+      expect(text.split("\n")[0]).toBe(`# yaml-language-server: $schema=${up}sim/scenario/scenario-schema.json`);
     },
   );
+
+  test("the table of the library has each of them, and nothing else", () => {
+    const named = [...read("scenarios/README.md").matchAll(/\]\(([\w/-]+\.yaml)\)/g)].map((match) => match[1]!);
+    expect([...new Set(named)].toSorted()).toEqual(FILES.toSorted());
+  });
 });
 
 describe("the JSON Schema", () => {

@@ -4,6 +4,7 @@ import type { ExitCode } from "../../failure.js";
 import type { Engine } from "../../sim/trial.js";
 import { print } from "../output.js";
 import { changesIn, withChanges } from "./sim-arguments.js";
+import { withBaseline } from "./sim-baseline.js";
 import { withComparison } from "./sim-comparison.js";
 import { withRuns } from "./sim-runs.js";
 
@@ -13,7 +14,7 @@ const engine: Engine = async (plan, options) => (await import("../../sim/pool.js
 /** `onExit` gets the exit code of a command that ends without a Failure. */
 export function simCommand(root: Argv, onExit: (code: ExitCode) => void): Argv {
   return root.command("sim", "simulate thousands of nodes from a scenario file, the same every time", (command) =>
-    withComparison(withRuns(withScenarios(command, onExit), onExit, engine))
+    withBaseline(withComparison(withRuns(withScenarios(command, onExit), onExit, engine)))
       .demandCommand(1, 1, "which command?", "one command at a time")
       .example("$0 sim run churn-5000", "a scenario that ships with this program")
       .example("$0 sim run mine.yaml --seed 7", "one of your own, with another seed")
