@@ -19,7 +19,7 @@ import { bytesFrom, NETWORK_NAME, type Roster } from "./roster.js";
 import { NodeTables, TableSlabs } from "./table-slabs.js";
 
 /** 2027 or so: the wall clock when a run begins. */
-const EPOCH_SECONDS = 1_800_000_000;
+export const EPOCH_SECONDS = 1_800_000_000;
 
 /** Nodes of one shard come to life and end. What a restarted node has kept, its epoch, is here. */
 export class Lives {
