@@ -1,4 +1,5 @@
 import type { Digest } from "../collections/digest.js";
+import { RateLimit } from "../session/rate-limit.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { emptyHello, type Hello } from "../wire/hello.js";
 import { costClass } from "./cost.js";
@@ -21,6 +22,10 @@ export const TOGETHER_US = 200 * MILLISECOND_US;
 export const LAG_US = SECOND_US;
 /** Once in doubt, a link must echo within this time and two round trips. */
 const DOUBT_US = SECOND_US;
+
+/** Probes that are answered at once: as many as an honest neighbour asks with, twice over. Beyond: the next hello answers. */
+const ANSWERS_PER_SECOND = 8;
+const ANSWERS_BURST = 16;
 
 const SENT_TIMES = 32;
 /** Both are powers of two. */
@@ -96,6 +101,7 @@ export class Neighbour {
   private patienceUs = LINK_DEAD_US;
   private helloDueUs: number;
   private probes = 0;
+  private readonly answers = new RateLimit(ANSWERS_PER_SECOND, ANSWERS_BURST);
   /** The neighbour's last hello echoes none of ours that it should have: that one was lost, it seems. */
   private isUnheard = false;
   /** Out of LOSS_WHOLE: finer than what is shown, so that it can fall to nothing. */
@@ -200,7 +206,7 @@ export class Neighbour {
     this.queueDelayMs = hello.queueDelayMs;
     this.load = hello.load;
     const cameUp = this.handleEcho(nowUs, hello);
-    const answer = hello.probe || first;
+    const answer = first || (hello.probe && this.answers.take(nowUs));
     if (cameUp) return answer ? CAME_UP_AND_ASKED : CAME_UP;
     return answer ? ASKED : NOTHING;
   }
@@ -232,6 +238,7 @@ export class Neighbour {
       .number(this.steadyLoss)
       .number(this.cost);
     into.number(this.queueDelayMs).number(this.load);
+    this.answers.digest(into);
   }
 
   private handleEcho(nowUs: number, hello: Readonly<Hello>): boolean {

@@ -15,6 +15,7 @@ import {
   sealRoutes,
 } from "../wire/routes.js";
 import { ASKED, type Cells, FORCED, NAMED, OWED, PENDING } from "./cells.js";
+import { Share } from "./control-budget.js";
 import { UNPROCESSED_MAX } from "./control-stream.js";
 import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 import { mayHelp } from "./may-help.js";
@@ -64,6 +65,8 @@ export class Announcements {
   /** Entries written, and how many of them with a short id. */
   entries = 0;
   shortEntries = 0;
+  /** Of the message that was written last, the bytes that belong to a snapshot. */
+  snapshotBytes = 0;
   readonly windowCap = new Cap("controlWindow", UNPROCESSED_MAX);
   readonly idsCap = new Cap("shortIds", SHORT_IDS_MAX);
 
@@ -170,8 +173,10 @@ export class Announcements {
   /** True when something is to be told now, and may be. */
   isDue(nowUs: number, neighbour: Neighbour): boolean {
     if (neighbour.stream.isFull) return false;
-    if (neighbour.answers !== undefined && neighbour.answers.repeats.length > 0) return true;
-    return neighbour.isDraining || neighbour.batchAtUs <= nowUs || this.isSnapshotDue(nowUs, neighbour);
+    const { answers, budget } = neighbour;
+    if (answers !== undefined && answers.repeats.length > 0 && budget.opensUs(Share.answer) <= nowUs) return true;
+    const isBatchDue = neighbour.isDraining || neighbour.batchAtUs <= nowUs;
+    return (isBatchDue && budget.opensUs(neighbour.share) <= nowUs) || this.isSnapshotDue(nowUs, neighbour);
   }
 
   private isSnapshotDue(nowUs: number, { snapshotAtUs, snapshotBurstUs }: Neighbour): boolean {
@@ -180,8 +185,10 @@ export class Announcements {
 
   /** Writes at most one ROUTES message. Returns its number of entries; 0 when nothing is due or nothing fits. */
   write(nowUs: number, neighbour: Neighbour, out: Writer): number {
+    this.snapshotBytes = 0;
     if (neighbour.stream.isFull || out.room < ROUTES_HEAD_BYTES + ROUTE_BYTES) return 0;
-    if (neighbour.batchAtUs <= nowUs) {
+    const { budget } = neighbour;
+    if (neighbour.batchAtUs <= nowUs && budget.opensUs(neighbour.share) <= nowUs) {
       neighbour.isDraining = true;
       neighbour.lastBatchUs = nowUs;
       neighbour.prompt.take(nowUs);
@@ -190,19 +197,24 @@ export class Announcements {
     const start = openRoutes(out, neighbour.stream.sent + 1);
     this.namesOwn = false;
     this.isCut = false;
-    let count = this.writeRepeats(neighbour, out);
-    if (neighbour.isDraining) {
+    const mayAnswer = budget.opensUs(Share.answer) <= nowUs;
+    const mayTellNews = budget.opensUs(Share.news) <= nowUs;
+    let count = mayAnswer ? this.writeRepeats(neighbour, out) : 0;
+    if (neighbour.isDraining && budget.opensUs(Share.retraction) <= nowUs) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
-      count = this.drain(neighbour, out, Urgency.news, count);
-      if (out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
+      if (mayTellNews) count = this.drain(neighbour, out, Urgency.news, count);
+      if (mayTellNews && out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = NEVER;
     }
-    if (!neighbour.isDraining && this.isSnapshotDue(nowUs, neighbour)) {
+    if ((!neighbour.isDraining || !mayTellNews) && this.isSnapshotDue(nowUs, neighbour)) {
       if (neighbour.snapshotAtUs <= nowUs) neighbour.snapshotBurstUs = nowUs + SNAPSHOT_BURST_US;
+      const snapshotStart = count === 0 ? start : out.offset;
       count = this.writeSnapshot(nowUs, neighbour, out, count);
+      this.snapshotBytes = out.offset - snapshotStart;
     }
     if (count === 0) {
       out.offset = start;
+      this.snapshotBytes = 0;
       return 0;
     }
     sealRoutes(out, start, count);

@@ -74,6 +74,12 @@ export class ChangeBudget {
     this.cap.note(wholeUs.size);
   }
 
+  /** Its number will be another destination's. */
+  forget(destination: number): void {
+    this.wholeUs.delete(destination);
+    this.holds.delete(destination);
+  }
+
   digest(into: Digest): void {
     into.number(this.wholeUs.size).number(this.holds.size);
     for (const wholeUs of this.wholeUs.values()) into.number(wholeUs);

@@ -323,6 +323,7 @@ export class Decision {
       this.note(destination);
       this.decide(nowUs, destination);
     } else if ((records.state(destination) & (STARVING | REQUESTED)) === 0 && !this.spread.isWaiting(destination)) {
+      this.spread.budget.forget(destination);
       table.forget(destination);
     } else {
       this.lost.add(nowUs, destination); // a queue still names it

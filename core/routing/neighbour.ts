@@ -3,6 +3,7 @@ import type { TableAllocator } from "../collections/table-allocator.js";
 import { RateLimit } from "../session/rate-limit.js";
 import { NEVER } from "../time/instant.js";
 import { PENDING, QUEUED_FIRST } from "./cells.js";
+import { ControlBudget, Share } from "./control-budget.js";
 import { ControlStream } from "./control-stream.js";
 import type { RouteTable } from "./route-table.js";
 import { IncomingIds } from "./short-ids.js";
@@ -54,6 +55,7 @@ export class Neighbour {
   readonly routerLow: number;
   cost: number;
   readonly stream: ControlStream;
+  readonly budget = new ControlBudget();
   readonly messages = new RateLimit(MESSAGES_PER_SECOND, MESSAGES_BURST);
   readonly requested = new RateLimit(REQUESTS_PER_SECOND, REQUESTS_BURST);
   /** Key of both digests. */
@@ -139,13 +141,21 @@ export class Neighbour {
   }
 
   get nextTimeoutUs(): number {
-    const { stream, search, batchAtUs, snapshotAtUs } = this;
+    const { stream, search, snapshotAtUs, budget } = this;
     let soonestUs = stream.nextTimeoutUs;
     if (search !== undefined && search.nextTimeoutUs < soonestUs) soonestUs = search.nextTimeoutUs;
+    if (this.requests.length > 0) soonestUs = 0;
+    soonestUs = Math.max(soonestUs, budget.opensUs(Share.answer));
     if (stream.hasNext && this.messages.nextUs < soonestUs) soonestUs = this.messages.nextUs;
     if (stream.isFull) return soonestUs;
-    if (batchAtUs < soonestUs) soonestUs = batchAtUs;
+    const batchUs = Math.max(this.isDraining ? 0 : this.batchAtUs, budget.opensUs(this.share));
+    if (batchUs < soonestUs) soonestUs = batchUs;
     return snapshotAtUs < soonestUs ? snapshotAtUs : soonestUs;
+  }
+
+  /** Of the budget, for the most urgent of the changes that wait. */
+  get share(): number {
+    return this.waitingAt(Urgency.retraction) > 0 ? Share.retraction : Share.news;
   }
 
   enqueue(destination: number, cell: number, urgency: Urgency, extraFlags: number): void {
@@ -253,7 +263,15 @@ export class Neighbour {
     into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
     into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.snapshotPlace).number(this.requests.length);
     for (let urgency = 0; urgency < URGENCIES; urgency += 1) into.number(this.waitingAt(urgency as Urgency));
-    for (const part of [this.stream, this.messages, this.prompt, this.requested, this.learned, this.announced])
+    for (const part of [
+      this.stream,
+      this.budget,
+      this.messages,
+      this.prompt,
+      this.requested,
+      this.learned,
+      this.announced,
+    ])
       part.digest(into);
     this.incoming.digest(into);
     for (const part of [this.search, this.answers]) {

@@ -4,10 +4,13 @@ import type { Digest } from "../collections/digest.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import { NEVER } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
+import { paddedControlBytes } from "../wire/control-frame.js";
 import { type Reader, Writer } from "../wire/cursor.js";
 import { ROUTER_ID_BYTES, TABLE_DIGEST_BYTES } from "../wire/hello.js";
+import { RECORD_OVERHEAD_BYTES } from "../wire/record.js";
 import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
 import { FROM_ORIGIN } from "./cells.js";
+import { Share } from "./control-budget.js";
 import { Decision } from "./decision.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
 import { Intake } from "./intake.js";
@@ -256,6 +259,21 @@ export class Routing {
     this.refresh();
   }
 
+  /** Of the record that `pollControl` wrote last, the bytes that belong to a snapshot: they are counted apart. */
+  get snapshotBytes(): number {
+    return this.decision.announcements.snapshotBytes;
+  }
+
+  /** So many bytes of hellos and the like were sent on the link; the neighbour's share of them is charged. */
+  noteSaid(nowUs: number, link: number, bytes: number): void {
+    this.table.byLink[link]?.budget.charge(nowUs, bytes);
+  }
+
+  /** What the link carries for others: bytes in a second, as measured of late. */
+  linkRate(link: number, bytesPerSecond: number): void {
+    this.table.byLink[link]?.budget.setCarried(bytesPerSecond);
+  }
+
   /** The link's smoothed round trip, microseconds: paces repairs. */
   linkRtt(link: number, rttUs: number): void {
     const neighbour = this.table.byLink[link];
@@ -302,13 +320,19 @@ export class Routing {
     const neighbour = this.table.byLink[link];
     if (neighbour === undefined) return false;
     const start = out.offset;
-    neighbour.stream.write(nowUs, out);
-    this.writeRequests(neighbour, out);
-    neighbour.search?.write(nowUs, out);
-    neighbour.answers?.write(out);
+    if (neighbour.budget.opensUs(Share.answer) <= nowUs) {
+      neighbour.stream.write(nowUs, out);
+      this.writeRequests(neighbour, out);
+      neighbour.search?.write(nowUs, out);
+      neighbour.answers?.write(out);
+    }
     const entries = this.decision.announcements.write(nowUs, neighbour, out);
     if (entries > 0) this.trace(Trace.routesSent, link, entries, 0);
     neighbour.isReady = false;
+    if (out.offset > start) {
+      const bytes = paddedControlBytes(out.offset - start + 1 + RECORD_OVERHEAD_BYTES); // 1: the kind of the record
+      neighbour.budget.charge(nowUs, Math.max(0, bytes - this.snapshotBytes));
+    }
     this.wake(nowUs, neighbour);
     return out.offset > start;
   }
@@ -343,13 +367,13 @@ export class Routing {
   }
 
   private wake(nowUs: number, neighbour: Neighbour): void {
-    const isDue =
+    const isAnswerDue =
       neighbour.stream.isDue(nowUs) ||
       neighbour.requests.length > 0 ||
       neighbour.search?.isDue(nowUs) ||
-      neighbour.answers?.isDue ||
-      this.decision.announcements.isDue(nowUs, neighbour);
-    if (isDue) this.table.makeReady(neighbour);
+      neighbour.answers?.isDue;
+    const mayAnswer = isAnswerDue && neighbour.budget.opensUs(Share.answer) <= nowUs;
+    if (mayAnswer || this.decision.announcements.isDue(nowUs, neighbour)) this.table.makeReady(neighbour);
     this.table.watch(neighbour);
     this.refresh();
   }

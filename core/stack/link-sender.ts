@@ -1,5 +1,7 @@
 import { copyFew } from "../collections/bytes.js";
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
+import { CONTROL_BYTES_PER_10S, CONTROL_PARTS } from "../routing/control-budget.js";
 import type { RekeyTypes } from "../session/rekey.js";
 import { encodeBye } from "../wire/bye.js";
 import { ControlFrame, LINK_DATAGRAM_BYTES, paddedControlBytes, RecordKind } from "../wire/control-frame.js";
@@ -31,6 +33,8 @@ export class LinkSender {
   private readonly routerId: Uint8Array;
   private readonly links: LinkTable;
   private load: Load = { queueDelayUs: 0, busy: 0 };
+  /** Of any link in ten seconds, without what two per cent of what it carries allow beyond. */
+  readonly cap = new Cap("controlBytes", CONTROL_BYTES_PER_10S);
 
   constructor(plane: Plane, routerId: Uint8Array, links: LinkTable) {
     this.plane = plane;
@@ -45,6 +49,7 @@ export class LinkSender {
 
   /** Seals the network header and packet at `bytes[at + 13]`, in place. */
   sendForward(link: Link, bytes: Uint8Array, at: number): boolean {
+    link.meter.carriedBytes += LINK_DATAGRAM_BYTES;
     return this.send(link, bytes, at, NETWORK_HEADER_BYTES + END_PACKET_BYTES);
   }
 
@@ -63,7 +68,7 @@ export class LinkSender {
       const link = this.links.get(id);
       const out = this.controlWriter();
       if (link !== undefined && routing.pollControl(nowUs, id, out)) {
-        this.sendControl(link, out);
+        this.note(nowUs, link, Math.max(0, this.sendControl(link, out) - routing.snapshotBytes));
         idle = 0;
       } else idle += 1;
     }
@@ -81,14 +86,15 @@ export class LinkSender {
     hello.load = Math.min(LOAD_MAX, this.load.busy);
     encodeHello(out.u8(ControlFrame.hello), link.neighbour.nextHello(nowUs, hello, hello));
     this.writeMerges(link, out);
-    this.sendControl(link, out);
+    this.say(link, out);
+    this.charge(nowUs, link);
     this.plane.watch(link);
   }
 
   /** What the session has to say about its own keys. Hellos keep it in use, so it is never too late. */
   sendRekey(nowUs: number, link: Link): void {
     const out = this.controlWriter();
-    if (link.session.pollRekey(nowUs, out, REKEY_TYPES)) this.sendControl(link, out);
+    if (link.session.pollRekey(nowUs, out, REKEY_TYPES)) this.say(link, out);
     this.plane.watch(link);
   }
 
@@ -96,13 +102,13 @@ export class LinkSender {
   sendToken(link: Link, path: number, type: number, token: Uint8Array): void {
     const out = this.controlWriter();
     encodePathChallenge(out.u8(type), { token });
-    this.sendControl(link, out, path);
+    this.say(link, out, path);
   }
 
   sendBye(link: Link, reason: number): void {
     const out = this.controlWriter();
     encodeBye(out.u8(ControlFrame.bye), { reason });
-    this.sendControl(link, out);
+    this.say(link, out);
   }
 
   digest(into: Digest): void {
@@ -127,10 +133,34 @@ export class LinkSender {
     return writer.reset(scratch, RECORD_HEADER_BYTES, end).u8(RecordKind.control);
   }
 
-  private sendControl(link: Link, out: Writer, path = link.path): void {
+  /** What is not of routes is charged to the neighbour's budget with the next hello, and waits for nothing. */
+  private say(link: Link, out: Writer, path = link.path): void {
+    link.meter.saidBytes += this.sendControl(link, out, path);
+  }
+
+  private charge(nowUs: number, link: Link): void {
+    const { meter, id } = link;
+    const { routing } = this.plane;
+    const bytes = meter.saidBytes;
+    meter.saidBytes = 0;
+    if (this.note(nowUs, link, bytes) && link.routed) routing.linkRate(id, meter.carriedPerSecond);
+    if (link.routed) routing.noteSaid(nowUs, id, bytes);
+  }
+
+  private note(nowUs: number, { meter }: Link, bytes: number): boolean {
+    const isOver = meter.note(nowUs, bytes);
+    const allowed = Math.floor((10 * meter.carriedPerSecond) / CONTROL_PARTS);
+    this.cap.note(meter.bytes - Math.max(0, allowed - CONTROL_BYTES_PER_10S));
+    return isOver;
+  }
+
+  /** Returns the size of the datagram. */
+  private sendControl(link: Link, out: Writer, path = link.path): number {
     const bare = out.offset - RECORD_HEADER_BYTES + RECORD_OVERHEAD_BYTES;
-    out.zeros(paddedControlBytes(bare) - bare);
+    const bytes = paddedControlBytes(bare);
+    out.zeros(bytes - bare);
     this.send(link, scratch, 0, out.offset - RECORD_HEADER_BYTES, path);
+    return bytes;
   }
 
   private send(link: Link, bytes: Uint8Array, at: number, length: number, path = link.path): boolean {

@@ -132,6 +132,7 @@ export class LinkTable implements Iterable<Link> {
         cost: neighbour.cost,
         queueDelayMs: neighbour.queueDelayMs,
         load: neighbour.load,
+        controlPeakPerSecond: Math.round(link.meter.peakBytes / 10),
         upUs: nowUs - neighbour.state.sinceUs,
       });
     }
@@ -152,6 +153,7 @@ export class LinkTable implements Iterable<Link> {
       link.session.digest(into);
       link.neighbour.digest(into);
       link.check.digest(into);
+      link.meter.digest(into);
     }
   }
 

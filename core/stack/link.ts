@@ -1,3 +1,4 @@
+import { ControlMeter } from "../link/control-meter.js";
 import type { Dialer } from "../link/dialer.js";
 import { Neighbour } from "../link/neighbour.js";
 import { PathCheck } from "../link/path-check.js";
@@ -21,6 +22,7 @@ export class Link implements Timed {
   readonly session: Session;
   readonly neighbour: Neighbour;
   readonly check = new PathCheck();
+  readonly meter: ControlMeter;
   /** The highest packet number that was opened. */
   newest = -1;
   /** Who dials again when the link is lost: its own, or that of a peer who was quicker. */
@@ -65,6 +67,7 @@ export class Link implements Timed {
     this.dialer = dialer;
     this.isPinned = session.initiator && dialer?.pin !== undefined;
     this.bornUs = args.nowUs;
+    this.meter = new ControlMeter(args.nowUs);
     this.neighbour = new Neighbour(args.nowUs, args.plane.ports.random32);
     this.onTimeout = args.onTimeout;
     this.timer = args.plane.enrol(this);

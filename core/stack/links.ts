@@ -82,7 +82,7 @@ export class Links implements HandshakeUser {
   }
 
   get caps(): readonly Cap[] {
-    return [this.pool.cap, this.links.incomingCap, this.hints.cap, ...this.handshakes.caps];
+    return [this.pool.cap, this.links.incomingCap, this.sender.cap, this.hints.cap, ...this.handshakes.caps];
   }
 
   get upCount(): number {

@@ -141,6 +141,8 @@ export interface PeerStatus {
   /** As the neighbour says of itself: how long a record waits there, and how busy it is, 0 to 255. */
   readonly queueDelayMs: number;
   readonly load: number;
+  /** Bytes that we sent it of ourselves and of routes, snapshots apart, in a second of the fullest ten. */
+  readonly controlPeakPerSecond: number;
   readonly upUs: number;
 }
 

@@ -129,6 +129,8 @@ export interface PeerReport {
   /** As the neighbour says of itself: how long a record waits there, and the share of time that it is at work. */
   readonly queueDelayMs: number;
   readonly busyShare: number;
+  /** Said to it of this node and of routes, snapshots apart: bytes in a second of the fullest ten seconds. */
+  readonly controlPeakBytesPerSecond: number;
   readonly upSeconds: number;
 }
 

@@ -32,6 +32,7 @@ export function peerReport(peer: PeerStatus, endpoint: PeerReport["endpoint"]): 
     cost: peer.cost,
     queueDelayMs: peer.queueDelayMs,
     busyShare: peer.load / 255,
+    controlPeakBytesPerSecond: peer.controlPeakPerSecond,
     upSeconds: Math.floor(peer.upUs / SECOND_US),
   };
 }

@@ -1,0 +1,124 @@
+import { expect, test } from "vitest";
+import { CONTROL_BYTES_PER_10S } from "../../core/routing/control-budget.js";
+import type { RouteTable } from "../../core/routing/route-table.js";
+import type { Routing } from "../../core/routing/routing.js";
+import { SECOND_US } from "../../core/time/instant.js";
+import { LINK_DATAGRAM_BYTES } from "../../core/wire/control-frame.js";
+import { StackWorld } from "../support/stack-world.js";
+
+const NACS = 1_500;
+
+function routingOf(world: StackWorld, name: string): Routing {
+  return world.node(name).inside.plane.routing as unknown as Routing;
+}
+
+/** mallory is the origin of so many NACs, which go through a new epoch each second, and keeps to no budget. */
+function stormed(seconds: number) {
+  const world = new StackWorld({ seed: "bytes" }).wire("mallory", "bob").wire("ada", "bob").wire("eve", "ada");
+  world.run(5 * SECOND_US);
+  const mallory = world.node("mallory");
+  const { dictionary } = mallory.inside.ports;
+  const routing = routingOf(world, "mallory");
+  const destinations = Array.from({ length: NACS }, () => dictionary.intern(world.random.bytes(16)));
+  for (const { budget } of (routing as unknown as { table: RouteTable }).table.neighbours) budget.opensUs = () => 0;
+  world.isRecording = true;
+  for (let second = 0; second < seconds; second += 1) {
+    for (const destination of destinations) routing.originate(world.nowUs, destination, 1_000 + second);
+    mallory.stack.handleTimer(world.nowUs);
+    world.run(SECOND_US);
+  }
+  return world;
+}
+
+/** The most bytes of any ten seconds, by whole seconds. */
+function fullest(world: StackWorld, from: string, to: string): number {
+  const perSecond: number[] = [];
+  for (const { atUs, bytes } of world.seen.filter((one) => one.from === from && one.to === to)) {
+    const second = Math.floor(atUs / SECOND_US);
+    perSecond[second] = (perSecond[second] ?? 0) + bytes.length;
+  }
+  let most = 0;
+  for (let i = 0; i < perSecond.length; i += 1) {
+    most = Math.max(
+      most,
+      perSecond.slice(i, i + 10).reduce((sum, bytes) => sum + (bytes ?? 0), 0),
+    );
+  }
+  return most;
+}
+
+test("a neighbour that sends five times what it may makes us send no more than 16 KB/s to another, and hellos come through", () => {
+  const world = stormed(30);
+
+  expect(fullest(world, "mallory", "bob")).toBeGreaterThan(4 * CONTROL_BYTES_PER_10S);
+  expect(fullest(world, "bob", "ada")).toBeGreaterThan(CONTROL_BYTES_PER_10S / 2); // so the bound was needed
+  expect(fullest(world, "bob", "ada")).toBeLessThanOrEqual(CONTROL_BYTES_PER_10S);
+  expect(fullest(world, "ada", "eve")).toBeLessThanOrEqual(CONTROL_BYTES_PER_10S);
+  for (const name of ["bob", "ada", "eve"]) {
+    const { events, stack } = world.node(name);
+    expect(events.filter(({ kind }) => kind === "linkDown")).toEqual([]);
+    expect(stack.status().caps.controlBytes!.peak).toBeLessThanOrEqual(CONTROL_BYTES_PER_10S);
+    for (const peer of stack.peers(world.nowUs)) expect(peer.lossPerMille).toBe(0);
+  }
+  expect(world.node("bob").stack.status().caps.controlBytes!.peak).toBeGreaterThan(CONTROL_BYTES_PER_10S / 2);
+});
+
+test("while news fills the budget a loss is told at once", () => {
+  const world = stormed(15);
+  const ada = routingOf(world, "ada");
+  const { dictionary } = world.node("ada").inside.ports;
+  const known = Array.from({ length: ada.count }, (_, i) => i).find(
+    (destination) =>
+      ada.epochOf(destination) >= 1_000 && ada.epochOf(destination) < 2_000 && ada.nextHop(destination) >= 0,
+  )!;
+  const nac = dictionary.bytesOf(known);
+  const mallory = world.node("mallory");
+  routingOf(world, "mallory").withdraw(world.nowUs, mallory.inside.ports.dictionary.find(nac));
+  mallory.stack.handleTimer(world.nowUs);
+
+  expect(world.run(SECOND_US, () => ada.nextHop(known) < 0)).toBe(true);
+});
+
+test("a link that carries much for others may tell more: two per cent of that", () => {
+  const world = new StackWorld({ seed: "carried" }).wire("ada", "bob").wire("bob", "cyd");
+  world.run(5 * SECOND_US);
+  const bob = world.node("bob");
+  const link = bob.linkTo("cyd");
+  const { byLink } = (routingOf(world, "bob") as unknown as { table: RouteTable }).table;
+  const packet = new Uint8Array(LINK_DATAGRAM_BYTES);
+  const spend = () => {
+    const before = byLink[link]!.budget.opensUs(0);
+    byLink[link]!.budget.charge(world.nowUs, 10_000);
+    return byLink[link]!.budget.opensUs(0) - Math.max(before, world.nowUs);
+  };
+  const poor = spend();
+  for (let ms = 0; ms < 22_000; ms += 10) {
+    for (let i = 0; i < 20; i += 1) bob.inside.links.forward(link, packet, 0);
+    world.run(SECOND_US / 100);
+  }
+
+  expect(poor).toBe(800_000);
+  expect(spend()).toBeLessThan(poor / 2); // 2.4 MB/s are carried: 48 KB/s may be said
+  expect(spend()).toBeGreaterThan(poor / 4);
+});
+
+test("a neighbour that probes a thousand times a second is answered eight times a second", () => {
+  const world = new StackWorld({ seed: "probes" }).wire("mallory", "bob");
+  world.run(5 * SECOND_US);
+  const mallory = world.node("mallory");
+  const sender = (mallory.inside.links as unknown as { sender: { sendHello(nowUs: number, link: unknown): void } })
+    .sender;
+  const link = [
+    ...(mallory.inside.links as unknown as { links: Iterable<{ neighbour: { doubt(nowUs: number): void } }> }).links,
+  ][0]!;
+  world.isRecording = true;
+  for (let i = 0; i < 5_000; i += 1) {
+    link.neighbour.doubt(world.nowUs);
+    sender.sendHello(world.nowUs, link);
+    world.run(1_000);
+  }
+
+  const answers = world.seen.filter(({ from }) => from === "bob");
+  expect(answers.length).toBeLessThanOrEqual(16 + 5 * 8 + 5);
+  expect(answers.length).toBeGreaterThan(16);
+});
