@@ -6,9 +6,17 @@ import { ELEMENT_BYTES } from "../wire/routes.js";
  *
  * Of each (NAC, epoch) there are two chains. The metric chain has one element for each (generation, metric): whoever holds
  * one can make those of higher metrics and of older generations, and no others. The life chain has one for each slot.
+ *
+ * On the wire: a route that states its NAC in full, or another epoch than was told before, is tagged (element 16 | tag 8), others
+ * bear the element alone; a life entry bears 28 bytes. Without the tag anybody could show a life chain of his own.
  */
-/** Metric end, life end, and the hash of the next epoch's anchor; see core/chain/epoch-proof.ts. */
-export const EPOCH_PROOF_BYTES = 48;
+
+/** Says which life chain and which next epoch belong to a metric chain: follows the element in a route that names an epoch first. */
+export const TAG_BYTES = 8;
+/** A life element, and the key of the next epoch by which it is tied to the tag. */
+export const LIFE_PROOF_BYTES = ELEMENT_BYTES + 12;
+/** What an epoch's chains end in, signed by the epoch before; see core/chain/epoch-proof.ts. */
+export const EPOCH_PROOF_BYTES = 344;
 
 /**
  * sound     it fits what is held, or nothing is held yet; it is remembered if it is better
@@ -35,8 +43,15 @@ export interface Elements {
     into: Uint8Array,
     at: number,
   ): boolean;
+  /** Writes the 8 bytes of the epoch's tag. False, and zeros, when it is not known. */
+  writeTag(destination: number, epoch: number, into: Uint8Array, at: number): boolean;
+  /** Writes 28 bytes: the element of the life chain for `slot`, and the key. False, and zeros, as `writeMetric`. */
   writeLife(destination: number, epoch: number, slot: number, into: Uint8Array, at: number): boolean;
 
+  /**
+   * A neighbour on `link` says that `bytes[at, at + 16)` is the element of (generation, metric); with `isTagged` the 8 bytes
+   * behind it are the tag. A destination or epoch that is not held yet needs it: `unproven` without.
+   */
   checkMetric(
     nowUs: number,
     link: number,
@@ -46,7 +61,9 @@ export interface Elements {
     metric: number,
     bytes: Uint8Array,
     at: number,
+    isTagged?: boolean,
   ): Verdict;
+  /** As `checkMetric`, 28 bytes. Of a destination that is not held: `unproven`, its route comes first. */
   checkLife(
     nowUs: number,
     link: number,
@@ -57,9 +74,9 @@ export interface Elements {
     at: number,
   ): Verdict;
 
-  /** Writes the 48 bytes that show whose successor `epoch` is. False when they are not held. */
+  /** Writes the 344 bytes that show whose successor `epoch` is. False when they are not held. */
   proveEpoch(destination: number, epoch: number, into: Uint8Array, at: number): boolean;
-  /** Such a proof came: of a newer epoch before its first route, or of the held one, which from then on must answer for the next. */
+  /** Such a proof came, of the epoch after the one that is held: afterwards `checkMetric` takes that epoch's elements. */
   checkEpoch(nowUs: number, link: number, destination: number, epoch: number, bytes: Uint8Array, at: number): Verdict;
 
   /**
@@ -83,7 +100,8 @@ export interface Elements {
 /** No chains: elements are zero, and all are believed. For worlds in which nobody lies. */
 export const noElements: Elements = {
   writeMetric: (_destination, _epoch, _generation, _metric, into, at) => zeros(into, at, ELEMENT_BYTES),
-  writeLife: (_destination, _epoch, _slot, into, at) => zeros(into, at, ELEMENT_BYTES),
+  writeTag: (_destination, _epoch, into, at) => zeros(into, at, TAG_BYTES),
+  writeLife: (_destination, _epoch, _slot, into, at) => zeros(into, at, LIFE_PROOF_BYTES),
   checkMetric: () => "sound",
   checkLife: () => "sound",
   proveEpoch: (_destination, _epoch, into, at) => zeros(into, at, EPOCH_PROOF_BYTES),
