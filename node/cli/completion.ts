@@ -13,6 +13,8 @@ interface Words {
 const CHANGES = ["--seed", "--set", "--crypto", "--mutate"];
 const RUNNING = ["--workers", "--until", "--budget"];
 
+const EXPLORING = ["--seed", "--set", "--mutate", "--depth", "--losses", "--flaps", "--late", "--states", "--seconds"];
+
 const SIM: Readonly<Record<string, readonly string[]>> = {
   run: [...CHANGES, ...RUNNING, "--json", "--junit", "--chain", "--moments", "--second", "--shuffle", "--quiet"],
   validate: ["--set"],
@@ -24,6 +26,7 @@ const SIM: Readonly<Record<string, readonly string[]>> = {
   compare: ["--max-regress", "--all", "--json"],
   baseline: ["--check", "--baselines", "--jobs", "--json"],
   shrink: [...CHANGES, "--until", "--workers", "--out", "--budget", "--runs", "--json"],
+  explore: [...EXPLORING, "--out", "--replay", "--json"],
   bench: ["--json"],
 };
 
@@ -78,7 +81,7 @@ ${cases.join("\n")}
 ${innerCases.join("\n")}
   esac
   case "$command $inner" in
-    "sim run" | "sim validate" | "sim expand" | "sim verify" | "sim sweep" | "sim shrink" | "sim compare" | "sim baseline") files="-f" ;;
+    "sim run" | "sim validate" | "sim expand" | "sim verify" | "sim sweep" | "sim shrink" | "sim explore" | "sim compare" | "sim baseline") files="-f" ;;
     "sim merge") files="-d" ;;
   esac
   case "$before" in
@@ -90,8 +93,8 @@ ${innerCases.join("\n")}
     --crypto) words="modelled real"; files="" ;;
     --mutate) words="feasibility retraction death delta"; files="" ;;
     --out) [ "$inner" = sweep ] && files="-d"; words="" ;;
-    --seed | --set | --workers | --until | --budget | --shuffle | --second | --seeds | --shard | --jobs | --max-regress | --runs) words=""; files="" ;;
-    --junit | --chain | --moments | --baselines) files="-f"; words="" ;;
+    --seed | --set | --workers | --until | --budget | --shuffle | --second | --seeds | --shard | --jobs | --max-regress | --runs | --depth | --losses | --flaps | --late | --states | --seconds) words=""; files="" ;;
+    --junit | --chain | --moments | --baselines | --replay) files="-f"; words="" ;;
     --udp | --peer | --host | --timeout | --count | -c) words="" ;;
     replay) files="-f" ;;
   esac

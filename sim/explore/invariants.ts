@@ -29,10 +29,11 @@ export function violationOf(world: World, setting: Setting): Violation | undefin
 
 /**
  * What must hold when all is delivered and time has passed: nobody holds who cannot be reached, what each believes that a
- * neighbour offers is what was offered, and whoever can be reached is.
+ * neighbour offers is what was offered, and whoever can be reached is. One of each kind that is broken.
  */
-export function restViolationOf(world: World, setting: Setting): Violation | undefined {
-  return ghostOf(world, setting, 0) ?? lostDeltaOf(world, setting) ?? deadlockOf(world, setting);
+export function restViolationsOf(world: World, setting: Setting): Violation[] {
+  const all = [ghostOf(world, setting, 0), lostDeltaOf(world, setting), deadlockOf(world, setting)];
+  return all.filter((one) => one !== undefined);
 }
 
 function roundFrom(world: World, from: number, to: number): number[] | undefined {

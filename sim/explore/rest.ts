@@ -1,6 +1,6 @@
 import { SECOND_US } from "../../core/time/instant.js";
 import type { Choice } from "./choice.js";
-import { GHOST_US, restViolationOf, type Violation, violationOf } from "./invariants.js";
+import { GHOST_US, restViolationsOf, type Violation, violationOf } from "./invariants.js";
 import type { Setting } from "./setting.js";
 import type { World } from "./world.js";
 
@@ -14,22 +14,21 @@ const STEPS_MAX = 20_000;
  * the way and at its end. The world is used up.
  *
  * @param isKnown  whether a state was seen to come to a good end; then there is no need to go on
- * @param visit    each choice before it is taken, and each state after it
+ * @param take     takes each choice, in the world
  */
 export function comeToRest(
   world: World,
   setting: Setting,
   isKnown: () => boolean,
-  visit?: (choice: Choice) => void,
+  take: (choice: Choice) => void = (choice) => world.take(choice),
 ): Violation | undefined {
   const untilUs = world.nowUs + REST_US;
   for (let steps = 0; steps < STEPS_MAX && world.nowUs < untilUs && !isKnown(); steps += 1) {
     const choice = world.nextByItself();
-    if (choice === undefined) return restViolationOf(world, setting);
-    visit?.(choice);
-    world.take(choice);
+    if (choice === undefined) return restViolationsOf(world, setting)[0];
+    take(choice);
     const violation = violationOf(world, setting);
     if (violation !== undefined) return violation;
   }
-  return isKnown() ? undefined : restViolationOf(world, setting);
+  return isKnown() ? undefined : restViolationsOf(world, setting)[0];
 }

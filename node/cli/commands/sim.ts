@@ -6,6 +6,7 @@ import { print } from "../output.js";
 import { changesIn, withChanges } from "./sim-arguments.js";
 import { withBaseline } from "./sim-baseline.js";
 import { withComparison } from "./sim-comparison.js";
+import { withExplore } from "./sim-explore.js";
 import { withRuns } from "./sim-runs.js";
 
 /** Brings the whole core, which a wrong command line does without. */
@@ -14,7 +15,7 @@ const engine: Engine = async (plan, options) => (await import("../../sim/pool.js
 /** `onExit` gets the exit code of a command that ends without a Failure. */
 export function simCommand(root: Argv, onExit: (code: ExitCode) => void): Argv {
   return root.command("sim", "simulate thousands of nodes from a scenario file, the same every time", (command) =>
-    withBaseline(withComparison(withRuns(withScenarios(command, onExit), onExit, engine)))
+    withBaseline(withExplore(withComparison(withRuns(withScenarios(command, onExit), onExit, engine))))
       .demandCommand(1, 1, "which command?", "one command at a time")
       .example("$0 sim run churn-5000", "a scenario that ships with this program")
       .example("$0 sim run mine.yaml --seed 7", "one of your own, with another seed")
