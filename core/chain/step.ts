@@ -81,6 +81,11 @@ export class Walker {
     }
   }
 
+  /** First word of the tag that the chain was entered with. */
+  get tag(): number {
+    return this.block[TAG_WORD]!;
+  }
+
   /** The word of the element, 0 to 3. */
   word(place: number): number {
     return this.block[ELEMENT_WORD + place]!;
