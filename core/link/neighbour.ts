@@ -60,6 +60,9 @@ const CAME_UP_AND_ASKED: HelloOutcome = { cameUp: true, answer: true };
 export interface HelloFields {
   readonly routerId: Uint8Array;
   readonly networkTimeMs: number;
+  /** What the sender makes of the link: no routes over it yet; and, its neighbour is a stub. */
+  readonly held: boolean;
+  readonly stub: boolean;
   readonly controlSent: number;
   readonly controlProcessed: number;
   readonly tableDigest: Uint8Array;

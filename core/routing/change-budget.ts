@@ -5,7 +5,6 @@ import { SECOND_US } from "../time/instant.js";
 /** Changes of one destination that are told: so many in a row, and then one in each interval, which makes four in ten seconds. */
 const CHANGES_BURST = 4;
 const CHANGE_INTERVAL_US = 2.5 * SECOND_US;
-const CREDIT_US = (CHANGES_BURST - 1) * CHANGE_INTERVAL_US;
 
 /** A destination that comes back once too often is held so long, twice as long each time it does so again, thirty seconds at most. */
 const HOLD_FIRST_US = SECOND_US;
@@ -50,7 +49,10 @@ export class ChangeBudget {
   mayTell(nowUs: number, destination: number): boolean {
     const wholeUs = this.wholeUs.get(destination);
     if (wholeUs === undefined) return true;
-    return nowUs >= wholeUs - CREDIT_US && nowUs >= (this.holds.get(destination)?.untilUs ?? 0);
+    return (
+      nowUs >= wholeUs - (CHANGES_BURST - 1) * CHANGE_INTERVAL_US &&
+      nowUs >= (this.holds.get(destination)?.untilUs ?? 0)
+    );
   }
 
   /** Counts a change that is told now. False when it may not be: ask again later. */

@@ -144,6 +144,7 @@ export class LinkTable implements Iterable<Link> {
     for (const link of this) {
       into.number(link.id).number(link.path).number(link.crowd).number(link.bornUs).number(link.retireAtUs);
       into.number(link.routed ? 1 : 0).bytes(link.routerId);
+      link.digestHold(into);
       into
         .number(link.newest)
         .number(link.drainedUs)

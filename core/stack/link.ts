@@ -1,3 +1,4 @@
+import type { Digest } from "../collections/digest.js";
 import { ControlMeter } from "../link/control-meter.js";
 import type { Dialer } from "../link/dialer.js";
 import { Neighbour } from "../link/neighbour.js";
@@ -38,6 +39,14 @@ export class Link implements Timed {
   private idLow = 0;
   /** Routing knows the link. */
   routed = false;
+  /** It dropped too often of late: when it is up, it is to stay so this long before it is routed. */
+  private readonly holdUs: number;
+  private admitAtUs: number;
+  /** The neighbour's last hello says that it holds the link; and that we are a stub there. */
+  isHeldThere = false;
+  isHosted = false;
+  /** One neighbour too many: it is told of ourselves alone, and may advertise itself alone. */
+  isStub = false;
   /** The shell was told that the link is up. */
   wasUp = false;
   /** The neighbour opened another one since, or was restarted: its death says no more than that. */
@@ -56,6 +65,7 @@ export class Link implements Timed {
     session: Session;
     dialer: Dialer | undefined;
     nowUs: number;
+    holdUs: number;
     onTimeout: (nowUs: number, link: Link) => void;
   }) {
     this.id = args.id;
@@ -67,6 +77,8 @@ export class Link implements Timed {
     this.dialer = dialer;
     this.isPinned = session.initiator && dialer?.pin !== undefined;
     this.bornUs = args.nowUs;
+    this.holdUs = args.holdUs;
+    this.admitAtUs = args.holdUs > 0 ? NEVER : 0;
     this.meter = new ControlMeter(args.nowUs);
     this.neighbour = new Neighbour(args.nowUs, args.plane.ports.random32);
     this.onTimeout = args.onTimeout;
@@ -98,6 +110,20 @@ export class Link implements Timed {
     return this.neighbour.isUp;
   }
 
+  /** It came up: from now on it has to stay so. */
+  beginHold(nowUs: number): void {
+    if (this.holdUs > 0) this.admitAtUs = nowUs + this.holdUs;
+  }
+
+  isHeld(nowUs: number): boolean {
+    return nowUs < this.admitAtUs;
+  }
+
+  /** Both ends want routes over it, which it has not yet. */
+  isToBeRouted(nowUs: number): boolean {
+    return !this.routed && this.isUp && !this.isDraining && !this.isHeldThere && !this.isHeld(nowUs);
+  }
+
   /** Opened by the neighbour. */
   get isIncoming(): boolean {
     return !this.session.initiator;
@@ -105,6 +131,11 @@ export class Link implements Timed {
 
   get isDraining(): boolean {
     return this.drainedUs !== NEVER;
+  }
+
+  digestHold(into: Digest): void {
+    into.number(this.admitAtUs).number(this.isHeldThere ? 1 : 0);
+    into.number(this.isHosted ? 1 : 0).number(this.isStub ? 1 : 0);
   }
 
   get nextTimeoutUs(): number {

@@ -1,8 +1,9 @@
 import { sameBytes } from "../collections/bytes.js";
-import type { Cap } from "../collections/cap.js";
+import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { KemKeys } from "../crypto/suite.js";
 import type { Dialer } from "../link/dialer.js";
+import { FlapDamping } from "../link/flap-damping.js";
 import { TOGETHER_US } from "../link/neighbour.js";
 import { drawIndex } from "../session/context.js";
 import { type Session, SessionFault } from "../session/session.js";
@@ -32,6 +33,12 @@ import { Whereabouts } from "./whereabouts.js";
 const frames = new Reader(new Uint8Array(0));
 const hello = emptyHello();
 
+/** Paths whose drops are remembered. Beyond: the one that has been calm longest is forgotten. */
+const FLAPPING_MAX = 256;
+
+/** Ends of a link that speak against its path. Who took leave and comes back at once was restarted, which is no better. */
+const DROPS: readonly LinkDownReason[] = ["dead", "stalled", "bye"];
+
 /** What the links hand up: records that are not about the link itself. */
 export interface LinkUser {
   /** A FORWARD record arrived. The network header stands at `bytes[at]`, `length` bytes with its packet; ours until return. */
@@ -60,6 +67,10 @@ export class Links implements HandshakeUser {
   private readonly sender: LinkSender;
   private readonly whereabouts: Whereabouts;
   private readonly succession: Succession;
+  private readonly flapping = new Cap("flappingPaths", FLAPPING_MAX);
+  private readonly damping = new FlapDamping(this.flapping);
+  /** Links that were held back from routing because they had dropped too often. */
+  private damped = 0;
   private readonly onTimeout = (nowUs: number, link: Link) => this.linkTimeout(nowUs, link);
 
   constructor(args: { plane: Plane; keys: KemKeys; routerId: Uint8Array; user: LinkUser }) {
@@ -82,7 +93,14 @@ export class Links implements HandshakeUser {
   }
 
   get caps(): readonly Cap[] {
-    return [this.pool.cap, this.links.incomingCap, this.sender.cap, this.hints.cap, ...this.handshakes.caps];
+    return [
+      this.pool.cap,
+      this.links.incomingCap,
+      this.sender.cap,
+      this.flapping,
+      this.hints.cap,
+      ...this.handshakes.caps,
+    ];
   }
 
   get upCount(): number {
@@ -168,6 +186,7 @@ export class Links implements HandshakeUser {
     this.links.digest(into);
     this.handshakes.digest(into);
     this.hints.digest(into);
+    this.damping.digest(into);
     this.sender.digest(into);
     this.pool.digest(into);
   }
@@ -291,8 +310,10 @@ export class Links implements HandshakeUser {
     const { routing, time } = this.plane;
     const { neighbour } = link;
     const { cameUp, answer } = neighbour.handleHello(nowUs, hello);
+    link.isHeldThere = hello.held;
     if (link.isUp) time.observe(nowUs, link.id, hello.networkTimeMs, neighbour.rttUs >> 1);
     if (cameUp) this.linkUp(nowUs, link);
+    else if (link.isToBeRouted(nowUs)) this.admit(nowUs, link);
     else if (link.routed && neighbour.settleCost()) this.costChanged(nowUs, link);
     if (link.routed) {
       routing.linkRtt(link.id, neighbour.rttUs);
@@ -325,13 +346,19 @@ export class Links implements HandshakeUser {
 
   private linkUp(nowUs: number, link: Link): void {
     const { id, path, isPinned, isIncoming } = link;
-    link.routed = true;
     link.wasUp = true;
-    this.plane.routing.linkUp(nowUs, id, link.routerId, link.neighbour.cost);
+    link.beginHold(nowUs);
+    if (link.isHeld(nowUs)) this.damped += 1;
+    if (link.isToBeRouted(nowUs)) this.admit(nowUs, link);
     this.plane.ports.trace(Trace.linkUp, id, path, link.neighbour.cost);
     this.plane.ports.sink.event({ kind: "linkUp", link: id, path, pinned: isPinned, incoming: isIncoming });
     link.dialer?.handleUp();
     this.handshakes.entrust(nowUs, link);
+  }
+
+  private admit(nowUs: number, link: Link): void {
+    link.routed = true;
+    this.plane.routing.linkUp(nowUs, link.id, link.routerId, link.neighbour.cost);
   }
 
   private costChanged(nowUs: number, link: Link): void {
@@ -353,11 +380,19 @@ export class Links implements HandshakeUser {
     link.session.erase();
     this.plane.time.forget(link.id);
     unroute(this.plane, nowUs, link);
+    if (DROPS.includes(reason)) this.noteDrop(nowUs, link);
     if (link.wasUp) {
       this.plane.ports.trace(Trace.linkDown, link.id, LINK_DOWN_REASONS.indexOf(reason), 0);
       this.plane.ports.sink.event({ kind: "linkDown", link: link.id, path: link.path, reason });
     }
     this.redial(nowUs, link);
+  }
+
+  /** A link that has a successor was no drop. */
+  private noteDrop(nowUs: number, link: Link): void {
+    if (!link.wasUp || link.isSuperseded || link.isDraining) return;
+    if (this.links.find((other) => other.isUp && other.isSameRouter(link)) !== undefined) return;
+    this.damping.noteDrop(nowUs, link.path);
   }
 
   private redial(nowUs: number, link: Link): void {
@@ -392,6 +427,7 @@ export class Links implements HandshakeUser {
     }
     if (nowUs >= link.retireAtUs && this.succession.isOver(link))
       return this.close(nowUs, link, "replaced", ByeReason.replaced);
+    if (link.isToBeRouted(nowUs)) this.admit(nowUs, link);
     if (step === "hello") this.sender.sendHello(nowUs, link);
     else this.plane.watch(link);
     if (link.session.owesRekey) this.sender.sendRekey(nowUs, link);
@@ -452,7 +488,8 @@ export class Links implements HandshakeUser {
   ): Link {
     const { session } = args;
     const { plane, onTimeout } = this;
-    const link = new Link({ ...args, id: this.links.freeId, plane, nowUs, onTimeout });
+    const holdUs = this.damping.holdUs(nowUs, args.path);
+    const link = new Link({ ...args, id: this.links.freeId, plane, nowUs, holdUs, onTimeout });
     this.links.set(link);
     this.index.set(session.localIndex, { kind: "link", link });
     this.plane.handshakes.done += 1;

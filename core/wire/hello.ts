@@ -8,7 +8,7 @@ import type { Reader, Writer } from "./cursor.js";
  *        4     4  echoSeqno         newest seqno heard from the neighbour; 0 when none was
  *        8     4  echoDelayUs       how long ago that was, microseconds
  *       12     2  intervalMs        promise to the neighbour, milliseconds; never 0
- *       14     1  flags             bit 0: probe, answer at once
+ *       14     1  flags             bit 0: probe, answer at once; bit 1: held, I take no routes yet; bit 2: you are a stub here
  *       15     8  routerId          random, one per node and start; breaks ties of the feasibility condition
  *       23     6  networkTimeMs     sender's idea of network time, milliseconds since 1970
  *       29     2  queueDelayMs      how long a record waits at the sender before it is dealt with
@@ -23,6 +23,8 @@ export interface Hello {
   echoDelayUs: number;
   intervalMs: number;
   probe: boolean;
+  held: boolean;
+  stub: boolean;
   routerId: Uint8Array;
   networkTimeMs: number;
   queueDelayMs: number;
@@ -37,6 +39,8 @@ export const ROUTER_ID_BYTES = 8;
 export const TABLE_DIGEST_BYTES = 8;
 
 const PROBE = 0x01;
+const HELD = 0x02;
+const STUB = 0x04;
 
 /** One to be filled: hellos are what a quiet node spends its time on, so whoever deals with them keeps one. */
 export function emptyHello(): Hello {
@@ -46,6 +50,8 @@ export function emptyHello(): Hello {
     echoDelayUs: 0,
     intervalMs: 0,
     probe: false,
+    held: false,
+    stub: false,
     routerId: new Uint8Array(ROUTER_ID_BYTES),
     networkTimeMs: 0,
     queueDelayMs: 0,
@@ -59,7 +65,7 @@ export function emptyHello(): Hello {
 export function encodeHello(out: Writer, hello: Readonly<Hello>): void {
   out.u32(hello.seqno).u32(hello.echoSeqno).u32(hello.echoDelayUs).u16(hello.intervalMs);
   out
-    .u8(hello.probe ? PROBE : 0)
+    .u8((hello.probe ? PROBE : 0) | (hello.held ? HELD : 0) | (hello.stub ? STUB : 0))
     .raw(hello.routerId)
     .u48(hello.networkTimeMs)
     .u16(hello.queueDelayMs);
@@ -72,7 +78,10 @@ export function decodeHello(input: Reader, hello: Hello): boolean {
   hello.echoSeqno = input.u32();
   hello.echoDelayUs = input.u32();
   hello.intervalMs = input.u16();
-  hello.probe = (input.u8() & PROBE) !== 0;
+  const flags = input.u8();
+  hello.probe = (flags & PROBE) !== 0;
+  hello.held = (flags & HELD) !== 0;
+  hello.stub = (flags & STUB) !== 0;
   input.copy(hello.routerId);
   hello.networkTimeMs = input.u48();
   hello.queueDelayMs = input.u16();

@@ -14,6 +14,8 @@ const FIELDS = {
   networkTimeMs: 0,
   controlSent: 0,
   controlProcessed: 0,
+  held: false,
+  stub: false,
   queueDelayMs: 0,
   tableDigest: new Uint8Array(8),
   load: 0,

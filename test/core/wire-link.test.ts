@@ -36,6 +36,8 @@ const anyHello = fc.record({
   echoDelayUs: u32,
   intervalMs: fc.integer({ min: 1, max: 0xffff }),
   probe: fc.boolean(),
+  held: fc.boolean(),
+  stub: fc.boolean(),
   routerId: bytes(ROUTER_ID_BYTES),
   networkTimeMs: u48,
   queueDelayMs: u16,
