@@ -1,19 +1,27 @@
 /** `npm run bench -- NAME [--json]`: measures on this machine, over loopback only. A table for people, or one object. */
 import { parseArgs } from "node:util";
 import { ExitCode } from "../failure.js";
+import { FEED } from "./daemon-row.js";
 import { benchDataplane, type DataplaneFigures } from "./dataplane.js";
+import { benchRouting, DAEMON_ROW, ROW_NAMES, routingTable } from "./routing.js";
 import { BUDGET_SECONDS, benchSim, simTable } from "./sim.js";
 
 const USAGE = `npm run bench -- NAME [--json] [--megabytes N] [--budget SECONDS]
 
   dataplane   a client, three relays and a host as separate processes; a node web server behind the last
   sim         the simulator, against its goals: seven runs, each ended after 1,800 s or --budget, and its queue
+  routing     what routing promises, row by row; the short rows, or those named:
+              --rows NAME,NAME  any of ${ROW_NAMES.join(", ")}
+              --seeds N         of each row that is about several (1)
+              --feed FILE       of the row ${DAEMON_ROW}: a recording, made there if it is missing, in minutes
+              --neighbours N    of the row ${DAEMON_ROW}: 1 to ${FEED.tellers} (${FEED.tellers})
 `;
 
-const NAMES = ["dataplane", "sim"] as const;
+const NAMES = ["dataplane", "sim", "routing"] as const;
 
 /** Bytes of one goodput run unless --megabytes says otherwise. */
 const MEGABYTES_DEFAULT = 100;
+const SEEDS_MAX = 1_000;
 
 /** Runs the bench that `args` names and returns the exit code. */
 export async function runBench(args: readonly string[]): Promise<number> {
@@ -30,6 +38,11 @@ export async function runBench(args: readonly string[]): Promise<number> {
     process.stdout.write(options.json ? `${JSON.stringify(figures)}\n` : simTable(figures));
     return ExitCode.ok;
   }
+  if (options.name === "routing") {
+    const rows = await benchRouting({ ...options, budgetSeconds: options.budget, say });
+    process.stdout.write(options.json ? `${JSON.stringify(rows)}\n` : routingTable(rows));
+    return ExitCode.ok;
+  }
   const figures = await benchDataplane({
     megabytes: options.megabytes,
     say,
@@ -44,6 +57,11 @@ interface Options {
   readonly megabytes: number;
   /** Wall seconds of each run of the simulator. */
   readonly budget: number;
+  /** Of routing; undefined: the short ones. */
+  readonly rows: readonly string[] | undefined;
+  readonly seeds: number;
+  readonly feed: string | undefined;
+  readonly neighbours: number;
 }
 
 function parseOptions(args: readonly string[]): Options | undefined {
@@ -51,14 +69,29 @@ function parseOptions(args: readonly string[]): Options | undefined {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { json: { type: "boolean" }, megabytes: { type: "string" }, budget: { type: "string" } },
+      options: {
+        json: { type: "boolean" },
+        megabytes: { type: "string" },
+        budget: { type: "string" },
+        rows: { type: "string" },
+        seeds: { type: "string" },
+        feed: { type: "string" },
+        neighbours: { type: "string" },
+      },
     });
     const megabytes = Number(values.megabytes ?? MEGABYTES_DEFAULT);
     const budget = Number(values.budget ?? BUDGET_SECONDS);
     const name = NAMES.find((known) => positionals.length === 1 && positionals[0] === known);
     if (name === undefined || !Number.isInteger(megabytes) || megabytes < 8) return undefined;
     if (!Number.isInteger(budget) || budget < 1) return undefined;
-    return { name, json: values.json ?? false, megabytes, budget };
+    const rows = values.rows?.split(",");
+    const seeds = Number(values.seeds ?? 1);
+    const neighbours = Number(values.neighbours ?? FEED.tellers);
+    if (rows?.some((row) => !ROW_NAMES.includes(row))) return undefined;
+    if (!Number.isInteger(seeds) || seeds < 1 || seeds > SEEDS_MAX) return undefined;
+    if (!Number.isInteger(neighbours) || neighbours < 1 || neighbours > FEED.tellers) return undefined;
+    const { json = false, feed } = values;
+    return { name, json, megabytes, budget, rows, seeds, feed, neighbours };
   } catch {
     return undefined;
   }

@@ -1,0 +1,48 @@
+/** The process of the feeders of one daemon: `feeder-program RECORDING COUNT NETWORK`. */
+import { readFileSync } from "node:fs";
+import { createNativeSuite } from "../crypto/native-suite.js";
+import { createStderrLog } from "../log.js";
+import { FeedPlayer } from "./feed-player.js";
+import { decodeRecording } from "./feed-recording.js";
+import { Feeder } from "./feeder.js";
+import { serve } from "./program.js";
+
+export interface FeederFigures {
+  /** Of each feeder. */
+  readonly routes: readonly number[];
+  readonly neighbours: readonly number[];
+  /** UDP payload that all of them sent. */
+  readonly sentBytes: number;
+  readonly told: number;
+  readonly isOver: boolean;
+}
+
+const [path = "", count = "0", network = ""] = process.argv.slice(2);
+const recording = decodeRecording(readFileSync(path));
+if (recording === undefined) throw new Error(`${path} is no recording of a feed`);
+const suite = createNativeSuite();
+const log = createStderrLog("warn", false);
+const feeders = await Promise.all(Array.from({ length: Number(count) }, () => Feeder.open({ suite, network, log })));
+const player = new FeedPlayer(recording, feeders);
+
+serve(
+  {
+    peers: () => feeders.map(({ peer }) => peer),
+    load: () => player.load(Date.now()),
+    play: () => player.start(),
+    stop: () => player.stop(),
+    /** Of whom any of them knows, themselves included. */
+    nacs: () => [...new Set(feeders.flatMap((feeder) => feeder.nacs()))],
+    figures: (): FeederFigures => ({
+      routes: feeders.map(({ routes }) => routes),
+      neighbours: feeders.map(({ neighbours }) => neighbours),
+      sentBytes: feeders.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+      told: player.told,
+      isOver: player.isOver,
+    }),
+  },
+  async () => {
+    player.stop();
+    await Promise.all(feeders.map((feeder) => feeder.close()));
+  },
+);
