@@ -127,6 +127,13 @@ export class Router {
     );
   }
 
+  /** The neighbour is known to have processed all that it was told, and no table is searched. */
+  isSettled(link: number): boolean {
+    const neighbour = this.inside.table.byLink[link];
+    if (neighbour === undefined) return true;
+    return neighbour.stream.sent === neighbour.stream.acknowledged && neighbour.search === undefined;
+  }
+
   /** What it believes that the neighbour offers is what the neighbour offered. */
   believes(link: number, other: Router, otherLink: number): boolean {
     const learned = sumOf(this.inside.table.byLink[link]?.learned);
@@ -137,6 +144,7 @@ export class Router {
   /** The core's own digest, and what it leaves out: of two runs with different inputs, that may be all the difference. */
   digest(into: RelativeDigest): void {
     this.routing.digest(into);
+    into.number(this.routing.nextTimeoutUs);
     const { origins, requests, neighbours } = this.inside;
     for (const origin of origins.values()) into.ago(origin.raisedUs, RAISE_US);
     for (const request of requests.values()) {

@@ -14,8 +14,8 @@ const MEET_US = 250 * MILLISECOND_US;
 const TRAVEL_US = SECOND_US;
 /** Beyond, the moment is given back as it is, and goes on in the next choice. */
 const HELLOS_MAX = 200;
-/** Hellos are told apart by when they come in steps of this: it decides nothing but when a repair or a search begins. */
-const HELLO_PHASE_US = 500 * MILLISECOND_US;
+/** After so long, every clock of the core stands as it stood: ticks of 40 ms, whole seconds, and hellos. */
+const PHASE_US = HELLO_US;
 const FIRST_EPOCH = 1000;
 
 /** How often each of what nobody would do to himself may happen on one path. */
@@ -78,8 +78,6 @@ export class World {
   private losses: number;
   private faults: number;
   private late: number;
-  /** Hellos in a row that made nobody do anything. */
-  private idleHellos = 0;
 
   constructor(setting: Setting, allowances: Allowances) {
     this.setting = setting;
@@ -110,11 +108,6 @@ export class World {
     for (const { router, destination } of nodes) router.originate(this.nowUs, destination, FIRST_EPOCH);
     for (const edge of edges.keys()) this.establish(edge);
     this.warmUp();
-  }
-
-  /** Nothing travels, waits or is due, and hellos say nothing new: it stays as it is until something befalls it. */
-  get isQuiet(): boolean {
-    return this.isCalm && this.nextMoment() === NEVER;
   }
 
   hasSpent(fault: number): boolean {
@@ -190,10 +183,9 @@ export class World {
       into.number(isAlive ? life : -life);
       if (isAlive) router.digest(into);
     }
+    into.span(this.nowUs % PHASE_US);
     for (const [number, end] of this.ends.entries()) this.digestEnd(number, end, into);
-    for (const [edge, isWhole] of this.isWhole.entries()) {
-      into.number(isWhole ? 1 : 0).number(Math.floor((this.helloUs[edge]! - this.nowUs) / HELLO_PHASE_US));
-    }
+    for (const isWhole of this.isWhole) into.number(isWhole ? 1 : 0);
     const state = into.hex();
     const spent = this.isSpent.map((one) => (one ? "1" : "0")).join("");
     return { state, whole: `${state} ${this.losses} ${this.late} ${this.faults > 0 ? spent : "-"}` };
@@ -215,11 +207,6 @@ export class World {
     return this.ends[end ^ 1]!.node;
   }
 
-  /** Nothing is on its way, comes up, or waits to be found dead. */
-  get isStill(): boolean {
-    return this.ends.every((end) => end.messages.length === 0 && end.upByUs === NEVER && end.noticeByUs === NEVER);
-  }
-
   private fairChoices(isFirstEnough: boolean): Choice[] {
     const choices: Choice[] = [];
     for (const [number, end] of this.ends.entries()) {
@@ -233,10 +220,12 @@ export class World {
     for (const [node, { isAlive, router }] of this.nodes.entries()) {
       if (isAlive && router.nextTimeoutUs <= this.nowUs) choices.push({ do: "timer", node });
     }
+    if (isFirstEnough && choices.length > 0) return choices;
     for (const [end, { upByUs }] of this.ends.entries()) if (upByUs !== NEVER) choices.push({ do: "up", end });
     for (const [end, { noticeByUs }] of this.ends.entries()) {
       if (noticeByUs !== NEVER) choices.push({ do: "notice", end });
     }
+    if (isFirstEnough && choices.length > 0) return choices;
     if (this.mayPass()) choices.push({ do: "time" });
     return choices;
   }
@@ -295,16 +284,20 @@ export class World {
     return Math.min(...this.helloUs);
   }
 
-  /** Hellos change nothing any more: two went over each link without any answer, and all tables agree. */
+  /** Hellos change nothing: all that was told is processed, that is known, and all tables agree. */
   private get isCalm(): boolean {
-    if (this.idleHellos < 2 * this.isWhole.length) return false;
     return this.isWhole.every((_, edge) => {
       const [a, b] = this.sessionOf(edge) ?? [];
       if (a === undefined || b === undefined) return true;
       const one = this.nodes[a.node]!.router;
       const other = this.nodes[b.node]!.router;
-      const isAgreed = one.believes(a.link, other, b.link) && other.believes(b.link, one, a.link);
-      return isAgreed && one.isLevelWith(other, a.link, b.link);
+      return (
+        one.isSettled(a.link) &&
+        other.isSettled(b.link) &&
+        one.isLevelWith(other, a.link, b.link) &&
+        one.believes(a.link, other, b.link) &&
+        other.believes(b.link, one, a.link)
+      );
     });
   }
 
@@ -321,15 +314,10 @@ export class World {
       const dueUs = this.helloUs[edge]!;
       if (dueUs > this.nowUs) continue;
       this.helloUs[edge] = dueUs + HELLO_US * (1 + Math.floor((this.nowUs - dueUs) / HELLO_US));
-      if (this.isCalm) continue;
-      const idle = this.idleHellos;
       const [a, b] = this.sessionOf(edge) ?? [];
-      if (a !== undefined && b !== undefined) {
-        this.greet(a, b);
-        this.greet(b, a);
-      }
-      const isIdle = this.ends.every(({ messages }) => messages.length === 0);
-      this.idleHellos = isIdle ? idle + 1 : 0;
+      if (a === undefined || b === undefined || this.isCalm) continue;
+      this.greet(a, b);
+      this.greet(b, a);
     }
   }
 
@@ -352,7 +340,6 @@ export class World {
   }
 
   private befall(fault: Fault): void {
-    this.idleHellos = 0;
     switch (fault.do) {
       case "crash":
         this.crash(fault.node);
@@ -438,7 +425,6 @@ export class World {
 
   /** One input, and all that leaves because of it. */
   private input(number: number, act: (router: Router) => void): void {
-    this.idleHellos = 0;
     const { router, ends } = this.nodes[number]!;
     act(router);
     router.flush(this.nowUs, (link, bytes) => this.send(ends[link]!, bytes));
