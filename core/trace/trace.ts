@@ -26,6 +26,10 @@ export const Trace = {
   routesReset: 204,
   /** destination, bytes of the entry, urgency (routing's Urgency): one entry of a ROUTES message was written */
   entryWritten: 205,
+  /** destination, slot that it must prove: this node was the first to doubt, nobody asked it to */
+  suspected: 206,
+  /** destination, bytes of the entry, its kind (flags of wire/routes.ts): a proof, sign of life or suspicion was written */
+  lifeWritten: 207,
   /** reason (DropReason) */
   packetDropped: 300,
   /** 0 link / 1 end to end, session index; so the two below */

@@ -1,3 +1,4 @@
+import { Urgency } from "../../core/routing/neighbour.js";
 import { Trace } from "../../core/trace/trace.js";
 import { type Census, LINKS_MAX } from "./census.js";
 import type { Fingerprints } from "./fingerprints.js";
@@ -67,6 +68,21 @@ export class CensusFeed {
       case Trace.entryWritten: {
         const destination = this.roster.nodeOfNumber(a);
         if (destination >= 0) this.observer.handleEntry(nowUs, node, destination, b, c);
+        return;
+      }
+      case Trace.lifeWritten: {
+        const destination = this.roster.nodeOfNumber(a);
+        if (destination >= 0) this.observer.handleEntry(nowUs, node, destination, b, Urgency.news);
+        return;
+      }
+      case Trace.routeRequested: {
+        const destination = this.roster.nodeOfNumber(a);
+        if (destination >= 0) this.observer.handleRequest?.(nowUs, node, destination, b);
+        return;
+      }
+      case Trace.suspected: {
+        const destination = this.roster.nodeOfNumber(a);
+        if (destination >= 0) this.observer.handleSuspicion?.(nowUs, node, destination);
         return;
       }
       case Trace.linkUp:

@@ -35,6 +35,11 @@ export interface Census {
   readonly linkUpUs: Float64Array;
   /** By shard: when a route or a link of one of its nodes changed last, or one started or ended; -1. All is quiet long after the latest. */
   readonly changedUs: Float64Array;
+  /**
+   * `released[(parity * nodes + node) * 2]`: epoch and index (slot * 256 + repair) that a node gave its service NAC last, as of the
+   * last whole second of that parity: written at one second, read at the next. Zeros before the first.
+   */
+  readonly released: Float64Array;
 }
 
 /** Makes a buffer of so many bytes, filled with zeros: shared when there are workers. */
@@ -64,12 +69,27 @@ export function censusBuffers(nodes: number, shards: number, make: BufferSource)
     never(nodes * shards),
     never(nodes * LINKS_MAX),
     never(shards),
+    make(nodes * 2 * 2 * 8),
   ];
 }
 
 export function censusOver(nodes: number, buffers: CensusBuffers): Census {
-  const [hop, metric, holders, alive, starts, born, died, linked, linkPeer, linkCost, lastLoss, linkUp, changed] =
-    buffers;
+  const [
+    hop,
+    metric,
+    holders,
+    alive,
+    starts,
+    born,
+    died,
+    linked,
+    linkPeer,
+    linkCost,
+    lastLoss,
+    linkUp,
+    changed,
+    released,
+  ] = buffers;
   return {
     nodes,
     hop: new Uint16Array(hop!),
@@ -85,6 +105,7 @@ export function censusOver(nodes: number, buffers: CensusBuffers): Census {
     lastLossUs: new Float64Array(lastLoss!),
     linkUpUs: new Float64Array(linkUp!),
     changedUs: new Float64Array(changed!),
+    released: new Float64Array(released!),
   };
 }
 

@@ -40,6 +40,10 @@ export interface Observer {
    * `urgency` is routing's. The datagram that carries it follows at once.
    */
   handleEntry(nowUs: number, node: number, destination: number, bytes: number, urgency: number): void;
+  /** The node begins to ask for a route to `destination` with at least this index (slot * 256 + repair). */
+  handleRequest?(nowUs: number, node: number, destination: number, index: number): void;
+  /** The node begins to doubt, before others, that `destination` lives. */
+  handleSuspicion?(nowUs: number, node: number, destination: number): void;
   /** A link to `peer` came up or went down at this end. */
   handleLink(nowUs: number, node: number, peer: number, isUp: boolean): void;
   /** The node sends a datagram; user data: a FORWARD record. The bytes are the stack's: read them now. */

@@ -1,23 +1,42 @@
-import type { Census } from "../engine/census.js";
+import { type Census, LINKS_MAX } from "../engine/census.js";
 import type { Happenings } from "./happenings.js";
 
-/** Candidates of one window. Beyond: not looked at; a liar that is believed so often is seen in the next window. */
+/** Routes over liars that are looked at in one window, and that wait to be looked at again. Beyond: not looked at. */
 const CANDIDATES_MAX = 65_536;
+/** What was under way, or was told when the liar's neighbours had better routes, is put right in this time. */
+const CONFIRM_US = 2_000_000;
+const NONE = 255;
+
+type Verdict = "forged" | "gain" | "honest";
+
+interface Pending {
+  readonly atUs: number;
+  readonly liar: number;
+  readonly metric: number;
+  readonly verdict: Verdict;
+}
 
 /**
- * Lies that honest nodes believed: routes over a liar with a metric that is not above the liar's own, or to where the liar
- * itself has no route. Looked at where the window ends, when the liar's own table may be read; news that was under way when
- * the liar's own route grew worse counts as well, so one or two beside the many prove nothing.
+ * Adverts of liars that honest nodes of this shard chose: promises below everything that the liar's neighbours offer it, and
+ * promises of just that, the liar's own link not added. What a liar can have heard is read from its neighbours' rows, at the
+ * choice and two seconds later; routes to the dead are for removals.ts to judge.
  */
 export class Forgeries {
+  /** Below what the liar heard. */
   accepted = 0;
+  /** Less than the liar's own link above what it heard. */
+  gains = 0;
   private readonly census: Census;
   private readonly happenings: Happenings;
+  private readonly transit: ArrayLike<number>;
   private readonly candidates: number[] = [];
+  private readonly pending = new Map<number, Pending>();
 
-  constructor(census: Census, happenings: Happenings) {
+  /** @param transit  by node, what the way through it costs */
+  constructor(census: Census, happenings: Happenings, transit: ArrayLike<number>) {
     this.census = census;
     this.happenings = happenings;
+    this.transit = transit;
   }
 
   handleRoute(node: number, destination: number, hop: number): void {
@@ -27,16 +46,72 @@ export class Forgeries {
     candidates.push(node, destination);
   }
 
-  handleWindow(): void {
+  handleWindow(nowUs: number): void {
     const { nodes, hop, metric } = this.census;
-    for (let i = 0; i < this.candidates.length; i += 2) {
-      const node = this.candidates[i]!;
-      const destination = this.candidates[i + 1]!;
-      const liar = hop[node * nodes + destination]! - 1;
-      if (liar < 0 || liar === destination || this.happenings.isHonest(liar)) continue;
-      const isKnown = hop[liar * nodes + destination] !== 0;
-      if (!isKnown || metric[node * nodes + destination]! <= metric[liar * nodes + destination]!) this.accepted += 1;
+    const { candidates, pending } = this;
+    for (let i = 0; i < candidates.length; i += 2) {
+      const node = candidates[i]!;
+      const destination = candidates[i + 1]!;
+      const verdict = this.judge(node, destination);
+      if (verdict === "honest" || pending.size >= CANDIDATES_MAX) continue;
+      const at = node * nodes + destination;
+      const known = pending.get(at);
+      const liar = hop[at]! - 1;
+      if (known?.liar === liar && known.metric === metric[at]) continue;
+      pending.delete(at); // to the end
+      pending.set(at, { atUs: nowUs, liar, metric: metric[at]!, verdict });
     }
-    this.candidates.length = 0;
+    candidates.length = 0;
+  }
+
+  handleSecond(nowUs: number): void {
+    const { nodes, hop, metric } = this.census;
+    for (const [at, { atUs, liar, metric: promised, verdict }] of this.pending) {
+      if (atUs + CONFIRM_US > nowUs) return;
+      this.pending.delete(at);
+      if (hop[at] !== liar + 1 || metric[at] !== promised) continue;
+      if (this.judge(Math.floor(at / nodes), at % nodes) !== verdict) continue;
+      if (verdict === "forged") this.accepted += 1;
+      else this.gains += 1;
+    }
+  }
+
+  private judge(node: number, destination: number): Verdict {
+    const { nodes, hop, metric } = this.census;
+    const at = node * nodes + destination;
+    const liar = hop[at]! - 1;
+    if (liar < 0 || liar === destination || this.happenings.isHonest(liar)) return "honest";
+    if (!this.happenings.isAlive(destination) || !this.happenings.isAlive(liar)) return "honest";
+    const promised = metric[at]! - this.costOf(node, liar);
+    const { heard, whole } = this.heardBy(liar, destination);
+    if (heard === NONE || promised >= whole) return "honest";
+    return promised < heard ? "forged" : "gain";
+  }
+
+  /** The best that neighbours offer the liar, and the best with the links there and the way through the liar added. */
+  private heardBy(liar: number, destination: number): { readonly heard: number; readonly whole: number } {
+    const { nodes, hop, metric, alive, linkPeer, linkCost } = this.census;
+    let heard = NONE;
+    let whole = NONE;
+    for (let link = liar * LINKS_MAX; link < (liar + 1) * LINKS_MAX; link += 1) {
+      const peer = linkPeer[link]! - 1;
+      if (peer < 0 || alive[peer] === 0) continue;
+      const at = peer * nodes + destination;
+      if (peer !== destination && (hop[at] === 0 || hop[at] === liar + 1)) continue;
+      const offered = peer === destination ? 0 : metric[at]! + this.transit[peer]!;
+      heard = Math.min(heard, offered);
+      whole = Math.min(whole, offered + linkCost[link]! + this.transit[liar]!);
+    }
+    return { heard, whole };
+  }
+
+  /** Of the cheapest link: in doubt the liar promised more. */
+  private costOf(node: number, peer: number): number {
+    const { linkPeer, linkCost } = this.census;
+    let cost = 0;
+    for (let link = node * LINKS_MAX; link < (node + 1) * LINKS_MAX; link += 1) {
+      if (linkPeer[link] === peer + 1 && (cost === 0 || linkCost[link]! < cost)) cost = linkCost[link]!;
+    }
+    return cost;
   }
 }

@@ -5,16 +5,19 @@ import { weather, weatherSeed } from "../random/weather.js";
 import type { Observations, TrafficCount } from "../report/tally.js";
 import { CapsWatch } from "./caps-watch.js";
 import { ControlMeter } from "./control-meter.js";
+import { FalseRemovals } from "./false-removals.js";
 import { firstViolation } from "./first-violation.js";
 import { Forgeries } from "./forgeries.js";
 import { Happenings } from "./happenings.js";
+import { HonestPaths } from "./honest-paths.js";
 import { Joins } from "./joins.js";
 import { LiveGraph } from "./live-graph.js";
-import { LivingNodes } from "./living.js";
 import { loopViolation, Reachability } from "./reachability.js";
+import { Releases } from "./releases.js";
 import { Removals } from "./removals.js";
 import { SAMPLE_SIZE, sampleOf } from "./samples.js";
 import { Starvation, WATCHED_SIZE } from "./starvation.js";
+import { Suspicions } from "./suspicions.js";
 import { TableWalk } from "./table-walk.js";
 
 /** No action, no link and no route changed for so long: all is as it will be. Longer than a lost request is repeated, and
@@ -48,7 +51,10 @@ export class Observatory implements Observer {
   private readonly joins: Joins;
   private readonly meter: ControlMeter;
   private readonly forgeries: Forgeries;
-  private readonly living: LivingNodes;
+  private readonly paths: HonestPaths;
+  private readonly falseRemovals: FalseRemovals;
+  private readonly releases: Releases;
+  private readonly suspicions: Suspicions;
   private readonly caps: CapsWatch;
   private readonly started = new Set<number>();
   /** Destinations whose every change of a route is followed: those of the last sample, of this shard and the others. */
@@ -61,6 +67,8 @@ export class Observatory implements Observer {
   private readonly pairs: number[] = [];
   private readonly unreachable: number[] = [];
   private readonly changes: number[] = [];
+  /** Of honest nodes, whole run. */
+  private routeChanges = 0;
   private readonly routes: number[] = [];
 
   /** @param traffic  what the hosts' traffic came to, asked at the end */
@@ -70,18 +78,22 @@ export class Observatory implements Observer {
     this.traffic = traffic;
     this.key = weatherSeed(`oracle/${plan.seed}`);
     this.happenings = new Happenings(plan);
-    this.graph = new LiveGraph(census.nodes, transitCosts(plan));
+    const transit = transitCosts(plan);
+    this.graph = new LiveGraph(census.nodes, transit);
+    this.paths = new HonestPaths(census.nodes, this.happenings);
     this.walk = new TableWalk(census, (node) => this.happenings.isHonest(node));
-    this.reachability = new Reachability(census, this.happenings, this.walk);
+    this.reachability = new Reachability(census, this.happenings, this.paths, this.walk);
     const watched = sampleOf(weather(this.key, 0, WATCH_SALT), 0, census.nodes, WATCHED_SIZE).filter(
       (d) => d % shards === shard,
     );
     this.starvation = new Starvation(census, this.happenings, this.reachability, watched);
-    this.removals = new Removals(census, this.happenings);
+    this.removals = new Removals(census, this.happenings, this.paths);
     this.joins = new Joins(census, plan.warmupUs);
     this.meter = new ControlMeter(plan, this.happenings);
-    this.forgeries = new Forgeries(census, this.happenings);
-    this.living = new LivingNodes(census);
+    this.forgeries = new Forgeries(census, this.happenings, transit);
+    this.falseRemovals = new FalseRemovals(census, this.happenings, this.paths);
+    this.releases = new Releases(view, this.happenings);
+    this.suspicions = new Suspicions(this.happenings, this.paths);
     this.caps = new CapsWatch(view);
     this.isFollowed = new Uint8Array(census.nodes);
     this.follow(0);
@@ -92,7 +104,6 @@ export class Observatory implements Observer {
     this.meter.handleStart(nowUs, node);
     this.removals.handleStart(nowUs, node);
     this.joins.handleStart(node);
-    this.living.forget(node);
   }
 
   handleEnd(nowUs: number, node: number, how: "crash" | "leave"): void {
@@ -100,13 +111,14 @@ export class Observatory implements Observer {
     this.meter.handleEnd(nowUs, node);
     this.joins.handleEnd(nowUs, node);
     this.removals.handleEnd(nowUs, node, how === "crash" && nowUs >= this.view.plan.warmupUs, this.graph);
-    this.living.forget(node);
   }
 
   handleRoute(nowUs: number, node: number, destination: number, hopNode: number, _metric: number): void {
     const second = Math.floor(nowUs / SECOND_US);
     while (this.changes.length <= second) this.changes.push(0);
     this.changes[second]! += 1;
+    if (this.happenings.isHonest(node)) this.routeChanges += 1;
+    this.falseRemovals.handleRoute(nowUs, node, destination, hopNode);
     this.forgeries.handleRoute(node, destination, hopNode);
     if (hopNode >= 0 && this.isFollowed[destination] !== 0 && this.changed.length < 2 * CHANGED_MAX) {
       this.changed.push(node, destination);
@@ -115,6 +127,14 @@ export class Observatory implements Observer {
 
   handleEntry(nowUs: number, node: number, destination: number, bytes: number, urgency: number): void {
     this.meter.handleEntry(nowUs, node, destination, bytes, urgency);
+  }
+
+  handleRequest(_nowUs: number, node: number, destination: number, index: number): void {
+    this.releases.handleRequest(node, destination, index);
+  }
+
+  handleSuspicion(_nowUs: number, node: number, destination: number): void {
+    this.suspicions.handleSuspicion(node, destination);
   }
 
   handleLink(): void {
@@ -136,7 +156,7 @@ export class Observatory implements Observer {
     this.happenings.advance(nowUs);
     this.removals.handleWindow();
     this.joins.handleWindow(nowUs, this.graph);
-    this.forgeries.handleWindow();
+    this.forgeries.handleWindow(nowUs);
     for (let i = 0; i < this.changed.length; i += 2) this.followRoute(nowUs, this.changed[i]!, this.changed[i + 1]!);
     this.changed.length = 0;
   }
@@ -148,7 +168,10 @@ export class Observatory implements Observer {
     this.graph.build(census, this.happenings);
     this.meter.handleSecond(nowUs);
     this.joins.handleSecond();
-    this.living.handleSecond(this.graph, (node) => this.view.owns(node));
+    this.paths.handleSecond(this.graph);
+    this.falseRemovals.handleSecond(nowUs);
+    this.forgeries.handleSecond(nowUs);
+    this.releases.handleSecond(nowUs, second);
     const sample = this.mine(this.followed).filter((d) => census.alive[d] === 1 && this.happenings.isAwake(d));
     const { pairs, unreachable } = this.reachability;
     const loop = this.reachability.sample(nowUs, this.graph, sample, (d) => this.isFollowed[d] === MEASURED);
@@ -158,7 +181,7 @@ export class Observatory implements Observer {
     const found = [
       this.found,
       loop,
-      this.removals.handleSecond(nowUs, this.graph),
+      this.removals.handleSecond(nowUs),
       this.caps.handleSecond(nowUs, second),
       this.starvation.handleSecond(nowUs, second, this.graph),
       this.checkWhenQuiet(nowUs),
@@ -197,9 +220,13 @@ export class Observatory implements Observer {
       entries,
       loops: this.loops + reachability.loops,
       ghosts: removals.ghosts,
-      eclipsed: removals.eclipsed,
-      falseRemovals: this.living.falseRemovals,
-      forgedAccepted: this.forgeries.accepted,
+      eclipses: removals.eclipses,
+      falseRemovals: this.falseRemovals.count,
+      routeChanges: this.routeChanges,
+      forgedAccepted: this.forgeries.accepted + this.releases.newerEpochs,
+      replayGains: this.forgeries.gains,
+      forgedRequests: this.releases.forgedRequests,
+      suspicions: { all: this.suspicions.all, false: this.suspicions.ofTheLiving },
       starvation: { pairs: this.starvation.pairs, longestUs: this.starvation.longestUs },
       caps: this.caps.peaks,
     };

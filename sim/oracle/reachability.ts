@@ -2,6 +2,7 @@ import { METRIC_INFINITY } from "../../core/routing/feasible.js";
 import { type Census, LINKS_MAX } from "../engine/census.js";
 import type { Violation } from "../engine/observer.js";
 import type { Happenings } from "./happenings.js";
+import type { HonestPaths } from "./honest-paths.js";
 import type { LiveGraph } from "./live-graph.js";
 import { SampledColumns } from "./sampled-columns.js";
 import { SEARCH_MAX, ShortestPaths } from "./shortest-paths.js";
@@ -21,15 +22,17 @@ export class Reachability {
 
   private readonly census: Census;
   private readonly happenings: Happenings;
+  private readonly honest: HonestPaths;
   private readonly walk: TableWalk;
   private readonly paths: ShortestPaths;
   private readonly columns: SampledColumns;
   private readonly cost: Uint16Array;
   private readonly trail: Int32Array;
 
-  constructor(census: Census, happenings: Happenings, walk: TableWalk) {
+  constructor(census: Census, happenings: Happenings, honest: HonestPaths, walk: TableWalk) {
     this.census = census;
     this.happenings = happenings;
+    this.honest = honest;
     this.walk = walk;
     this.paths = new ShortestPaths(census.nodes);
     this.columns = new SampledColumns(census);
@@ -75,7 +78,7 @@ export class Reachability {
 
   /**
    * When all has been quiet for long enough, each node with a path has the shortest. Answers the first that has not; with
-   * liars about, only whether honest nodes have any route is asked.
+   * liars about, only whether honest nodes have any route to whom honest nodes join them is asked.
    */
   findWrong(nowUs: number, graph: LiveGraph, destinations: readonly number[]): Violation | undefined {
     this.load(graph, destinations);
@@ -89,7 +92,8 @@ export class Reachability {
         if (node === destination || !this.happenings.isHonest(node) || this.census.alive[node] === 0) continue;
         if (!this.happenings.isAwake(node)) continue;
         const shortest = this.paths.distance[at]!;
-        const hasPath = shortest < METRIC_INFINITY;
+        // Who is behind liars alone may be kept from the living as well as from the dead.
+        const hasPath = shortest < METRIC_INFINITY && (!isDeceived || this.honest.areJoined(node, destination));
         const hasRoute = this.columns.hops[at] !== 0;
         const metric = this.columns.metrics[at]!;
         const found = (oracle: string, text: string) => ({ oracle, atUs: nowUs, nodes: [destination, node], text });

@@ -4,20 +4,26 @@ import type { Observations, Span } from "./tally.js";
 
 /**
  * The numbers of a report. Null where there was no sample. All percentiles are nearest ranks. What begins before the
- * warmup does not count, but for `announcedNacs`, `loops`, `ghosts`, `eclipsed`, `falseRemovals`, `forgedAccepted`, `caps`
- * and `delivery`, which are of the whole run.
+ * warmup does not count, but for `announcedNacs`, `loops` and `routeChanges`, `ghosts`, what is about liars, `caps` and
+ * `delivery`, which are of the whole run.
  *
  * - `removal`, seconds: from a node's crash until no live node holds a usable route to it. A return before that, and
  *   crashes in the last 60 s, are censored. Older ones that are never forgotten count with their age. Nodes that are
- *   paused, that lie, or that are eclipsed do not count as holders.
+ *   paused, that lie, or that are eclipsed do not count as holders. `removalEclipsed`: the same for each pair of an eclipsed
+ *   node and a dead one, seen at whole seconds: no path of honest nodes joined it to an honest neighbour of the dead at some
+ *   second since the death. `eclipsed`: these pairs.
  * - `join`, seconds: from the first echoed hello until 99 % of the live nodes that have a path have a route, seen at ends of
  *   windows. Unfinished after 10 s: counts with its age; younger: censored.
  * - `crashes`, `joins`: all of these, censored or not. `announcedNacs`: nodes that ever started, and a client NAC for each
  *   life that sent traffic.
- * - `loops`: circles of honest nodes that were found. `ghosts`: pairs of an honest node and a node dead for more than 60 s
- *   to which it has a route, at the second at which they stopped the run. `eclipsed`: pairs that would be ghosts, were
- *   the node joined by honest nodes to an honest watcher of the dead. `falseRemovals`: living nodes with a path whom
- *   everybody forgot. `forgedAccepted`: routes of honest nodes over a liar that promised more than it had.
+ * - `loops`: circles of honest nodes that were found, in `routeChanges` of honest nodes. `ghosts`: pairs of an honest node and
+ *   a node dead for more than 60 s to which it has a route, at the second at which they stopped the run.
+ * - `falseRemovals`: pairs of an honest node and a living one that it forgot for more than 5 s, although a path of honest nodes
+ *   joined them all the last 20 s. `falseRemovalRate`: the same per hour that a node lived.
+ * - `forgedAccepted`: routes of honest nodes over a liar that promised less than all its neighbours told it, or of an epoch
+ *   newer than the origin gave out; seen twice, two seconds apart. `replayGains`: those over a liar that passed on what it
+ *   heard without its own link. `forgedRequests`: requests of honest nodes for an index that the origin is far from.
+ * - `suspicions`: doubts that began at an honest node; `falseSuspicions`: those about the living, reachable all the last 20 s.
  * - `control`, bytes of UDP payload per second: mean, p99 and max over nodes of each node's mean over its life after the
  *   warmup, nodes alive for 60 s or more. `ordinary` are private nodes; `public` are public nodes and gateways.
  * - `bytesPerDeath`, `bytesPerJoin`, `entriesPerDeath`: route entries about the NAC that ended or joined (for a join: in
@@ -44,12 +50,19 @@ export function metricsOf(tally: Observations): Metrics {
     crashes: tally.removals.length,
     announcedNacs: tally.started.length + tally.clients,
     removal: distribution(tally.removals),
+    removalEclipsed: distribution(tally.eclipses),
     join: distribution(tally.joins),
     loops: tally.loops,
+    routeChanges: tally.routeChanges,
     ghosts: tally.ghosts,
-    eclipsed: tally.eclipsed,
+    eclipsed: tally.eclipses.length,
     falseRemovals: tally.falseRemovals,
+    falseRemovalRate: per(tally.falseRemovals, hoursLived(tally)),
     forgedAccepted: tally.forgedAccepted,
+    replayGains: tally.replayGains,
+    forgedRequests: tally.forgedRequests,
+    suspicions: tally.suspicions.all,
+    falseSuspicions: tally.suspicions.false,
     snapshotBytes: entries.snapshot.bytes,
     control: {
       ordinary: control(false),
@@ -74,6 +87,7 @@ const WINDOWED: Readonly<Record<string, (tally: Observations, fromUs: number, to
   joins: (tally, fromUs, toUs) => within(tally.joins, fromUs, toUs).length,
   crashes: (tally, fromUs, toUs) => within(tally.removals, fromUs, toUs).length,
   removal: (tally, fromUs, toUs) => distribution(within(tally.removals, fromUs, toUs)),
+  removalEclipsed: (tally, fromUs, toUs) => distribution(within(tally.eclipses, fromUs, toUs)),
   join: (tally, fromUs, toUs) => distribution(within(tally.joins, fromUs, toUs)),
   "control.ordinary.mean": ({ seconds }, fromUs, toUs) => rate(seconds.ordinaryBytes, seconds.ordinaryUs, fromUs, toUs),
   "control.public.mean": ({ seconds }, fromUs, toUs) => rate(seconds.publicBytes, seconds.publicUs, fromUs, toUs),
@@ -140,6 +154,11 @@ function controlOf(tally: Observations, isPublic: boolean): Metrics {
     p99: percentile(rates, 99) ?? null,
     max: percentile(rates, 100) ?? null,
   };
+}
+
+/** Of all nodes, whole run. */
+function hoursLived({ seconds, endUs }: Observations): number {
+  return (sumOf(seconds.ordinaryUs, 0, endUs) + sumOf(seconds.publicUs, 0, endUs)) / (3_600 * SECOND_US);
 }
 
 function per(total: number, count: number): number | null {

@@ -69,9 +69,15 @@ export type Observations = {
   };
   readonly loops: number;
   readonly ghosts: number;
-  readonly eclipsed: number;
+  /** One for each pair of an eclipsed node and a dead one. */
+  readonly eclipses: readonly Span[];
   readonly falseRemovals: number;
+  /** Of honest nodes, whole run. */
+  readonly routeChanges: number;
   readonly forgedAccepted: number;
+  readonly replayGains: number;
+  readonly forgedRequests: number;
+  readonly suspicions: { readonly all: number; readonly false: number };
   /** Pairs with a path but no route for longer than the bound, and the longest that was seen, of the watched destinations. */
   readonly starvation: { readonly pairs: number; readonly longestUs: number };
   readonly caps: Readonly<Record<string, { readonly limit: number; readonly peak: number }>>;
@@ -117,9 +123,16 @@ export function mergeTallies(parts: readonly Observations[]): Observations {
     },
     loops: sum(({ loops }) => loops),
     ghosts: sum(({ ghosts }) => ghosts),
-    eclipsed: sum(({ eclipsed }) => eclipsed),
+    eclipses: parts.flatMap(({ eclipses }) => eclipses).sort(byTime),
     falseRemovals: sum(({ falseRemovals }) => falseRemovals),
+    routeChanges: sum(({ routeChanges }) => routeChanges),
     forgedAccepted: sum(({ forgedAccepted }) => forgedAccepted),
+    replayGains: sum(({ replayGains }) => replayGains),
+    forgedRequests: sum(({ forgedRequests }) => forgedRequests),
+    suspicions: {
+      all: sum(({ suspicions }) => suspicions.all),
+      false: sum(({ suspicions }) => suspicions.false),
+    },
     starvation: {
       pairs: sum(({ starvation }) => starvation.pairs),
       longestUs: Math.max(...parts.map(({ starvation }) => starvation.longestUs)),

@@ -39,6 +39,8 @@ function twoShards(view: ShardView): Observer {
     handleEnd: (nowUs, node, how) => of(node).handleEnd(nowUs, node, how),
     handleRoute: (nowUs, node, ...rest) => of(node).handleRoute(nowUs, node, ...rest),
     handleEntry: (nowUs, node, ...rest) => of(node).handleEntry(nowUs, node, ...rest),
+    handleRequest: (nowUs, node, ...rest) => of(node).handleRequest(nowUs, node, ...rest),
+    handleSuspicion: (nowUs, node, ...rest) => of(node).handleSuspicion(nowUs, node, ...rest),
     handleLink: () => undefined,
     handleTransmit: (nowUs, node, ...rest) => of(node).handleTransmit(nowUs, node, ...rest),
     handleWindow: (nowUs) => {

@@ -258,22 +258,6 @@ test("a pair that has a path all the time and is never served starves, though th
   expect(metricsOf(world.finish()).unreachablePairShare).toMatchObject({ max: 1 / 12 });
 });
 
-test("a living node whom everybody forgets is a false removal, once", () => {
-  const world = new CensusWorld(3).line();
-  world.until(3);
-  world.unroute(0, 2).unroute(1, 2).until(8);
-  expect(world.finish().falseRemovals).toBe(1);
-});
-
-test("a route over a liar that promised more than it has is a forgery", () => {
-  const world = new CensusWorld(4, [["byzantine", 1, 1, "metric"]]).line();
-  world.until(2);
-  world.route(0, 3, 1, 3).until(3);
-  expect(world.finish().forgedAccepted).toBe(0); // as the liar has it: 2, and a link
-  world.route(0, 3, 1, 1).until(4);
-  expect(world.finish().forgedAccepted).toBe(1);
-});
-
 test("stretch is what the links of a route cost over the shortest path", () => {
   const world = new CensusWorld(3).link(0, 1, 1).link(1, 2, 1).link(0, 2, 1);
   world.route(0, 2, 1, 2).route(1, 2, 2).route(2, 0, 0).route(1, 0, 0).route(0, 1, 1).route(2, 1, 1);
