@@ -11,8 +11,7 @@ import { readWords, type Walker } from "./step.js";
 /** Epochs that were proven and not met yet, and proofs kept for those who ask; beyond, the one that was put first goes. */
 const EXPECTED_MAX = 1_024;
 const KEPT_MAX = 8_192;
-/** The signature, and the two steps of the tag. */
-const CHECK_HASHES = ONE_TIME_HASHES_MAX + 2;
+const TAG_HASHES = 2;
 
 /** An epoch whose elements may come. */
 export interface ExpectedEpoch {
@@ -73,11 +72,12 @@ export class ExpectedEpochs {
     const copy = bytes.slice(at, at + EPOCH_PROOF_BYTES);
     if (known?.link === link && sameBytes(known.proof, copy)) return "sound";
     if (known?.isBound === true) return "disputed"; // a descriptor says more
-    if (!this.walks.pay(nowUs, link, CHECK_HASHES)) return "busy";
+    if (!this.walks.pay(nowUs, link, TAG_HASHES)) return "busy";
     this.walker.load(proof.previousLife, 0);
     walkToTag(this.walker, this.dictionary, destination, held, proof.previousKey, 0);
     const isOfTag = this.walker.word(0) === words[row + TAG] && this.walker.word(1) === words[row + TAG + 1];
     if (!isOfTag) return (words[row + STATE]! & BOUND) !== 0 ? "forged" : "disputed"; // what is held may be the lie
+    if (!this.walks.pay(nowUs, link, ONE_TIME_HASHES_MAX)) return "busy";
     const anchor = anchorOf(this.suite, this.dictionary, destination, epoch, proof.tag, proof.metricEnd);
     const signer = this.keys.signerOf(destination, held, anchor, proof.signature, 0);
     if (!sameBytes(signer, proof.previousKey)) return "forged";

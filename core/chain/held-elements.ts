@@ -63,6 +63,7 @@ export class HeldElements {
   private readonly walks: MeteredWalks;
   private readonly claim = new Int32Array(4);
   private readonly tag = new Int32Array(2);
+  private readonly current = new Int32Array(4);
 
   constructor(dictionary: NacDictionary, walker: Walker, walks: MeteredWalks) {
     this.dictionary = dictionary;
@@ -256,8 +257,9 @@ export class HeldElements {
     const { walker, claim } = this;
     readWords(bytes, at, claim, 0);
     if ((words[row + STATE]! & LIFE_HELD) === 0) {
-      if (!this.walks.pay(nowUs, link, LIFE_END_HASHES)) return "busy";
-      if (!this.leadsToTag(destination, epoch, slot, bytes, at + ELEMENT_BYTES)) return "forged";
+      if (this.walks.available(nowUs, link) < LIFE_END_HASHES) return "busy";
+      const isTied = this.leadsToTag(nowUs, link, destination, epoch, slot, bytes, at + ELEMENT_BYTES);
+      if (!isTied) return "forged";
       words[row + STATE]! |= LIFE_HELD;
       readWords(bytes, at + ELEMENT_BYTES, words, row + NEXT_KEY, 3);
     } else {
@@ -277,29 +279,40 @@ export class HeldElements {
     return "sound";
   }
 
-  /** Down the life chain to where the tag says it ends: in a slot of the grid, since epochs begin there. */
-  private leadsToTag(destination: number, epoch: number, slot: number, key: Uint8Array, keyAt: number): boolean {
-    const { walker } = this;
+  /** Down the life chain to where the tag says it ends: in a slot of the grid, since epochs begin there. Pays what it took. */
+  private leadsToTag(
+    nowUs: number,
+    link: number,
+    destination: number,
+    epoch: number,
+    slot: number,
+    key: Uint8Array,
+    keyAt: number,
+  ): boolean {
+    const { walker, current } = this;
     const { words } = this.rows;
     const row = this.rows.find(destination);
-    const current = this.current;
     for (let i = 0; i < 4; i += 1) current[i] = this.claim[i]!;
-    let steps = slot % START_GRID;
     let at = slot;
+    let steps = slot % START_GRID;
+    let hashes = 0;
     for (let walked = steps; walked < EPOCH_SLOTS_MAX; walked += START_GRID) {
       walker.enter(Chain.life, this.dictionary, destination, epoch, 0, 0);
       walker.loadWords(current, 0);
-      walker.walk(at + START_GRID, steps);
+      walker.walk(at, steps);
       walker.storeWords(current, 0);
       walkToTag(walker, this.dictionary, destination, epoch, key, keyAt);
-      if (walker.word(0) === words[row + TAG] && walker.word(1) === words[row + TAG + 1]) return true;
+      hashes += steps + 2;
+      if (walker.word(0) === words[row + TAG] && walker.word(1) === words[row + TAG + 1]) {
+        this.walks.pay(nowUs, link, hashes);
+        return true;
+      }
       at -= steps;
       steps = START_GRID;
     }
+    this.walks.pay(nowUs, link, hashes);
     return false;
   }
-
-  private readonly current = new Int32Array(4);
 
   /** Leaves the element in the walker. False when nothing so good is held, or only what is far newer. */
   findMetric(destination: number, epoch: number, generation: number, metric: number): boolean {

@@ -62,6 +62,10 @@ export class MeteredWalks {
     return true;
   }
 
+  available(nowUs: number, link: number): number {
+    return this.budget.available(nowUs, link);
+  }
+
   /** So many hashes of another kind, all or none. */
   pay(nowUs: number, link: number, hashes: number): boolean {
     if (this.budget.available(nowUs, link) < hashes) return false;

@@ -66,7 +66,7 @@ export class OwnChains {
     let left = hashesMax;
     for (const own of this.own.values()) {
       left -= own.current.work(this.walker, left);
-      if (left <= 0) return true;
+      if (left <= 0 || !own.current.isReady) return true;
     }
     for (const [destination, own] of this.own) {
       if (own.proof !== undefined) continue;
@@ -76,7 +76,7 @@ export class OwnChains {
     for (const [destination, own] of this.own) {
       own.next ??= this.chain(destination, own.current.epoch + 1, own.current.lastSlot + 1, own.secret);
       left -= own.next.work(this.walker, left);
-      if (left <= 0) return true;
+      if (left <= 0 || !own.next.isReady) return true;
     }
     return false;
   }
