@@ -17,7 +17,11 @@ import {
 import { ASKED, type Cells, FORCED, NAMED, OWED, PENDING } from "./cells.js";
 import { Share } from "./control-budget.js";
 import { UNPROCESSED_MAX } from "./control-stream.js";
+import type { Elements } from "./elements.js";
 import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
+import { GEAR_PERIODIC } from "./gears.js";
+import { LifeWriter } from "./life-writer.js";
+import type { Liveness } from "./liveness.js";
 import { mayHelp } from "./may-help.js";
 import { type Neighbour, Urgency } from "./neighbour.js";
 import type { RouteRecords } from "./records.js";
@@ -27,6 +31,8 @@ import { ID_NONE, SHORT_IDS_MAX } from "./short-ids.js";
 
 /** The first leaves at once, what follows within this window leaves with the next batch. */
 const BATCH_WINDOW_US = 50 * MILLISECOND_US;
+/** Proofs of origins that prove themselves every 15 s: so much is gathered. */
+const PROOF_WINDOW_US = 250 * MILLISECOND_US;
 /** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
 const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
 const SNAPSHOT_STEP_ENTRIES = 256;
@@ -53,6 +59,9 @@ export class Announcements {
   private readonly cells: Cells;
   private readonly dictionary: NacDictionary;
   private readonly settling: Settling;
+  private readonly liveness: Liveness;
+  private readonly elements: Elements;
+  private readonly lives: LifeWriter;
   private readonly trace: TraceSink;
   /** Added to what is passed on. */
   private readonly transitCost: number;
@@ -73,14 +82,19 @@ export class Announcements {
   constructor(args: {
     table: RouteTable;
     settling: Settling;
+    liveness: Liveness;
     dictionary: NacDictionary;
+    elements: Elements;
     trace: TraceSink;
     transitCost: number;
   }) {
-    const { table, settling, dictionary, trace } = args;
+    const { table, settling, liveness, dictionary, elements, trace } = args;
     this.table = table;
     this.transitCost = args.transitCost;
     this.settling = settling;
+    this.liveness = liveness;
+    this.elements = elements;
+    this.lives = new LifeWriter({ table, liveness, dictionary, elements, trace });
     this.records = table.records;
     this.cells = table.cells;
     this.dictionary = dictionary;
@@ -157,6 +171,40 @@ export class Announcements {
     this.table.makeReady(neighbour);
   }
 
+  /** A new generation proves what was told of the route: all who were told hear it, soon or with the next hello. */
+  tellProof(nowUs: number, destination: number): void {
+    const { cells, records } = this;
+    const next = records.next(destination);
+    const isPeriodic = this.liveness.gear(destination) === GEAR_PERIODIC;
+    for (const neighbour of this.table.neighbours) {
+      if (neighbour.link === next || cells.told(cells.at(destination, neighbour.slot)) === METRIC_NONE) continue;
+      neighbour.obtainOutbox().proofs.push(destination);
+      if (isPeriodic) this.hurry(nowUs, neighbour, nowUs + PROOF_WINDOW_US);
+    }
+  }
+
+  tellLife(nowUs: number, neighbour: Neighbour, destination: number): void {
+    neighbour.obtainOutbox().lives.add(destination);
+    this.hurry(nowUs, neighbour, nowUs);
+  }
+
+  tellSuspicion(nowUs: number, neighbour: Neighbour, destination: number, slot: number): void {
+    neighbour.obtainOutbox().suspect(destination, slot);
+    this.hurry(nowUs, neighbour, Math.max(nowUs, neighbour.lastBatchUs + BATCH_WINDOW_US));
+  }
+
+  /** A hello leaves: what waits for company goes with it. */
+  joinHello(nowUs: number, neighbour: Neighbour): void {
+    if (neighbour.outbox !== undefined && !neighbour.outbox.isEmpty) this.hurry(nowUs, neighbour, nowUs);
+  }
+
+  private hurry(nowUs: number, neighbour: Neighbour, atUs: number): void {
+    if (atUs >= neighbour.batchAtUs) return;
+    neighbour.batchAtUs = atUs;
+    this.table.watch(neighbour);
+    if (atUs <= nowUs) this.table.makeReady(neighbour);
+  }
+
   /** A neighbour came up: our own destinations at once, those with traffic first, the rest behind. */
   tellSnapshot(nowUs: number, neighbour: Neighbour, own: Iterable<number>, wanted: Iterable<number>): void {
     for (const destination of own) this.tell(nowUs, neighbour, destination, Urgency.news);
@@ -202,9 +250,13 @@ export class Announcements {
     let count = mayAnswer ? this.writeRepeats(neighbour, out) : 0;
     if (neighbour.isDraining && budget.opensUs(Share.retraction) <= nowUs) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
-      if (mayTellNews) count = this.drain(neighbour, out, Urgency.news, count);
+      if (mayAnswer) count += this.lives.writeUrgent(neighbour, out);
+      if (mayTellNews) {
+        count = this.drain(neighbour, out, Urgency.news, count);
+        count += this.lives.writeProofs(neighbour, out, (destination) => this.offered(destination));
+      }
       if (mayTellNews && out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
-      if (!neighbour.isDraining) neighbour.batchAtUs = NEVER;
+      if (!neighbour.isDraining) neighbour.batchAtUs = neighbour.outbox?.isUrgent ? nowUs + BATCH_WINDOW_US : NEVER;
     }
     if ((!neighbour.isDraining || !mayTellNews) && this.isSnapshotDue(nowUs, neighbour)) {
       if (neighbour.snapshotAtUs <= nowUs) neighbour.snapshotBurstUs = nowUs + SNAPSHOT_BURST_US;
@@ -332,6 +384,8 @@ export class Announcements {
       slot: 0,
       repair: 0,
       metric: METRIC_NONE,
+      generation: 0,
+      elementAt: 0,
     });
     this.entries += 1;
   }
@@ -375,10 +429,19 @@ export class Announcements {
     entry.metric = metric;
     if (isShort) this.shortEntries += 1;
     else this.dictionary.write(destination, entry.bytes);
+    const generation = isRetraction ? 0 : this.liveness.generationTold(destination);
+    entry.generation = generation & 0xffff;
     const start = out.offset;
-    encodeRouteEntry(out, entry);
+    const elementAt = encodeRouteEntry(out, entry);
     this.entries += 1;
     this.trace(Trace.entryWritten, destination, out.offset - start, urgency);
+    if (!isRetraction) {
+      this.elements.writeMetric(destination, entry.epoch, generation, metric, out.bytes, elementAt);
+      if (told === METRIC_NONE && this.liveness.hasLife(destination)) {
+        neighbour.obtainOutbox().lives.add(destination); // it may have lost the destination, and doubt it
+        neighbour.batchAtUs = Math.min(neighbour.batchAtUs, neighbour.lastBatchUs + BATCH_WINDOW_US);
+      }
+    }
     const isNamed = !isRetraction && id >= 0;
     cells.setFlags(cell, (flags & ~(PENDING | FORCED | OWED | NAMED)) | (isNamed ? NAMED : 0));
     neighbour.announced.change(destination, told, metric);

@@ -25,6 +25,8 @@ const AGE_SHIFT = 24;
 const AGE_FAR = 255;
 /** From this age on it stands in `far`. */
 const FAR_FROM = AGE_FAR - 1;
+/** In `far`: added to the age of a stale offer. Ages from here on are AGE_OLD. */
+const STALE = 0x8000;
 const ALL_BUT_TOLD = ~(METRIC_MASK << TOLD_SHIFT);
 const ALL_BUT_METRIC = ~(METRIC_MASK << METRIC_SHIFT);
 const ALL_BUT_AGE = 0xff_ffff;
@@ -98,18 +100,32 @@ export class Cells {
   /** Indexes behind the newest known; see route-table.ts. */
   age(cell: number): number {
     const age = this.words[cell]! >>> AGE_SHIFT;
-    return age === 0 ? AGE_OLD : age === AGE_FAR ? this.far![cell]! : age - 1;
+    if (age === 0) return AGE_OLD;
+    if (age < AGE_FAR) return age - 1;
+    const far = this.far![cell]!;
+    return far < STALE ? far : AGE_OLD;
+  }
+
+  /** The offer was told in a generation that is over: it counts as old until the neighbour proves it in the present one. */
+  makeStale(cell: number): void {
+    const age = this.age(cell);
+    if (age < STALE) this.setFar(cell, age + STALE);
+  }
+
+  isStale(cell: number): boolean {
+    return this.words[cell]! >>> AGE_SHIFT === AGE_FAR && this.far![cell]! >= STALE;
+  }
+
+  /** A stale offer has the age again that it was told with. */
+  renew(cell: number): void {
+    if (this.isStale(cell)) this.setAge(cell, this.far![cell]! - STALE);
   }
 
   setAge(cell: number, age: number): void {
     const rest = this.words[cell]! & ALL_BUT_AGE;
-    if (age >= AGE_OLD) this.words[cell] = rest;
+    if (age >= STALE) this.words[cell] = rest;
     else if (age < FAR_FROM) this.words[cell] = rest | ((age + 1) << AGE_SHIFT);
-    else {
-      this.words[cell] = rest | (AGE_FAR << AGE_SHIFT);
-      this.far ??= this.allocate.u16(this.capacity * this.stride);
-      this.far[cell] = age;
-    }
+    else this.setFar(cell, age);
   }
 
   /** A newer index of the destination came, by `step`: all that was taught of it is so much older. */
@@ -119,6 +135,7 @@ export class Cells {
       const age = this.words[cell]! >>> AGE_SHIFT;
       if (age === 0) continue;
       if (age + step < AGE_FAR) this.words[cell] = this.words[cell]! + (step << AGE_SHIFT);
+      else if (this.isStale(cell)) this.growStale(cell, step);
       else this.setAge(cell, this.age(cell) + step);
     }
   }
@@ -154,6 +171,18 @@ export class Cells {
 
   clear(cell: number): void {
     this.words[cell] = 0;
+  }
+
+  private setFar(cell: number, value: number): void {
+    this.words[cell] = (this.words[cell]! & ALL_BUT_AGE) | (AGE_FAR << AGE_SHIFT);
+    this.far ??= this.allocate.u16(this.capacity * this.stride);
+    this.far[cell] = value;
+  }
+
+  private growStale(cell: number, step: number): void {
+    const age = this.far![cell]! - STALE + step;
+    if (age < STALE) this.setFar(cell, age + STALE);
+    else this.setAge(cell, AGE_OLD);
   }
 }
 

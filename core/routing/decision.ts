@@ -5,7 +5,9 @@ import { Trace, type TraceSink } from "../trace/trace.js";
 import { ENTRY_ORIGIN, ENTRY_RETRACTION, type RouteEntry } from "../wire/routes.js";
 import { Announcements } from "./announcements.js";
 import { type Cells, FROM_ORIGIN } from "./cells.js";
+import type { Elements } from "./elements.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
+import { BARRED, Liveness, type LivenessUser } from "./liveness.js";
 import { LostSources } from "./lost-sources.js";
 import { type Neighbour, Urgency } from "./neighbour.js";
 import { OUTBID_EPOCH_MAX } from "./origins.js";
@@ -31,11 +33,12 @@ const INDEX_MAX = EPOCH_MAX * 256 + 255;
  * What happens to a destination when somebody teaches something about it: choose, remember, tell, ask. All changes of
  * routes go through `decide`.
  */
-export class Decision {
+export class Decision implements LivenessUser {
   readonly announcements: Announcements;
   readonly requests: Requests;
   readonly lost: LostSources;
   readonly wanted: Wanted;
+  readonly liveness: Liveness;
   private readonly spread: Spread;
   private readonly starvation: Starvation;
   /** Entries ignored because a bound was reached. */
@@ -50,6 +53,7 @@ export class Decision {
   private readonly cells: Cells;
   private readonly trace: TraceSink;
   private readonly dictionary: NacDictionary;
+  private readonly elements: Elements;
   private readonly onIgnored: () => void;
 
   // The route in use before a change, read by `decide`.
@@ -63,22 +67,27 @@ export class Decision {
     dictionary: NacDictionary;
     isFeasible: Feasibility;
     transitCost: number;
+    elements: Elements;
+    isStrict: boolean;
     trace: TraceSink;
     random: () => number;
     onIgnored: () => void;
   }) {
-    const { table, dictionary, trace, random, transitCost } = args;
+    const { table, dictionary, elements, isStrict, trace, random, transitCost } = args;
     this.table = table;
     this.records = table.records;
     this.cells = table.cells;
     this.dictionary = dictionary;
+    this.elements = elements;
     this.onIgnored = args.onIgnored;
     this.wanted = new Wanted(dictionary);
     this.selection = new Selection(table, args.isFeasible);
     const settling = new Settling(table.records);
-    this.announcements = new Announcements({ table, settling, dictionary, trace, transitCost });
-    this.spread = new Spread(table, settling, this.announcements, transitCost);
     this.requests = new Requests(table);
+    this.liveness = new Liveness({ table, dictionary, requests: this.requests, user: this, isStrict, trace, random });
+    const { liveness } = this;
+    this.announcements = new Announcements({ table, settling, liveness, dictionary, elements, trace, transitCost });
+    this.spread = new Spread(table, settling, this.announcements, transitCost);
     this.lost = new LostSources(table);
     this.trace = trace;
     const { selection, announcements, requests, lost, wanted } = this;
@@ -90,6 +99,8 @@ export class Decision {
       announcements.windowCap,
       announcements.idsCap,
       requests.cap,
+      liveness.cap,
+      liveness.marks.cap,
       this.spread.budget.cap,
       lost.cap,
       wanted.cap,
@@ -97,13 +108,20 @@ export class Decision {
   }
 
   get nextTimeoutUs(): number {
-    const { spread, starvation, requests, lost } = this;
-    return Math.min(spread.nextTimeoutUs, starvation.nextTimeoutUs, requests.nextTimeoutUs, lost.nextTimeoutUs);
+    const { spread, starvation, requests, liveness, lost } = this;
+    return Math.min(
+      spread.nextTimeoutUs,
+      starvation.nextTimeoutUs,
+      requests.nextTimeoutUs,
+      liveness.nextTimeoutUs,
+      lost.nextTimeoutUs,
+    );
   }
 
   handleTimeout(nowUs: number): void {
     this.spread.handleTimeout(nowUs);
     this.requests.handleTimeout(nowUs);
+    this.liveness.handleTimeout(nowUs);
     this.lost.handleTimeout(nowUs, (destination) => this.forget(nowUs, destination));
     this.starvation.handleTimeout(nowUs);
   }
@@ -149,14 +167,24 @@ export class Decision {
       if (this.isTaught(neighbour, destination)) this.learnRetraction(nowUs, neighbour, destination);
       return true;
     }
+    const { table, records, cells, liveness } = this;
+    const isKnown = table.knows(destination);
     if (!this.admit(neighbour, destination)) return false;
-    const { table, records, cells } = this;
+    const cell = cells.at(destination, neighbour.slot);
+    const generation = liveness.full(entry.generation);
+    const known = records.epoch(destination);
+    const isBetter = entry.metric < cells.metric(cell);
+    const isStale =
+      isKnown &&
+      entry.epoch === known &&
+      !liveness.handleGeneration(nowUs, neighbour, destination, generation, isBetter);
     this.note(destination);
     const index = entry.slot * 256 + entry.repair;
     const step = table.hear(destination, entry.epoch, index);
-    const cell = cells.at(destination, neighbour.slot);
+    if (!isKnown || entry.epoch > known) liveness.handleBirth(destination, generation);
     const before = this.setMetric(neighbour, destination, cell, entry.metric);
     cells.setAge(cell, table.ageOf(destination, entry.epoch, index));
+    if (isStale) cells.makeStale(cell);
     const flags = cells.flags(cell);
     const isFromOrigin = (entry.flags & ENTRY_ORIGIN) !== 0;
     cells.setFlags(cell, isFromOrigin ? flags | FROM_ORIGIN : flags & ~FROM_ORIGIN);
@@ -168,6 +196,7 @@ export class Decision {
       next !== neighbour.link &&
       entry.metric + neighbour.cost >= records.metric(destination) &&
       (step === 0 || (records.epoch(destination) === this.beforeEpoch && !this.hasGrownOld(destination)));
+    if (before === METRIC_NONE) liveness.handleOffer(destination);
     if (!isKept) this.decide(nowUs, destination);
     this.spread.handleHeard(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
     return true;
@@ -183,6 +212,34 @@ export class Decision {
     this.dropOrphan(nowUs, destination);
   }
 
+  /** Liveness: the origin proved that it lives, or did not. */
+  reconsider(nowUs: number, destination: number): void {
+    this.note(destination);
+    this.decide(nowUs, destination);
+  }
+
+  /** Liveness: others proved what the neighbour, our next hop, did not. It is used only where nobody else offers anything. */
+  demote(nowUs: number, neighbour: Neighbour, destination: number): void {
+    const cell = this.cells.at(destination, neighbour.slot);
+    this.note(destination);
+    this.cells.makeStale(cell);
+    this.selection.choose(destination);
+    if (this.records.next(destination) < 0) this.cells.renew(cell);
+    this.decide(nowUs, destination);
+  }
+
+  passOn(nowUs: number, destination: number): void {
+    this.announcements.tellProof(nowUs, destination);
+  }
+
+  tellLife(nowUs: number, neighbour: Neighbour, destination: number): void {
+    this.announcements.tellLife(nowUs, neighbour, destination);
+  }
+
+  tellSuspicion(nowUs: number, neighbour: Neighbour, destination: number, slot: number): void {
+    this.announcements.tellSuspicion(nowUs, neighbour, destination, slot);
+  }
+
   /** The neighbour is detached already: everything that used it is chosen anew, and its cells are cleared for the next. */
   handleDown(nowUs: number, neighbour: Neighbour): void {
     const { records, cells } = this;
@@ -193,6 +250,7 @@ export class Decision {
       const destination = order[i]!;
       const cell = cells.at(destination, slot);
       const wasOffered = cells.metric(cell) !== METRIC_NONE;
+      const wasWatched = (cells.flags(cell) & FROM_ORIGIN) !== 0;
       if (records.next(destination) === link) {
         this.note(destination);
         cells.clear(cell);
@@ -201,7 +259,10 @@ export class Decision {
         cells.clear(cell);
         if (wasOffered) this.dropOrphan(nowUs, destination);
       }
+      if (wasWatched) this.liveness.note(destination);
     }
+    this.liveness.handleLinkDown(link);
+    this.elements.forgetLink(link);
   }
 
   handleCost(nowUs: number, neighbour: Neighbour, cost: number): void {
@@ -217,7 +278,7 @@ export class Decision {
   }
 
   /** We become the origin, with an index that is newer than all heard of. Returns the epoch, raised where it had to be. */
-  originate(nowUs: number, destination: number, epoch: number, slot: number): number {
+  originate(nowUs: number, destination: number, epoch: number, slot: number, generation: number): number {
     const { table, records, cells } = this;
     table.admit(destination);
     for (const { slot } of table.neighbours) cells.setAge(cells.at(destination, slot), AGE_OLD); // nobody leads us to ourselves
@@ -232,6 +293,8 @@ export class Decision {
     const raised = isSpent ? Math.min(EPOCH_MAX, known + 1) : epoch;
     const index = raised === known ? Math.min(INDEX_MAX, Math.max(slot * 256, newest + 1)) : slot * 256;
     this.renew(destination, raised, index);
+    this.liveness.originate(destination, generation);
+    this.elements.originate(destination, raised, generation);
     this.announcements.tellAll(nowUs, destination, Urgency.news, true);
     return raised;
   }
@@ -263,6 +326,7 @@ export class Decision {
     this.lost.digest(into);
     this.wanted.digest(into);
     this.spread.digest(into);
+    this.liveness.digest(into);
     this.starvation.digest(into);
   }
 
@@ -288,6 +352,7 @@ export class Decision {
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
         if (isNew) this.spread.handleNew(nowUs, destination);
         else this.spread.handleChanged(nowUs, destination, metric > this.beforeMetric);
+        if (next !== this.beforeNext) this.liveness.handleSwitch(nowUs, destination);
         this.trace(Trace.routeSelected, destination, next, metric);
       }
       if ((records.state(destination) & REQUESTED) !== 0) {
@@ -307,6 +372,7 @@ export class Decision {
 
   private lose(nowUs: number, destination: number): void {
     this.spread.handleLost(nowUs, destination);
+    if ((this.records.life(destination) & BARRED) === 0) this.liveness.note(destination);
     this.lost.add(nowUs, destination);
     this.trace(Trace.routeLost, destination, 0, 0);
   }
@@ -319,10 +385,18 @@ export class Decision {
     if (offers.length > 0) {
       // All offers are older than the newest index ever heard of, and nobody tells of that any more: it may have been a lie.
       const isOld = offers.every(({ slot }) => cells.age(cells.at(destination, slot)) === AGE_OLD);
-      if (isOld) table.forgetIndex(destination);
+      if (isOld) {
+        table.forgetIndex(destination);
+        this.liveness.forget(destination);
+      }
       this.note(destination);
       this.decide(nowUs, destination);
-    } else if ((records.state(destination) & (STARVING | REQUESTED)) === 0 && !this.spread.isWaiting(destination)) {
+    } else if (
+      (records.state(destination) & (STARVING | REQUESTED)) === 0 &&
+      !this.spread.isWaiting(destination) &&
+      !this.liveness.isNoted(destination)
+    ) {
+      this.elements.forget(destination);
       this.spread.budget.forget(destination);
       table.forget(destination);
     } else {

@@ -6,8 +6,11 @@ import { decodeRouteRequest } from "../wire/route-request.js";
 import { decodeRouteStatus } from "../wire/route-status.js";
 import {
   decodeRoutesHead,
+  ENTRY_LIFE,
+  ENTRY_PROOF,
   ENTRY_RETRACTION,
   ENTRY_SHORT,
+  ENTRY_SUSPICION,
   emptyRouteEntry,
   nacOfEntryAt,
   readRouteEntry,
@@ -18,10 +21,15 @@ import {
 import { decodeTableQuery } from "../wire/table-query.js";
 import { decodeTableSums } from "../wire/table-sums.js";
 import { DESTINATIONS_MAX, type Decision } from "./decision.js";
+import type { Elements, Verdict } from "./elements.js";
+import { AGE_OLD, METRIC_NONE } from "./feasible.js";
+import { METRIC_LAST } from "./life-writer.js";
 import type { Neighbour } from "./neighbour.js";
 import type { Origins } from "./origins.js";
 import type { RouteTable } from "./route-table.js";
 
+/** Entries that say nothing of routes. */
+const ENTRY_LIVES = ENTRY_PROOF | ENTRY_LIFE | ENTRY_SUSPICION;
 /** Looked at ahead: short retractions of a message may be more. */
 const NAMED_MAX = 48;
 
@@ -31,6 +39,7 @@ export class Intake {
   private readonly decision: Decision;
   private readonly origins: Origins;
   private readonly dictionary: NacDictionary;
+  private readonly elements: Elements;
   private readonly entry = emptyRouteEntry();
   /** Destinations of the message at hand, -1 and less for none. */
   private readonly named = new Int32Array(NAMED_MAX);
@@ -39,11 +48,25 @@ export class Intake {
   /** ROUTES messages that came faster than they are taken from one neighbour. */
   hurried = 0;
 
-  constructor(table: RouteTable, decision: Decision, origins: Origins, dictionary: NacDictionary) {
-    this.table = table;
-    this.decision = decision;
-    this.origins = origins;
-    this.dictionary = dictionary;
+  readonly counts = {
+    /** Entries whose element was not of their origin's chain, or proved what cannot be yet. */
+    forged: 0,
+    /** Entries that were not looked at, since their neighbour has used up its share of hashes, or because chains disagree. */
+    unchecked: 0,
+  };
+
+  constructor(args: {
+    table: RouteTable;
+    decision: Decision;
+    origins: Origins;
+    dictionary: NacDictionary;
+    elements: Elements;
+  }) {
+    this.table = args.table;
+    this.decision = args.decision;
+    this.origins = args.origins;
+    this.dictionary = args.dictionary;
+    this.elements = args.elements;
   }
 
   /** False when the frame is malformed. Without a neighbour the frame is checked and ignored: repairs bring it again. */
@@ -133,6 +156,11 @@ export class Intake {
   private learnShort(nowUs: number, neighbour: Neighbour): void {
     const { entry, decision } = this;
     const { incoming } = neighbour;
+    if ((entry.flags & ENTRY_LIVES) !== 0) {
+      const named = incoming.destinationOf(entry.id);
+      if (named >= 0) this.hearOf(nowUs, neighbour, named);
+      return;
+    }
     const isRetraction = (entry.flags & ENTRY_RETRACTION) !== 0;
     const destination = incoming.destinationOf(entry.id);
     if (destination === -2) {
@@ -149,6 +177,10 @@ export class Intake {
   private learnFull(nowUs: number, neighbour: Neighbour): void {
     const { entry, dictionary, decision } = this;
     const known = dictionary.find(entry.bytes, entry.nacAt);
+    if ((entry.flags & ENTRY_LIVES) !== 0) {
+      if (known >= 0) this.hearOf(nowUs, neighbour, known);
+      return;
+    }
     if ((entry.flags & ENTRY_RETRACTION) !== 0) {
       if (known >= 0) this.learn(nowUs, neighbour, known);
       return; // nobody is interned for a retraction
@@ -164,10 +196,69 @@ export class Intake {
 
   /** False when a bound refuses the entry. */
   private learn(nowUs: number, neighbour: Neighbour, destination: number): boolean {
-    if (!this.table.isLocal(destination)) return this.decision.learn(nowUs, neighbour, destination, this.entry);
     const isRetraction = (this.entry.flags & ENTRY_RETRACTION) !== 0;
+    if (!this.table.isLocal(destination)) {
+      if (!isRetraction && !this.isAuthentic(nowUs, neighbour, destination)) return false;
+      return this.decision.learn(nowUs, neighbour, destination, this.entry);
+    }
     if (!isRetraction) this.origins.handleHeard(nowUs, destination, this.entry.epoch);
     return this.decision.overhear(neighbour, destination, this.entry);
+  }
+
+  /** A proof, a sign of life or a suspicion, about what somebody spoke of before. */
+  private hearOf(nowUs: number, neighbour: Neighbour, destination: number): void {
+    const { entry, table, decision, elements } = this;
+    const { liveness } = decision;
+    if (!table.knows(destination)) return;
+    const isLocal = table.isLocal(destination);
+    const epoch = table.records.epoch(destination);
+    const { bytes, elementAt: at, slot } = entry;
+    if ((entry.flags & ENTRY_SUSPICION) !== 0) {
+      if (entry.epoch !== epoch) return;
+      if (isLocal) this.origins.handleSuspected(nowUs, neighbour, destination, slot);
+      else liveness.handleSuspicion(nowUs, neighbour, destination, slot);
+      return;
+    }
+    if (isLocal) return;
+    if ((entry.flags & ENTRY_LIFE) !== 0) {
+      if (entry.epoch !== epoch || !this.isPossible(slot)) return;
+      const isMetric = (entry.flags & ENTRY_PROOF) !== 0;
+      const verdict = isMetric
+        ? elements.checkMetric(nowUs, neighbour.link, destination, epoch, slot, METRIC_LAST, bytes, at)
+        : elements.checkLife(nowUs, neighbour.link, destination, epoch, slot, bytes, at);
+      if (this.isSound(verdict)) liveness.handleLife(nowUs, destination, slot);
+      return;
+    }
+    const metric = neighbour.learnedMetric(destination);
+    const generation = liveness.full(entry.generation);
+    if (metric === METRIC_NONE || !this.isPossible(generation)) return;
+    const cell = table.cells.at(destination, neighbour.slot);
+    if (table.cells.age(cell) === AGE_OLD && !table.cells.isStale(cell)) return; // of an older epoch
+    const verdict = elements.checkMetric(nowUs, neighbour.link, destination, epoch, generation, metric, bytes, at);
+    if (this.isSound(verdict)) liveness.handleGeneration(nowUs, neighbour, destination, generation, false);
+  }
+
+  /** The route that an entry tells of is one that the neighbour can have. */
+  private isAuthentic(nowUs: number, { link }: Neighbour, destination: number): boolean {
+    const { epoch, metric, bytes, elementAt } = this.entry;
+    const generation = this.decision.liveness.full(this.entry.generation);
+    if (!this.isPossible(generation)) return false;
+    return this.isSound(
+      this.elements.checkMetric(nowUs, link, destination, epoch, generation, metric, bytes, elementAt),
+    );
+  }
+
+  private isPossible(slot: number): boolean {
+    if (this.decision.liveness.isPossible(slot)) return true;
+    this.counts.forged += 1;
+    return false;
+  }
+
+  private isSound(verdict: Verdict): boolean {
+    if (verdict === "sound") return true;
+    if (verdict === "forged") this.counts.forged += 1;
+    else this.counts.unchecked += 1;
+    return false;
   }
 
   private mayIntern(): boolean {
@@ -187,6 +278,7 @@ export class Intake {
     const destination = this.dictionary.find(request.nac);
     if (destination < 0 || !this.table.knows(destination)) return true;
     const asked = request.slot * 256 + request.repair;
+    const { life } = request;
     const { table, decision } = this;
     const isLocal = table.isLocal(destination);
     if (isLocal) this.origins.handleAsked(nowUs, destination, request.epoch, asked);
@@ -197,13 +289,23 @@ export class Intake {
     const one = table.records.index(destination) + 1;
     const index = request.epoch < known ? asked : request.epoch > known ? one : Math.min(asked, one);
     const has = table.chosenIndex(destination);
-    if (has >= 0 && (known > epoch || has >= index)) {
-      if (table.records.next(destination) !== neighbour.link)
-        decision.announcements.answer(nowUs, neighbour, destination);
+    const hasIndex = asked === 0 || (has >= 0 && (known > epoch || has >= index));
+    const hasLife = life === 0 || decision.liveness.proven(destination) >= life;
+    if (asked > 0 && hasIndex && table.records.next(destination) !== neighbour.link) {
+      decision.announcements.answer(nowUs, neighbour, destination);
+    }
+    if (isLocal) {
+      if (life > 0) this.origins.handleLifeAsked(nowUs, neighbour, destination, life);
+      if (hasIndex) return true;
+      decision.requests.pass(nowUs, neighbour, { destination, epoch, index, life: 0 }, 1);
+      this.origins.wantRaise(nowUs, destination);
       return true;
     }
-    decision.requests.pass(nowUs, neighbour, destination, epoch, index, isLocal ? 1 : request.hops);
-    if (isLocal) this.origins.wantRaise(nowUs, destination);
+    if (life > 0 && hasLife) decision.tellLife(nowUs, neighbour, destination);
+    if (hasIndex && hasLife) return true;
+    if (!hasLife) decision.liveness.handleDoubted(destination, life);
+    const wish = { destination, epoch, index: hasIndex ? 0 : index, life: hasLife ? 0 : life };
+    decision.requests.pass(nowUs, neighbour, wish, request.hops);
     return true;
   }
 }

@@ -5,6 +5,8 @@ import { NEVER } from "../time/instant.js";
 import { PENDING, QUEUED_FIRST } from "./cells.js";
 import { ControlBudget, Share } from "./control-budget.js";
 import { ControlStream } from "./control-stream.js";
+import { Outbox } from "./outbox.js";
+import type { Wish } from "./requests.js";
 import type { RouteTable } from "./route-table.js";
 import { IncomingIds } from "./short-ids.js";
 import { TableAnswers } from "./table-answers.js";
@@ -17,11 +19,8 @@ export type Urgency = (typeof Urgency)[keyof typeof Urgency];
 const URGENCIES = 3;
 
 /** A ROUTE_REQUEST to write to a neighbour. */
-export interface OutgoingRequest {
+export interface OutgoingRequest extends Wish {
   readonly hops: number;
-  readonly destination: number;
-  readonly epoch: number;
-  readonly index: number;
 }
 
 /** Requests waiting for one neighbour. Beyond: dropped; whoever asked asks again. */
@@ -69,6 +68,8 @@ export class Neighbour {
   search: TableSearch | undefined;
   /** From its first question on. */
   answers: TableAnswers | undefined;
+  /** Signs of life and suspicions to tell, from the first on. */
+  outbox: Outbox | undefined;
   /** Destinations it has a metric for. */
   taught = 0;
 
@@ -155,7 +156,8 @@ export class Neighbour {
 
   /** Of the budget, for the most urgent of the changes that wait. */
   get share(): number {
-    return this.waitingAt(Urgency.retraction) > 0 ? Share.retraction : Share.news;
+    if (this.waitingAt(Urgency.retraction) > 0) return Share.retraction;
+    return this.outbox?.isUrgent ? Share.answer : Share.news;
   }
 
   enqueue(destination: number, cell: number, urgency: Urgency, extraFlags: number): void {
@@ -247,6 +249,11 @@ export class Neighbour {
     return this.announced.recount(order, listed, (destination) => this.toldMetric(destination));
   }
 
+  obtainOutbox(): Outbox {
+    this.outbox ??= new Outbox();
+    return this.outbox;
+  }
+
   obtainAnswers(): TableAnswers {
     this.answers ??= new TableAnswers(this.table, this);
     return this.answers;
@@ -274,7 +281,7 @@ export class Neighbour {
     ])
       part.digest(into);
     this.incoming.digest(into);
-    for (const part of [this.search, this.answers]) {
+    for (const part of [this.search, this.answers, this.outbox]) {
       into.number(part === undefined ? 0 : 1);
       part?.digest(into);
     }

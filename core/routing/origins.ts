@@ -2,6 +2,9 @@ import type { Digest } from "../collections/digest.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import type { Decision } from "./decision.js";
 import { AGE_OLD } from "./feasible.js";
+import { GEAR_PERIODIC, gearFor, generationAt, nextGeneration } from "./gears.js";
+import { NEXT_PROVEN } from "./liveness.js";
+import type { Neighbour } from "./neighbour.js";
 import type { RouteTable } from "./route-table.js";
 
 /** A newer index is given out at most this often, whoever asks. */
@@ -14,31 +17,60 @@ const EPOCH_SPACING_US = 30 * SECOND_US;
  */
 export const OUTBID_EPOCH_MAX = 0xf000_0000;
 
+/** Suspected a second time within this, though it lives: then it proves so to everybody, every 15 s, for a while. */
+const ALARM_SLOTS = 60;
+/** 10 minutes, doubled each time that it happens again, up to 2 hours. */
+const PERIODIC_SLOTS_MIN = 120;
+const PERIODIC_SLOTS_MAX = 1_440;
+/** A generation that is late by more than this is not waited for any longer. */
+const OVERSLEPT_SLOTS = 2;
+/** A proof of life is given for the present slot, or for one of the next two once it has begun. */
+const WISH_AHEAD = 2;
+/** Generations begin this long after their slot, spread by the NAC: no clock near ours may see one too early. */
+const RELEASE_DELAY_US = SECOND_US;
+const RELEASE_SPREAD_US = 3 * SECOND_US;
+
 interface Origin {
   /** When the index was last raised. */
   raisedUs: number;
   /** Somebody waits for a newer index. */
   raiseAtUs: number;
   epochRaisedUs: number;
+  /** The gear that the size of the table asks for. */
+  gear: number;
+  nextGeneration: number;
+  /** When it is due on our clock; NEVER until its slot has begun. */
+  releaseUs: number;
+  /** Somebody waits for a proof of life in this slot; 0 for nobody. */
+  wish: number;
+  /** The last slot in which somebody suspected us. */
+  suspectedSlot: number;
+  periodicUntil: number;
+  periodicSlots: number;
 }
 
 export type EpochRaised = (destination: number, epoch: number) => void;
 
 /** The destinations that this node is: announced, taken back, and given newer indexes and epochs when others need them. */
 export class Origins {
-  /** The network's time slot; indexes of new origins start in it. */
-  slot = 0;
   nextTimeoutUs = NEVER;
 
   private readonly table: RouteTable;
   private readonly decision: Decision;
   private readonly epochRaised: EpochRaised | undefined;
+  private readonly isStrict: boolean;
   private readonly origins = new Map<number, Origin>();
 
-  constructor(table: RouteTable, decision: Decision, epochRaised: EpochRaised | undefined) {
+  constructor(table: RouteTable, decision: Decision, isStrict: boolean, epochRaised: EpochRaised | undefined) {
     this.table = table;
     this.decision = decision;
+    this.isStrict = isStrict;
     this.epochRaised = epochRaised;
+  }
+
+  /** The present slot of network time. */
+  get slot(): number {
+    return this.decision.liveness.slot;
   }
 
   /** What this node is the origin of. */
@@ -48,9 +80,20 @@ export class Origins {
 
   originate(nowUs: number, destination: number, epoch: number): void {
     if (!this.origins.has(destination)) {
-      this.origins.set(destination, { raisedUs: -NEVER, raiseAtUs: NEVER, epochRaisedUs: -NEVER });
+      this.origins.set(destination, {
+        raisedUs: -NEVER,
+        raiseAtUs: NEVER,
+        epochRaisedUs: -NEVER,
+        gear: this.isStrict ? GEAR_PERIODIC : gearFor(this.table.count, GEAR_PERIODIC),
+        nextGeneration: 0,
+        releaseUs: NEVER,
+        wish: 0,
+        suspectedSlot: -ALARM_SLOTS,
+        periodicUntil: 0,
+        periodicSlots: PERIODIC_SLOTS_MIN,
+      });
     }
-    const used = this.decision.originate(nowUs, destination, epoch, this.slot);
+    const used = this.begin(nowUs, destination, epoch);
     if (used !== epoch) this.epochRaised?.(destination, used);
   }
 
@@ -84,7 +127,7 @@ export class Origins {
     if (epoch >= OUTBID_EPOCH_MAX) return; // forgotten once its liar is gone; see Decision.forget
     if (nowUs - origin.epochRaisedUs < EPOCH_SPACING_US) return;
     origin.epochRaisedUs = nowUs;
-    const used = this.decision.originate(nowUs, destination, epoch + 1, this.slot);
+    const used = this.begin(nowUs, destination, epoch + 1);
     this.epochRaised?.(destination, used);
   }
 
@@ -101,18 +144,103 @@ export class Origins {
     this.nextTimeoutUs = Math.min(this.nextTimeoutUs, atUs);
   }
 
+  /** A slot begins. Whoever waited for it hears that we live; the generation that falls into it comes a little later. */
+  handleSlot(nowUs: number, startUs: number): void {
+    for (const [destination, origin] of this.origins) {
+      if (origin.wish !== 0 && origin.wish <= this.slot) this.live(nowUs, destination, origin);
+      if (this.slot < origin.nextGeneration || origin.releaseUs !== NEVER) continue;
+      if (this.slot > origin.nextGeneration + OVERSLEPT_SLOTS) {
+        this.release(nowUs, destination, origin);
+        continue;
+      }
+      const spreadUs = (phaseOf(this.nacOf(destination)) * 257) % RELEASE_SPREAD_US;
+      origin.releaseUs = startUs + RELEASE_DELAY_US + spreadUs;
+      this.nextTimeoutUs = Math.min(this.nextTimeoutUs, origin.releaseUs);
+    }
+  }
+
+  /** A neighbour wants to know whether we live, in a slot that has begun or is about to. */
+  handleLifeAsked(nowUs: number, neighbour: Neighbour, destination: number, slot: number): void {
+    const origin = this.origins.get(destination);
+    if (origin === undefined || slot > this.slot + WISH_AHEAD) return;
+    if (slot <= this.slot) {
+      if (this.decision.liveness.proven(destination) < slot) this.live(nowUs, destination, origin);
+      this.decision.tellLife(nowUs, neighbour, destination);
+      return;
+    }
+    origin.wish = Math.max(origin.wish, slot);
+    this.decision.liveness.await(destination, slot, neighbour.link);
+  }
+
+  /** A neighbour says that somebody believes us dead. Once may be an accident of the network; twice is somebody's work. */
+  handleSuspected(nowUs: number, neighbour: Neighbour, destination: number, slot: number): void {
+    const origin = this.origins.get(destination);
+    if (origin === undefined) return;
+    this.handleLifeAsked(nowUs, neighbour, destination, slot);
+    const since = this.slot - origin.suspectedSlot;
+    if (since <= WISH_AHEAD) return; // the same wave, by another way
+    origin.suspectedSlot = this.slot;
+    if (since > ALARM_SLOTS || origin.periodicUntil > this.slot) return;
+    if (this.slot - origin.periodicUntil < PERIODIC_SLOTS_MAX) {
+      origin.periodicSlots = Math.min(PERIODIC_SLOTS_MAX, 2 * origin.periodicSlots);
+    } else origin.periodicSlots = PERIODIC_SLOTS_MIN;
+    origin.periodicUntil = this.slot + origin.periodicSlots;
+    this.release(nowUs, destination, origin);
+  }
+
   handleTimeout(nowUs: number): void {
     if (nowUs < this.nextTimeoutUs) return;
     this.nextTimeoutUs = NEVER;
     for (const [destination, origin] of this.origins) {
       if (origin.raiseAtUs <= nowUs) this.raise(nowUs, destination, origin);
-      this.nextTimeoutUs = Math.min(this.nextTimeoutUs, origin.raiseAtUs);
+      if (origin.releaseUs <= nowUs) this.release(nowUs, destination, origin);
+      this.nextTimeoutUs = Math.min(this.nextTimeoutUs, origin.raiseAtUs, origin.releaseUs);
     }
   }
 
   digest(into: Digest): void {
     into.number(this.slot).number(this.origins.size);
-    for (const origin of this.origins.values()) into.number(origin.raisedUs).number(origin.raiseAtUs);
+    for (const origin of this.origins.values()) {
+      into.number(origin.raisedUs).number(origin.raiseAtUs).number(origin.releaseUs).number(origin.nextGeneration);
+      into.number(origin.wish).number(origin.suspectedSlot).number(origin.periodicUntil).number(origin.gear);
+    }
+  }
+
+  /** In a new epoch; its first generation is a slot that has begun already. Returns the epoch. */
+  private begin(nowUs: number, destination: number, epoch: number): number {
+    const origin = this.origins.get(destination)!;
+    const nac = this.nacOf(destination);
+    const generation = generationAt(this.slot, this.gearOf(origin), nac[15]!);
+    origin.nextGeneration = nextGeneration(generation, this.gearOf(origin), nac[15]!, phaseOf(nac));
+    origin.releaseUs = NEVER;
+    return this.decision.originate(nowUs, destination, epoch, this.slot, generation);
+  }
+
+  /** Proves to everybody that we live: in this slot, or one of the last two, as the gear has it. */
+  private release(nowUs: number, destination: number, origin: Origin): void {
+    const { liveness } = this.decision;
+    const nac = this.nacOf(destination);
+    origin.gear = this.isStrict ? GEAR_PERIODIC : gearFor(this.table.count, origin.gear);
+    const gear = this.gearOf(origin);
+    const generation = generationAt(this.slot, gear, nac[15]!);
+    origin.nextGeneration = nextGeneration(this.slot, gear, nac[15]!, phaseOf(nac));
+    origin.releaseUs = NEVER;
+    if (generation <= liveness.generation(destination)) return;
+    liveness.setGeneration(destination, generation, NEXT_PROVEN);
+    this.decision.passOn(nowUs, destination);
+  }
+
+  private live(nowUs: number, destination: number, origin: Origin): void {
+    origin.wish = 0;
+    this.decision.liveness.handleLife(nowUs, destination, this.slot);
+  }
+
+  private gearOf({ gear, periodicUntil }: Origin): number {
+    return this.slot < periodicUntil ? GEAR_PERIODIC : gear;
+  }
+
+  private nacOf(destination: number): Uint8Array {
+    return this.table.dictionary.bytesOf(destination);
   }
 
   private raise(nowUs: number, destination: number, origin: Origin): void {
@@ -120,4 +248,9 @@ export class Origins {
     origin.raiseAtUs = NEVER;
     this.decision.raiseIndex(nowUs, destination);
   }
+}
+
+/** Tells origins apart. */
+function phaseOf(nac: Uint8Array): number {
+  return nac[0]! * 256 + nac[1]!;
 }

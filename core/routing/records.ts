@@ -2,7 +2,7 @@ import type { TableAllocator } from "../collections/table-allocator.js";
 import { AGE_OLD, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 
 /**
- * One record per destination, 20 bytes in one piece, so that whatever asks about a destination meets one cache line: a
+ * One record per destination, 24 bytes in one piece, so that whatever asks about a destination meets one cache line: a
  * simulator's thousands of tables do not fit into any cache, and misses are what they cost.
  *
  *   offset  size  field
@@ -16,12 +16,14 @@ import { AGE_OLD, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
  *       16     1  distanceMetric  XOR METRIC_NONE
  *       17     1  state
  *       18     1  settling        SETTLING, SETTLING_FORCED, and a place of its ring below them
- *       19     1  free
+ *       19     1  life            NOTED and the other flags of liveness.ts, and the gear in its top two bits
+ *       20     2  generation      low bits of the newest slot that the origin proved to all
+ *       22     2  proof           low bits of a slot: see liveness.ts
  *
  * Zeros mean "nothing known": fresh memory needs no filling, and what is never used is never touched. The order of bytes is
  * the machine's and shows nowhere: each field is always read through the view that it was written through.
  */
-const RECORD_WORDS = 5;
+const RECORD_WORDS = 6;
 const RECORD_HALVES = 2 * RECORD_WORDS;
 const RECORD_BYTES = 4 * RECORD_WORDS;
 
@@ -34,6 +36,9 @@ const METRIC_BYTE = 15;
 const DISTANCE_METRIC_BYTE = 16;
 const STATE_BYTE = 17;
 const SETTLING_BYTE = 18;
+const LIFE_BYTE = 19;
+const GENERATION_HALF = 10;
+const PROOF_HALF = 11;
 
 /** The route changed, and is told later; see settling.ts. */
 export const SETTLING = 0x40;
@@ -146,6 +151,32 @@ export class RouteRecords {
 
   setSettling(destination: number, settling: number): void {
     this.bytes[destination * RECORD_BYTES + SETTLING_BYTE] = settling;
+  }
+
+  life(destination: number): number {
+    return this.bytes[destination * RECORD_BYTES + LIFE_BYTE]!;
+  }
+
+  setLife(destination: number, life: number): void {
+    this.bytes[destination * RECORD_BYTES + LIFE_BYTE] = life;
+  }
+
+  /** Low 16 bits of a slot. */
+  generation(destination: number): number {
+    return this.halves[destination * RECORD_HALVES + GENERATION_HALF]!;
+  }
+
+  setGeneration(destination: number, slot: number): void {
+    this.halves[destination * RECORD_HALVES + GENERATION_HALF] = slot;
+  }
+
+  /** Low 16 bits of a slot. */
+  proof(destination: number): number {
+    return this.halves[destination * RECORD_HALVES + PROOF_HALF]!;
+  }
+
+  setProof(destination: number, slot: number): void {
+    this.halves[destination * RECORD_HALVES + PROOF_HALF] = slot;
   }
 }
 

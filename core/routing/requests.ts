@@ -22,10 +22,22 @@ const TRIES_MAX = 3;
 /** Neighbours asked at a time by a node without a route. */
 const FAN_OUT = 2;
 
+/** A route at least as new as (epoch, index), and a proof that its origin lived in the slot `life` or later, unless 0. */
+export interface Wish {
+  readonly destination: number;
+  readonly epoch: number;
+  readonly index: number;
+  readonly life: number;
+}
+
 interface OpenRequest {
   readonly destination: number;
   readonly epoch: number;
   readonly index: number;
+  /** The slot that the origin must prove to have lived in, or later; 0 for none. */
+  readonly life: number;
+  isIndexKnown: boolean;
+  isLifeKnown: boolean;
   /** As arrived, or HOPS_MAX for our own. */
   hops: number;
   /** We want it ourselves. */
@@ -55,9 +67,9 @@ export class Requests {
     this.table = table;
   }
 
-  /** We want at least (epoch, index). True when a request goes out for it now. */
-  want(nowUs: number, destination: number, epoch: number, index: number): boolean {
-    const request = this.obtain(nowUs, destination, epoch, index, HOPS_MAX, OPEN_MAX + OPEN_OWN);
+  /** We want at least (epoch, index), and a proof of life in `life` or later unless 0. True when a request goes out for it now. */
+  want(nowUs: number, destination: number, epoch: number, index: number, life = 0): boolean {
+    const request = this.obtain(nowUs, { destination, epoch, index, life }, HOPS_MAX, OPEN_MAX + OPEN_OWN);
     if (request === undefined) return false;
     const isRecent = nowUs - request.forwardedUs < DEDUP_US;
     const isRepeat = isRecent && request.hops >= HOPS_MAX;
@@ -70,9 +82,17 @@ export class Requests {
     return true;
   }
 
-  /** `asker` wants at least (epoch, index), which we do not have. `hops` are those left, ours included. */
-  pass(nowUs: number, asker: Neighbour, destination: number, epoch: number, index: number, hops: number): void {
-    const request = this.obtain(nowUs, destination, epoch, index, hops, OPEN_MAX);
+  /** Is the origin alive? A route that is in use already needs no newer index for that. */
+  wantLife(nowUs: number, destination: number, life: number): void {
+    const { records } = this.table;
+    const index = records.next(destination) >= 0 ? 0 : this.table.wantedIndex(destination);
+    this.want(nowUs, destination, records.epoch(destination), index, life);
+  }
+
+  /** `asker` wants what we do not have. `hops` are those left, ours included. */
+  pass(nowUs: number, asker: Neighbour, wanted: Wish, hops: number): void {
+    const { destination } = wanted;
+    const request = this.obtain(nowUs, wanted, hops, OPEN_MAX);
     if (request === undefined) return;
     request.closeAtUs = nowUs + ANSWER_US;
     const isRecent = nowUs - request.forwardedUs < DEDUP_US;
@@ -87,7 +107,18 @@ export class Requests {
   /** The route in use reached (epoch, index): an answer, if somebody waits for it. */
   handleIndex(destination: number, epoch: number, index: number): void {
     const request = this.open.get(destination);
-    if (request !== undefined && reaches(epoch, index, request)) this.close(request);
+    if (request === undefined || !reaches(epoch, index, request)) return;
+    request.isIndexKnown = true;
+    if (request.isLifeKnown) this.close(request);
+  }
+
+  /** The origin proved that it lived in `slot`. Calls `answer` with each neighbour that waits for this. */
+  handleLife(destination: number, slot: number, answer: (asker: Neighbour) => void): void {
+    const request = this.open.get(destination);
+    if (request === undefined || request.isLifeKnown || slot < request.life) return;
+    request.isLifeKnown = true;
+    for (const neighbour of this.table.neighbours) if (this.asks(neighbour, destination)) answer(neighbour);
+    if (request.isIndexKnown) this.close(request);
   }
 
   handleTimeout(nowUs: number): void {
@@ -106,28 +137,34 @@ export class Requests {
   digest(into: Digest): void {
     into.number(this.open.size);
     for (const request of this.open.values()) {
-      into.number(request.epoch).number(request.index).number(request.tries).number(request.closeAtUs);
+      into
+        .number(request.epoch)
+        .number(request.index)
+        .number(request.life)
+        .number(request.tries)
+        .number(request.closeAtUs);
     }
   }
 
-  private obtain(
-    nowUs: number,
-    destination: number,
-    epoch: number,
-    index: number,
-    hops: number,
-    openMax: number,
-  ): OpenRequest | undefined {
+  private obtain(nowUs: number, wanted: Wish, hops: number, openMax: number): OpenRequest | undefined {
+    const { destination } = wanted;
     const known = this.open.get(destination);
-    if (known !== undefined && reaches(known.epoch, known.index, { epoch, index })) return known;
+    if (known !== undefined && reaches(known.epoch, known.index, wanted) && known.life >= wanted.life) return known;
     if (known === undefined && this.open.size >= openMax) {
       this.refused += 1;
       return undefined;
     }
+    // One request for all that is wanted: the newest index that anybody asked for, and the latest sign of life.
+    const isOlder = known !== undefined && reaches(known.epoch, known.index, wanted);
+    const { epoch, index } = isOlder ? known : wanted;
+    const life = Math.max(wanted.life, known?.life ?? 0);
     const request: OpenRequest = {
       destination,
       epoch,
       index,
+      life,
+      isIndexKnown: index === 0 || (isOlder && known.isIndexKnown),
+      isLifeKnown: life === 0,
       hops,
       isOwn: known?.isOwn ?? false,
       tries: 0,
@@ -154,8 +191,8 @@ export class Requests {
     request.repeatAtUs = request.tries < TRIES_MAX ? nowUs + REPEAT_US * request.tries : NEVER;
     const hops = request.hops - 1;
     if (hops <= 0 && !request.isOwn) return;
-    const { destination, epoch, index } = request;
-    const message = { hops: Math.max(1, hops), destination, epoch, index };
+    const { destination, epoch, index, life } = request;
+    const message = { hops: Math.max(1, hops), destination, epoch, index, life };
     const { records, byLink } = this.table;
     const next = byLink[records.next(destination)];
     const isAsked = next !== undefined && !this.asks(next, destination);

@@ -106,6 +106,13 @@ export class RouteTable {
     return this.records.index(destination) - this.chosenAge(destination);
   }
 
+  /** An index that would make any offer feasible: one newer than our distance; with none in this epoch, the newest told of. */
+  wantedIndex(destination: number): number {
+    const age = this.records.distanceAge(destination);
+    const newest = this.records.index(destination);
+    return age === AGE_OLD ? newest : newest - age + 1;
+  }
+
   /** How far the route in use is behind the newest index; 0 at the origin, AGE_OLD without a route. */
   chosenAge(destination: number): number {
     const link = this.records.next(destination);
@@ -265,6 +272,7 @@ export class RouteTable {
     const id = records.id(destination);
     if (id >= 0) this.ids.giveBack(id);
     records.setId(destination, -1);
+    records.setLife(destination, 0);
     this.forgotten += 1;
     this.dictionary.release(destination);
   }
@@ -279,6 +287,9 @@ export class RouteTable {
       into.number(records.next(destination)).number(records.id(destination)).number(records.state(destination));
       into
         .number(records.settling(destination))
+        .number(records.life(destination))
+        .number(records.generation(destination))
+        .number(records.proof(destination))
         .number(records.distanceAge(destination))
         .number(records.distanceMetric(destination));
       for (const { slot } of this.neighbours) {

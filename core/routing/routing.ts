@@ -12,6 +12,7 @@ import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.j
 import { FROM_ORIGIN } from "./cells.js";
 import { Share } from "./control-budget.js";
 import { Decision } from "./decision.js";
+import { type Elements, noElements } from "./elements.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
 import { Intake } from "./intake.js";
 import { type Neighbour, wordAt } from "./neighbour.js";
@@ -26,6 +27,8 @@ export interface RoutingPorts {
   readonly dictionary: NacDictionary;
   readonly trace: TraceSink;
   readonly allocate: TableAllocator;
+  /** Hash chains that prove adverts; without them all are believed. */
+  readonly elements?: Elements | undefined;
   /** Uniform u32; spreads background requests. */
   readonly random: () => number;
   /** An own destination had to go on with a newer epoch than it was given; the shell stores it. */
@@ -41,6 +44,8 @@ export interface RoutingConfig {
   readonly isFeasible?: Feasibility;
   /** "always" unless given. */
   readonly transit?: Transit | undefined;
+  /** Every origin proves every 15 s that it lives, and is believed dead 50 s after the last proof; see liveness.ts. */
+  readonly isStrict?: boolean | undefined;
 }
 
 export interface Route {
@@ -80,6 +85,8 @@ export class Routing {
     if (config.routerId.length !== ROUTER_ID_BYTES) {
       throw new RangeError(`Routing: a router id has ${ROUTER_ID_BYTES} bytes, not ${config.routerId.length}`);
     }
+    const elements = ports.elements ?? noElements;
+    const isStrict = config.isStrict ?? false;
     this.routerId = config.routerId.slice();
     this.dictionary = ports.dictionary;
     this.trace = ports.trace;
@@ -89,12 +96,20 @@ export class Routing {
       dictionary: ports.dictionary,
       isFeasible: config.isFeasible ?? isFeasible,
       transitCost: transitCost(config.transit ?? "always"),
+      elements,
+      isStrict,
       trace: ports.trace,
       random: ports.random,
       onIgnored: ports.ignored ?? (() => undefined),
     });
-    this.origins = new Origins(this.table, this.decision, ports.epochRaised);
-    this.intake = new Intake(this.table, this.decision, this.origins, ports.dictionary);
+    this.origins = new Origins(this.table, this.decision, isStrict, ports.epochRaised);
+    this.intake = new Intake({
+      table: this.table,
+      decision: this.decision,
+      origins: this.origins,
+      dictionary: ports.dictionary,
+      elements,
+    });
   }
 
   /** Link towards the destination, or -1: unknown, unreachable, or our own. */
@@ -204,9 +219,30 @@ export class Routing {
     return this.table.byLink[link]?.stream.isStalled(nowUs) ?? false;
   }
 
-  /** The network's time slot, before any other input of the same instant. Indexes of new origins start in it. */
-  setSlot(slot: number): void {
-    this.origins.slot = slot;
+  /** The network's time slot, before any other input of the same instant, and when it began on our clock. */
+  setSlot(nowUs: number, slot: number, startUs: number): void {
+    this.decision.liveness.setSlot(slot, startUs);
+    this.origins.handleSlot(nowUs, startUs);
+    this.refresh();
+  }
+
+  /** This node did nothing for a while: nobody is declared dead until it has read what was said meanwhile. */
+  handlePause(nowUs: number): void {
+    this.decision.liveness.handlePause(nowUs);
+    this.refresh();
+  }
+
+  /** What became of doubts, suspicions and proofs. */
+  get liveness(): Readonly<Record<string, number>> {
+    return { ...this.decision.liveness.counts, ...this.intake.counts };
+  }
+
+  /** A hello is about to leave on `link`: what waits for company goes with it. */
+  joinHello(nowUs: number, link: number, out: Writer): void {
+    const neighbour = this.table.byLink[link];
+    if (neighbour === undefined) return;
+    this.decision.announcements.joinHello(nowUs, neighbour);
+    if (neighbour.batchAtUs <= nowUs) this.pollControl(nowUs, link, out);
   }
 
   /** We are `destination`, in this epoch: announced to all neighbours at once. */
@@ -358,9 +394,9 @@ export class Routing {
     const { requests } = neighbour;
     let written = 0;
     while (written < requests.length && out.room >= ROUTE_REQUEST_BYTES) {
-      const { hops, destination, epoch, index } = requests[written]!;
+      const { hops, destination, epoch, index, life } = requests[written]!;
       const nac = this.dictionary.bytesOf(destination);
-      encodeRouteRequest(out, { hops, nac, epoch, slot: Math.floor(index / 256), repair: index % 256 });
+      encodeRouteRequest(out, { hops, nac, epoch, slot: Math.floor(index / 256), repair: index % 256, life });
       written += 1;
     }
     requests.splice(0, written);

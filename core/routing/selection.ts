@@ -1,8 +1,12 @@
 import type { Cells } from "./cells.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY } from "./feasible.js";
+import { BARRED } from "./liveness.js";
 import type { Neighbour } from "./neighbour.js";
 import type { RouteRecords } from "./records.js";
 import { LOCAL, type RouteTable } from "./route-table.js";
+
+/** Who offers a route to what is barred. */
+const NOBODY: readonly Neighbour[] = [];
 
 /**
  * Chooses routes: the feasible offer with the lowest metric.
@@ -39,7 +43,8 @@ export class Selection {
     let bestMetric = METRIC_INFINITY;
     let infeasibleMetric = METRIC_INFINITY;
     this.hasOld = false;
-    for (const neighbour of table.neighbours) {
+    const offering = (records.life(destination) & BARRED) === 0 ? table.neighbours : NOBODY;
+    for (const neighbour of offering) {
       const cell = first + neighbour.slot;
       const offered = cells.metric(cell);
       const metric = offered + neighbour.cost;

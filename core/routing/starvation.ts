@@ -3,7 +3,7 @@ import type { Digest } from "../collections/digest.js";
 import { NumberQueue } from "../collections/number-queue.js";
 import { MILLISECOND_US, NEVER } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
-import { AGE_OLD, METRIC_INFINITY } from "./feasible.js";
+import { METRIC_INFINITY } from "./feasible.js";
 import type { Requests } from "./requests.js";
 import { OURS, type RouteTable, STARVING } from "./route-table.js";
 import type { Selection } from "./selection.js";
@@ -103,10 +103,7 @@ export class Starvation {
 
   private request(nowUs: number, destination: number): void {
     const { records } = this.table;
-    const age = records.distanceAge(destination);
-    const newest = records.index(destination);
-    // One newer than our distance; with no distance in this epoch, the newest that anybody told of.
-    const index = age === AGE_OLD ? newest : newest - age + 1;
+    const index = this.table.wantedIndex(destination);
     if (this.requests.want(nowUs, destination, records.epoch(destination), index)) {
       this.trace(Trace.routeRequested, destination, index, 0);
     }

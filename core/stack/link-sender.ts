@@ -88,6 +88,7 @@ export class LinkSender {
     hello.load = Math.min(LOAD_MAX, this.load.busy);
     encodeHello(out.u8(ControlFrame.hello), link.neighbour.nextHello(nowUs, hello, hello));
     this.writeMerges(link, out);
+    routing.joinHello(nowUs, link.id, out);
     this.say(link, out);
     this.charge(nowUs, link);
     this.plane.watch(link);

@@ -2,10 +2,10 @@ import type { Cap } from "../collections/cap.js";
 import { Digest } from "../collections/digest.js";
 import { networkIdOf } from "../crypto/identity.js";
 import { LAG_US } from "../link/neighbour.js";
-import { NetworkTime } from "../link/network-time.js";
+import { NetworkTime, SLOT_MS } from "../link/network-time.js";
 import { Routing } from "../routing/routing.js";
 import { DeadlineHeap } from "../time/deadline-heap.js";
-import { NEVER } from "../time/instant.js";
+import { MILLISECOND_US, NEVER } from "../time/instant.js";
 import { ROUTER_ID_BYTES } from "../wire/hello.js";
 import { DropCounters } from "./drops.js";
 import { Ends } from "./ends.js";
@@ -325,11 +325,13 @@ export class Stack {
     if (lagUs >= LAG_US) {
       this.links.handleLag(nowUs, lagUs);
       this.ends.handleLag(nowUs, lagUs);
+      this.plane.routing.handlePause(nowUs);
     }
-    const slot = this.plane.time.slot(nowUs);
+    const { time } = this.plane;
+    const slot = time.slot(nowUs);
     if (slot === this.slot) return;
     this.slot = slot;
-    this.plane.routing.setSlot(slot);
+    this.plane.routing.setSlot(nowUs, slot, nowUs - (time.milliseconds(nowUs) % SLOT_MS) * MILLISECOND_US);
   }
 
   /** After an input: what it set free goes out, and the next deadline is known. */

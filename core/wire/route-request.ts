@@ -12,8 +12,9 @@ import type { Reader, Writer } from "./cursor.js";
  *       18     4  epoch
  *       22     4  slot
  *       26     1  repair
+ *       27     4  life    and a proof that the origin lived in this slot or later; 0: none is wanted
  */
-export const ROUTE_REQUEST_BYTES = 27;
+export const ROUTE_REQUEST_BYTES = 31;
 
 export interface RouteRequest {
   readonly hops: number;
@@ -21,11 +22,12 @@ export interface RouteRequest {
   readonly epoch: number;
   readonly slot: number;
   readonly repair: number;
+  readonly life: number;
 }
 
 export function encodeRouteRequest(out: Writer, request: RouteRequest): void {
   out.u8(ControlFrame.routeRequest).u8(request.hops).raw(request.nac);
-  out.u32(request.epoch).u32(request.slot).u8(request.repair);
+  out.u32(request.epoch).u32(request.slot).u8(request.repair).u32(request.life);
 }
 
 /** The type byte is consumed already; `nac` is a view of the input. */
@@ -36,6 +38,7 @@ export function decodeRouteRequest(input: Reader): RouteRequest | undefined {
     epoch: input.u32(),
     slot: input.u32(),
     repair: input.u8(),
+    life: input.u32(),
   };
   return input.ok && request.hops > 0 ? request : undefined;
 }

@@ -2,41 +2,63 @@ import { ControlFrame } from "./control-frame.js";
 import type { Reader, Writer } from "./cursor.js";
 
 /**
- * ROUTES: one numbered message of a neighbour's control stream, a list of route entries.
+ * ROUTES: one numbered message of a neighbour's control stream, a list of entries.
  *
  *   offset  size  field
  *        0     1  type     0x02
  *        1     4  number   from 1, one higher with each message of the session
  *        5     2  count    entries that follow
  *
- * A route entry:
+ * Each entry begins with
  *
- *        0     1  flags    bit 0 the sender is the origin, bit 1 retraction, bit 2 short; the others are reserved and zero
+ *        0     1  flags    bit 0 the sender is the origin, bit 1 retraction, bit 2 short, bit 3 proof, bit 4 life, bit 5 suspicion;
+ *                          the others are reserved and zero. None of bits 1, 3, 4, 5: a route. Bits 3 and 4 may come together.
  *        1     2  id       short id of the NAC in this direction; 0xffff: none
  *        3    16  NAC      not when short
- *       19     4  epoch    from here on: not in a retraction
- *       23     4  slot
- *       27     1  repair
- *       28     1  metric   below 64
- *       29    16  element  zero until hash chains are built
  *
- * A route with the NAC in full gives it the id; see routing/short-ids.ts.
+ * and goes on with, from here on for those that are not short,
+ *
+ *   a route      19     4  epoch
+ *                23     4  slot
+ *                27     1  repair
+ *                28     1  metric      below 64
+ *                29     2  generation  low 16 bits of the slot in which the origin last proved its metrics
+ *                31    16  element     of (generation, metric)
+ *   a proof      19     2  generation  the metric that was told last holds in this one too
+ *                21    16  element     of (generation, that metric)
+ *   a life       19     4  epoch
+ *                23     4  slot        in which the origin lived
+ *                27    16  element     of the life chain; with bit 3 of the metric chain, at metric 63
+ *   a suspicion  19     4  epoch
+ *                23     4  slot        that only a living origin can prove
+ *
+ * A retraction has nothing more. A route with the NAC in full gives it the id; see routing/short-ids.ts.
  */
 export const ROUTES_HEAD_BYTES = 7;
-export const ROUTE_BYTES = 45;
+export const ROUTE_BYTES = 47;
 export const RETRACTION_BYTES = 19;
+export const PROOF_BYTES = 37;
+export const LIFE_BYTES = 43;
+export const SUSPICION_BYTES = 27;
 /** So much a short entry saves. */
 export const SHORT_SAVES_BYTES = 16;
+export const ELEMENT_BYTES = 16;
 
 export const ENTRY_ORIGIN = 0x01;
 export const ENTRY_RETRACTION = 0x02;
 export const ENTRY_SHORT = 0x04;
-const ENTRY_RESERVED = 0xf8;
+export const ENTRY_PROOF = 0x08;
+export const ENTRY_LIFE = 0x10;
+export const ENTRY_SUSPICION = 0x20;
+/** What an entry is; none of them: a route. */
+export const ENTRY_KIND = ENTRY_RETRACTION | ENTRY_PROOF | ENTRY_LIFE | ENTRY_SUSPICION;
 
 const NAC_AT = 3;
 const NAC_BYTES = 16;
-const ELEMENT_BYTES = 16;
 const METRIC_LIMIT = 64;
+const METRIC_AT = 28;
+/** By kind, NAC in full; 0 for what is no entry. */
+const LENGTHS = lengthsByFlags();
 
 /** Reused by the caller from entry to entry: thousands arrive in a snapshot. */
 export interface RouteEntry {
@@ -46,15 +68,29 @@ export interface RouteEntry {
   /** Without ENTRY_SHORT: the NAC is `bytes[nacAt, nacAt + 16)`; valid while the buffer underneath is. */
   bytes: Uint8Array;
   nacAt: number;
-  /** This and what follows: meaningless in a retraction. */
+  /** This and what follows: meaningless where the kind has none. */
   epoch: number;
   slot: number;
   repair: number;
   metric: number;
+  generation: number;
+  /** Read: the element is `bytes[elementAt, elementAt + 16)`. Not written: see `encodeRouteEntry`. */
+  elementAt: number;
 }
 
 export function emptyRouteEntry(): RouteEntry {
-  return { flags: 0, id: 0, bytes: new Uint8Array(16), nacAt: 0, epoch: 0, slot: 0, repair: 0, metric: 0 };
+  return {
+    flags: 0,
+    id: 0,
+    bytes: new Uint8Array(16),
+    nacAt: 0,
+    epoch: 0,
+    slot: 0,
+    repair: 0,
+    metric: 0,
+    generation: 0,
+    elementAt: 0,
+  };
 }
 
 /** Writes type, number and a count of zero; `sealRoutes` fills in the count. Returns where the frame starts. */
@@ -69,14 +105,19 @@ export function sealRoutes(out: Writer, start: number, count: number): void {
   out.bytes[start + 6] = count;
 }
 
-/** Thousands at a time: the bytes are stored directly. Throws RangeError when they do not fit, as every Writer does. */
-export function encodeRouteEntry(out: Writer, entry: RouteEntry): void {
-  const { flags, epoch, slot } = entry;
+/**
+ * Thousands at a time: the bytes are stored directly. Throws RangeError when they do not fit, as every Writer does. The element
+ * of a route, proof or life, always last, is the caller's: 16 zero bytes until it writes them. Returns where it stands.
+ */
+export function encodeRouteEntry(out: Writer, entry: RouteEntry): number {
+  const { flags } = entry;
   const { bytes } = out;
   const length = entryBytes(flags);
+  if (length === 0) throw new RangeError(`encodeRouteEntry: flags ${flags} are of no entry`);
   if (length > out.room) throw new RangeError(`encodeRouteEntry: ${length} bytes do not fit into ${out.room}`);
   let at = out.offset;
-  out.offset = at + length;
+  const end = at + length;
+  out.offset = end;
   bytes[at] = flags;
   bytes[at + 1] = entry.id >>> 8;
   bytes[at + 2] = entry.id;
@@ -86,19 +127,22 @@ export function encodeRouteEntry(out: Writer, entry: RouteEntry): void {
     for (let i = 0; i < NAC_BYTES; i += 1) bytes[at + i] = from[nacAt + i]!;
     at += NAC_BYTES;
   }
-  if ((flags & ENTRY_RETRACTION) !== 0) return;
-  bytes[at] = epoch >>> 24;
-  bytes[at + 1] = epoch >>> 16;
-  bytes[at + 2] = epoch >>> 8;
-  bytes[at + 3] = epoch;
-  bytes[at + 4] = slot >>> 24;
-  bytes[at + 5] = slot >>> 16;
-  bytes[at + 6] = slot >>> 8;
-  bytes[at + 7] = slot;
-  bytes[at + 8] = entry.repair;
-  bytes[at + 9] = entry.metric;
-  at += 10;
-  for (let i = 0; i < ELEMENT_BYTES; i += 1) bytes[at + i] = 0;
+  const kind = flags & ENTRY_KIND;
+  if (kind === ENTRY_RETRACTION) return end;
+  if (kind === ENTRY_PROOF) {
+    put16(bytes, at, entry.generation);
+  } else {
+    put32(bytes, at, entry.epoch);
+    put32(bytes, at + 4, entry.slot);
+    if (kind === ENTRY_SUSPICION) return end;
+    if (kind === 0) {
+      bytes[at + 8] = entry.repair;
+      bytes[at + 9] = entry.metric;
+      put16(bytes, at + 10, entry.generation);
+    }
+  }
+  bytes.fill(0, end - ELEMENT_BYTES, end);
+  return end - ELEMENT_BYTES;
 }
 
 export interface RoutesHead {
@@ -119,9 +163,10 @@ export function skipRouteEntries(input: Reader, count: number): boolean {
   for (let i = 0; i < count; i += 1) {
     if (at >= end) return false;
     const flags = bytes[at]!;
-    const next = at + entryBytes(flags);
-    if (next > end || (flags & ENTRY_RESERVED) !== 0) return false;
-    if ((flags & ENTRY_RETRACTION) === 0 && bytes[next - ELEMENT_BYTES - 1]! >= METRIC_LIMIT) return false;
+    const length = entryBytes(flags);
+    const next = at + length;
+    if (length === 0 || next > end) return false;
+    if ((flags & ENTRY_KIND) === 0 && bytes[next - ROUTE_BYTES + METRIC_AT]! >= METRIC_LIMIT) return false;
     at = next;
   }
   input.offset = at;
@@ -131,17 +176,26 @@ export function skipRouteEntries(input: Reader, count: number): boolean {
 /** Reads the entry at `bytes[at]`, which `skipRouteEntries` has seen. Returns where the next one begins. */
 export function readRouteEntry(bytes: Uint8Array, at: number, into: RouteEntry): number {
   const flags = bytes[at]!;
+  const end = at + entryBytes(flags);
+  const kind = flags & ENTRY_KIND;
   into.flags = flags;
   into.id = (bytes[at + 1]! << 8) | bytes[at + 2]!;
   into.bytes = bytes;
   into.nacAt = at + NAC_AT;
+  into.elementAt = end - ELEMENT_BYTES;
+  if (kind === ENTRY_RETRACTION) return end;
   const p = (flags & ENTRY_SHORT) !== 0 ? at + NAC_AT : at + NAC_AT + NAC_BYTES;
-  if ((flags & ENTRY_RETRACTION) !== 0) return p;
-  into.epoch = ((bytes[p]! << 24) | (bytes[p + 1]! << 16) | (bytes[p + 2]! << 8) | bytes[p + 3]!) >>> 0;
-  into.slot = ((bytes[p + 4]! << 24) | (bytes[p + 5]! << 16) | (bytes[p + 6]! << 8) | bytes[p + 7]!) >>> 0;
+  if (kind === ENTRY_PROOF) {
+    into.generation = get16(bytes, p);
+    return end;
+  }
+  into.epoch = get32(bytes, p);
+  into.slot = get32(bytes, p + 4);
+  if (kind !== 0) return end;
   into.repair = bytes[p + 8]!;
   into.metric = bytes[p + 9]!;
-  return p + 10 + ELEMENT_BYTES;
+  into.generation = get16(bytes, p + 10);
+  return end;
 }
 
 /** How long the entry at `bytes[at]` is, which `skipRouteEntries` has seen. */
@@ -168,6 +222,44 @@ export function decodeRouteEntry(input: Reader, into: RouteEntry): boolean {
 }
 
 function entryBytes(flags: number): number {
-  const whole = (flags & ENTRY_RETRACTION) !== 0 ? RETRACTION_BYTES : ROUTE_BYTES;
-  return (flags & ENTRY_SHORT) !== 0 ? whole - SHORT_SAVES_BYTES : whole;
+  return LENGTHS[flags]!;
+}
+
+function lengthsByFlags(): Uint8Array {
+  const lengths = new Uint8Array(256);
+  const kinds = [
+    [0, ROUTE_BYTES],
+    [ENTRY_RETRACTION, RETRACTION_BYTES],
+    [ENTRY_PROOF, PROOF_BYTES],
+    [ENTRY_LIFE, LIFE_BYTES],
+    [ENTRY_LIFE | ENTRY_PROOF, LIFE_BYTES],
+    [ENTRY_SUSPICION, SUSPICION_BYTES],
+  ] as const;
+  for (const [kind, whole] of kinds) {
+    for (const origin of [0, ENTRY_ORIGIN]) {
+      lengths[kind | origin] = whole;
+      lengths[kind | origin | ENTRY_SHORT] = whole - SHORT_SAVES_BYTES;
+    }
+  }
+  return lengths;
+}
+
+function put16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+function put32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+function get16(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+
+function get32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

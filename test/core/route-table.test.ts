@@ -224,6 +224,8 @@ describe("a table that one neighbour teaches", () => {
           slot,
           repair: index % 256,
           metric: metric ?? 0,
+          generation: 0,
+          elementAt: 0,
         });
       }
       sealRoutes(out, start, entries.length);

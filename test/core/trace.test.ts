@@ -13,6 +13,8 @@ const FROZEN: Readonly<Record<string, number>> = {
   routesSent: 203,
   routesReset: 204,
   entryWritten: 205,
+  suspected: 206,
+  lifeWritten: 207,
   packetDropped: 300,
   handshakeStarted: 400,
   handshakeDone: 401,

@@ -7,18 +7,24 @@ import { decodeRouteStatus, encodeRouteStatus } from "../../core/wire/route-stat
 import {
   decodeRouteEntry,
   decodeRoutesHead,
+  ENTRY_LIFE,
   ENTRY_ORIGIN,
+  ENTRY_PROOF,
   ENTRY_RETRACTION,
   ENTRY_SHORT,
+  ENTRY_SUSPICION,
   emptyRouteEntry,
   encodeRouteEntry,
+  LIFE_BYTES,
   openRoutes,
+  PROOF_BYTES,
   RETRACTION_BYTES,
   ROUTE_BYTES,
   ROUTES_HEAD_BYTES,
   type RouteEntry,
   readRouteEntry,
   SHORT_SAVES_BYTES,
+  SUSPICION_BYTES,
   sealRoutes,
   skipRouteEntries,
 } from "../../core/wire/routes.js";
@@ -36,7 +42,11 @@ const route: RouteEntry = {
   slot: 0x01020304,
   repair: 9,
   metric: 5,
+  generation: 0x0203,
+  elementAt: 0,
 };
+
+const KINDS = [0, ENTRY_RETRACTION, ENTRY_PROOF, ENTRY_LIFE, ENTRY_LIFE | ENTRY_PROOF, ENTRY_SUSPICION] as const;
 
 function written(write: (out: Writer) => void): Uint8Array {
   const out = new Writer(new Uint8Array(1_200));
@@ -54,11 +64,11 @@ describe("ROUTES", () => {
     });
     expect(bytes).toHaveLength(ROUTES_HEAD_BYTES + ROUTE_BYTES + RETRACTION_BYTES);
     expect([...bytes.subarray(0, 7)]).toEqual([ControlFrame.routes, 0x0a, 0x0b, 0x0c, 0x0d, 0, 2]);
-    expect([...bytes.subarray(7, 7 + 45)]).toEqual([
-      ...[0x01, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5],
+    expect([...bytes.subarray(7, 7 + 47)]).toEqual([
+      ...[0x01, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5, 2, 3],
       ...new Array(16).fill(0),
     ]);
-    expect([...bytes.subarray(52)]).toEqual([0x02, 0x0c, 0x0d, ...nac]);
+    expect([...bytes.subarray(54)]).toEqual([0x02, 0x0c, 0x0d, ...nac]);
   });
 
   test("reads back what was written", () => {
@@ -66,7 +76,8 @@ describe("ROUTES", () => {
     const into = emptyRouteEntry();
     expect(decodeRouteEntry(new Reader(bytes), into)).toBe(true);
     expect(into.bytes.slice(into.nacAt, into.nacAt + 16)).toEqual(nac);
-    expect({ ...into, bytes: nac, nacAt: 0 }).toEqual(route);
+    expect(into.elementAt).toBe(ROUTE_BYTES - 16);
+    expect({ ...into, bytes: nac, nacAt: 0, elementAt: 0 }).toEqual(route);
   });
 
   test("names a NAC in two bytes when it is short", () => {
@@ -76,25 +87,46 @@ describe("ROUTES", () => {
       encodeRouteEntry(out, { ...short, flags: ENTRY_SHORT | ENTRY_RETRACTION });
     });
     expect(bytes).toHaveLength(ROUTE_BYTES + RETRACTION_BYTES - 2 * SHORT_SAVES_BYTES);
-    expect([...bytes.subarray(0, 13)]).toEqual([0x04, 0xab, 0xcd, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5]);
-    expect([...bytes.subarray(29)]).toEqual([0x06, 0xab, 0xcd]);
+    expect([...bytes.subarray(0, 15)]).toEqual([0x04, 0xab, 0xcd, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5, 2, 3]);
+    expect([...bytes.subarray(31)]).toEqual([0x06, 0xab, 0xcd]);
     const into = emptyRouteEntry();
     const input = new Reader(bytes);
     expect([decodeRouteEntry(input, into), into.id, into.metric]).toEqual([true, 0xabcd, 5]);
     expect([decodeRouteEntry(input, into), into.id, input.remaining]).toEqual([true, 0xabcd, 0]);
   });
 
+  test("tell of lives with the bytes that the manual draws", () => {
+    const entries = [ENTRY_PROOF, ENTRY_LIFE, ENTRY_LIFE | ENTRY_PROOF, ENTRY_SUSPICION];
+    const bytes = written((out) => {
+      for (const flags of entries) encodeRouteEntry(out, { ...route, flags });
+    });
+    expect(bytes).toHaveLength(PROOF_BYTES + 2 * LIFE_BYTES + SUSPICION_BYTES);
+    expect([...bytes.subarray(0, 21)]).toEqual([0x08, 0x0c, 0x0d, ...nac, 2, 3]);
+    expect([...bytes.subarray(37, 64)]).toEqual([0x10, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4]);
+    expect([...bytes.subarray(37 + 43, 64 + 43)]).toEqual([0x18, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4]);
+    expect([...bytes.subarray(37 + 86)]).toEqual([0x20, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4]);
+    const input = new Reader(bytes);
+    const into = emptyRouteEntry();
+    for (const flags of entries) {
+      expect(decodeRouteEntry(input, into)).toBe(true);
+      expect(into.flags).toBe(flags);
+      if (flags !== ENTRY_SUSPICION) expect(into.elementAt).toBe(input.offset - 16);
+    }
+    expect(input.remaining).toBe(0);
+  });
+
   test("of many entries are skipped and then read one by one, with the same outcome as reading each by itself", () => {
     const random = randomFrom("entries");
     for (let round = 0; round < 2_000; round += 1) {
-      const flags = () => (random.chance(0.05) ? random.below(256) : random.below(8));
+      const kind = () => KINDS[random.below(KINDS.length)]! | (random.below(2) * ENTRY_SHORT) | random.below(2);
       const count = random.below(6);
       const whole = written((out) => {
         for (let i = 0; i < count; i += 1) {
           const metric = random.chance(0.05) ? 64 : random.below(64);
-          encodeRouteEntry(out, { ...route, flags: flags(), id: random.below(65_536), metric });
+          encodeRouteEntry(out, { ...route, flags: kind(), id: random.below(65_536), metric });
         }
       });
+      if (whole.length > 0 && random.chance(0.2)) whole[random.below(whole.length)] = random.below(256);
       const bytes = random.chance(0.2) ? whole.subarray(0, random.below(whole.length + 1)) : whole;
       const one = new Reader(bytes);
       const read: RouteEntry[] = [];
@@ -122,8 +154,13 @@ describe("ROUTES", () => {
     expect(decodeRoutesHead(new Reader(new Uint8Array(6)))).toBeUndefined();
     const refused = (entry: RouteEntry) =>
       decodeRouteEntry(new Reader(written((out) => encodeRouteEntry(out, entry))), emptyRouteEntry());
-    expect(refused({ ...route, flags: 0x08 })).toBe(false);
-    expect(refused({ ...route, flags: 0x10 })).toBe(false);
+    for (let flags = 0; flags < 256; flags += 1) {
+      const isEntry = (KINDS as readonly number[]).includes(flags & ~(ENTRY_ORIGIN | ENTRY_SHORT));
+      if (!isEntry) expect(() => refused({ ...route, flags })).toThrow(RangeError);
+      const bytes = new Uint8Array(64);
+      bytes[0] = flags;
+      expect(decodeRouteEntry(new Reader(bytes), emptyRouteEntry()), `flags ${flags}`).toBe(isEntry);
+    }
     expect(refused({ ...route, metric: 64 })).toBe(false);
     expect(refused({ ...route, metric: 63 })).toBe(true);
     const whole = written((out) => encodeRouteEntry(out, route));
@@ -193,7 +230,7 @@ describe("ROUTE_STATUS, ROUTE_HEAD and ROUTE_REQUEST", () => {
     expect(head[0]).toBe(ControlFrame.routeHead);
     expect(decodeRouteHead(new Reader(head, 1))).toBe(0xfffffffe);
 
-    const request = { hops: 32, nac, epoch: 3, slot: 4, repair: 5 };
+    const request = { hops: 32, nac, epoch: 3, slot: 4, repair: 5, life: 0x0a0b0c0d };
     const requestBytes = written((out) => encodeRouteRequest(out, request));
     expect(requestBytes).toHaveLength(ROUTE_REQUEST_BYTES);
     expect(requestBytes[0]).toBe(ControlFrame.routeRequest);
@@ -211,7 +248,7 @@ describe("ROUTE_STATUS, ROUTE_HEAD and ROUTE_REQUEST", () => {
     expect(status(10, 1)).toBeDefined();
     expect(status(10, 0)).toBeUndefined();
     expect(status(9, 1)).toBeUndefined();
-    const request = written((out) => encodeRouteRequest(out, { hops: 0, nac, epoch: 3, slot: 4, repair: 5 }));
+    const request = written((out) => encodeRouteRequest(out, { hops: 0, nac, epoch: 3, slot: 4, repair: 5, life: 0 }));
     expect(decodeRouteRequest(new Reader(request, 1))).toBeUndefined();
     for (let length = 0; length < request.length - 1; length += 1) {
       expect(decodeRouteRequest(new Reader(request.subarray(0, length)))).toBeUndefined();

@@ -27,6 +27,7 @@ const RECORD_ROOM = 1170;
 const HELLO_US = 2 * SECOND_US;
 /** Nothing changed and nothing was told for this long: settled. Longer than a lost request needs to be repeated. */
 const QUIET_US = 8 * SECOND_US;
+const SLOT_US = 5 * SECOND_US;
 
 export interface LinkOptions {
   cost?: number;
@@ -71,6 +72,8 @@ interface Edge {
 }
 
 interface End {
+  /** Newest control message at the last hello. */
+  sentBefore: number;
   readonly owner: Node;
   readonly peer: Node;
   readonly link: number;
@@ -91,6 +94,8 @@ interface Node {
   incarnation: number;
   epoch: number;
   timerUs: number;
+  /** Of network time, as it was told last. */
+  slot: number;
 }
 
 export class RoutingWorld {
@@ -116,6 +121,8 @@ export class RoutingWorld {
   private readonly loops: string[] = [];
   private readonly requestsSent: string[] = [];
   private lastActivityUs = 0;
+  /** The message that is being written says something of routes. */
+  private hasWritten = false;
   private planned = 0;
 
   constructor(seed: string, options: WorldOptions = {}) {
@@ -136,6 +143,7 @@ export class RoutingWorld {
         incarnation: 0,
         epoch: 1_000,
         timerUs: NEVER,
+        slot: -1,
       };
       this.nodes.set(name, node);
       this.boot(node);
@@ -384,7 +392,7 @@ export class RoutingWorld {
   private newEdge(a: Node, b: Node, options: LinkOptions): Edge {
     const cost = options.cost ?? 1;
     const endOf = (owner: Node, peer: Node): End => {
-      const end = { owner, peer, link: owner.ends.length, cost, isUp: false, session: 0, peerIncarnation: 0 } as End;
+      const end = { owner, peer, link: owner.ends.length, cost, isUp: false, session: 0, peerIncarnation: 0, sentBefore: 0 } as End;
       owner.ends.push(end);
       return end;
     };
@@ -411,6 +419,7 @@ export class RoutingWorld {
     node.isAlive = true;
     node.incarnation += 1;
     node.timerUs = NEVER;
+    node.slot = -1;
     const random = randomFrom(`routing/${this.seed}/${node.name}/${node.incarnation}`);
     const { isFeasible, lastResort } = this.options;
     const transit = lastResort?.includes(node.name) ? "lastResort" : "always";
@@ -432,7 +441,13 @@ export class RoutingWorld {
   private observe(node: Node, code: number, a: number, b: number): void {
     if (code === Trace.routeRequested) this.requestsSent.push(node.name);
     if (code === Trace.routeSelected) this.touched.push({ node, destination: a });
-    if (code === Trace.routesSent) this.entriesTold += b;
+    if (code === Trace.lifeWritten) return; // origins prove for ever that they live
+    if (code === Trace.entryWritten) this.hasWritten = true;
+    if (code === Trace.routesSent) {
+      if (!this.hasWritten) return;
+      this.hasWritten = false;
+      this.entriesTold += b;
+    }
     this.lastActivityUs = this.nowUs;
   }
 
@@ -486,7 +501,9 @@ export class RoutingWorld {
     const processed = end.owner.routing.controlProcessed(end.link);
     const digest = end.owner.routing.tableDigest(end.link).slice();
     const { other } = end;
-    if (other.isUp && other.owner.routing.controlProcessed(other.link) < sent) this.note(); // still under repair
+    // Of what was sent before the last hello something is missing: still under repair.
+    if (other.isUp && other.owner.routing.controlProcessed(other.link) < Math.min(end.sentBefore, sent)) this.note();
+    end.sentBefore = sent;
     this.transmit(end, () => {
       this.input(other.owner, (routing) => {
         if (!routing.handleHello(this.nowUs, other.link, sent, processed, digest))
@@ -525,6 +542,11 @@ export class RoutingWorld {
   private input(node: Node, act: (routing: Routing) => void): void {
     if (!node.isAlive) return;
     this.events += 1;
+    const slot = Math.floor(this.nowUs / SLOT_US);
+    if (slot !== node.slot) {
+      node.slot = slot;
+      node.routing.setSlot(this.nowUs, slot, slot * SLOT_US);
+    }
     act(node.routing);
     const { searches, miscounts } = node.routing.tables;
     if (!this.isCorrupted && searches + miscounts > 0) {

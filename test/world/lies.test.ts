@@ -9,7 +9,7 @@ function deceived(epoch: number, slot: number) {
   const world = new RoutingWorld(`lie/${epoch}/${slot}`).add("ada", "bob", "cyd", "eve");
   world.wire("ada", "bob").wire("bob", "cyd").wire("bob", "eve").run({ untilSettled: true, within: "60s" });
   world.command("eve", (eve) => {
-    eve.setSlot(slot);
+    eve.setSlot(world.nowUs, slot, world.nowUs);
     eve.originate(world.nowUs, world.destination("cyd"), epoch);
   });
   return world.run({ within: "1s" });
@@ -58,7 +58,7 @@ function ask(
   hops = 32,
 ) {
   const destination = world.destination(owner);
-  world.corrupt(who, neighbour, (_, asked) => asked.addRequest({ hops, destination, epoch, index }));
+  world.corrupt(who, neighbour, (_, asked) => asked.addRequest({ hops, destination, epoch, index, life: 0 }));
 }
 
 const epochOf = (world: RoutingWorld, name: string) => world.routing(name).epochOf(world.destination(name));

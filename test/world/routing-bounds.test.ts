@@ -80,7 +80,8 @@ class Bench {
       for (const { nac, id: given = 0, metric, epoch = 1 } of entries) {
         const [bytes, id] = typeof nac === "number" ? [idOf(0), nac] : [nac, given];
         const flags = (metric === undefined ? ENTRY_RETRACTION : 0) | (typeof nac === "number" ? ENTRY_SHORT : 0);
-        encodeRouteEntry(out, { flags, id, bytes, nacAt: 0, epoch, slot: 0, repair: 0, metric: metric ?? 0 });
+        const route = { epoch, slot: 0, repair: 0, metric: metric ?? 0, generation: 0, elementAt: 0 };
+        encodeRouteEntry(out, { flags, id, bytes, nacAt: 0, ...route });
       }
       sealRoutes(out, start, entries.length);
     });
@@ -130,7 +131,9 @@ describe("one neighbour", () => {
     const bench = new Bench().up(0).up(1);
     bench.teach(1, [{ nac: nacOf(0), metric: 1 }]);
     const ask = (link: number) =>
-      bench.frame(link, (out) => encodeRouteRequest(out, { hops: 9, nac: nacOf(0), epoch: 9, slot: 0, repair: 0 }));
+      bench.frame(link, (out) =>
+        encodeRouteRequest(out, { hops: 9, nac: nacOf(0), epoch: 9, slot: 0, repair: 0, life: 0 }),
+      );
     for (let i = 0; i < 300; i += 1) expect(ask(0)).toBe(true);
     expect(bench.routing.refusals.requests).toBe(300 - 256);
     ask(1);
@@ -242,7 +245,7 @@ test("a request for more than there can be is passed on as one for the newest in
   ] as const) {
     const bench = new Bench().up(0).up(1);
     bench.teach(1, [{ nac: nacOf(0), metric: 1 }]);
-    bench.frame(0, (out) => encodeRouteRequest(out, { hops: 9, nac: nacOf(0), epoch, slot, repair: 0 }));
+    bench.frame(0, (out) => encodeRouteRequest(out, { hops: 9, nac: nacOf(0), epoch, slot, repair: 0, life: 0 }));
     const passed = bench.pass(0).find((reader) => reader.bytes[0] === ControlFrame.routeRequest)!;
     passed.u8();
     expect(decodeRouteRequest(passed)).toEqual({ hops: 8, nac: nacOf(0), epoch: 1, slot: 0, repair: 1 });
@@ -300,6 +303,7 @@ test("whatever neighbours say in well-formed frames, nothing throws, and all is 
             epoch,
             slot,
             repair: random.below(256),
+            life: random.chance(0.5) ? 0 : word(),
           });
         }),
       (link) => {
@@ -343,7 +347,9 @@ describe("open requests", () => {
       bench.teach(6, [{ nac: nacOf(i), metric: 1 }]);
     }
     for (let i = 0; i < 1_500; i += 1) {
-      bench.frame(i % 6, (out) => encodeRouteRequest(out, { hops: 9, nac: nacOf(i), epoch: 9, slot: 0, repair: 0 }));
+      bench.frame(i % 6, (out) =>
+        encodeRouteRequest(out, { hops: 9, nac: nacOf(i), epoch: 9, slot: 0, repair: 0, life: 0 }),
+      );
     }
     const { requests } = insideOf(bench.routing).decision;
     expect(bench.cap("routeRequests")).toMatchObject({ peak: 1_024, limit: 1_280 });

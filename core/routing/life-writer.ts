@@ -1,0 +1,135 @@
+import type { NacDictionary } from "../address/dictionary.js";
+import { Trace, type TraceSink } from "../trace/trace.js";
+import type { Writer } from "../wire/cursor.js";
+import {
+  ENTRY_LIFE,
+  ENTRY_PROOF,
+  ENTRY_SHORT,
+  ENTRY_SUSPICION,
+  emptyRouteEntry,
+  encodeRouteEntry,
+  ROUTE_BYTES,
+} from "../wire/routes.js";
+import { type Cells, NAMED } from "./cells.js";
+import type { Elements } from "./elements.js";
+import { METRIC_NONE } from "./feasible.js";
+import type { Liveness } from "./liveness.js";
+import { BY_LIFE, NEXT_PROVEN } from "./liveness.js";
+import type { Neighbour } from "./neighbour.js";
+import type { RouteRecords } from "./records.js";
+import { LOCAL, type RouteTable } from "./route-table.js";
+import { ID_NONE } from "./short-ids.js";
+
+/** The metric at which an element of the metric chain proves nothing but its generation. */
+export const METRIC_LAST = 63;
+
+/** Writes what ROUTES messages say of lives: proofs of generations, signs of life, suspicions. */
+export class LifeWriter {
+  private readonly table: RouteTable;
+  private readonly records: RouteRecords;
+  private readonly cells: Cells;
+  private readonly liveness: Liveness;
+  private readonly dictionary: NacDictionary;
+  private readonly elements: Elements;
+  private readonly trace: TraceSink;
+  private readonly entry = emptyRouteEntry();
+
+  constructor(args: {
+    table: RouteTable;
+    liveness: Liveness;
+    dictionary: NacDictionary;
+    elements: Elements;
+    trace: TraceSink;
+  }) {
+    this.table = args.table;
+    this.records = args.table.records;
+    this.cells = args.table.cells;
+    this.liveness = args.liveness;
+    this.dictionary = args.dictionary;
+    this.elements = args.elements;
+    this.trace = args.trace;
+  }
+
+  /** Signs of life, then suspicions, as many as fit. Returns the number of entries. */
+  writeUrgent(neighbour: Neighbour, out: Writer): number {
+    const { outbox } = neighbour;
+    if (outbox === undefined) return 0;
+    let count = 0;
+    while (outbox.lives.size > 0 && out.room >= ROUTE_BYTES) {
+      if (this.writeLife(neighbour, outbox.takeLife(), out)) count += 1;
+    }
+    while (outbox.suspicions.size > 0 && out.room >= ROUTE_BYTES) {
+      const destination = outbox.firstSuspected();
+      const slot = outbox.suspicions.get(destination)!;
+      outbox.suspicions.delete(destination);
+      if (!this.table.knows(destination)) continue;
+      this.entry.slot = slot;
+      this.write(neighbour, destination, ENTRY_SUSPICION, out);
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Proofs of what the neighbour was told, as many as fit. `offered` is what it would be told now. */
+  writeProofs(neighbour: Neighbour, out: Writer, offered: (destination: number) => number): number {
+    const { outbox } = neighbour;
+    if (outbox === undefined) return 0;
+    let count = 0;
+    while (outbox.proofs.length > 0 && out.room >= ROUTE_BYTES) {
+      const destination = outbox.proofs.shift();
+      if (this.writeProof(neighbour, destination, out, offered)) count += 1;
+    }
+    return count;
+  }
+
+  private writeProof(
+    neighbour: Neighbour,
+    destination: number,
+    out: Writer,
+    offered: (destination: number) => number,
+  ): boolean {
+    const { records, cells, liveness } = this;
+    if (!this.table.knows(destination)) return false;
+    const next = records.next(destination);
+    const isLocal = (records.state(destination) & LOCAL) !== 0;
+    if (!isLocal && (next < 0 || next === neighbour.link || (records.life(destination) & NEXT_PROVEN) === 0))
+      return false;
+    const told = cells.told(cells.at(destination, neighbour.slot));
+    // A route that grew worse cannot prove what was told of it; the change itself is told soon.
+    if (told === METRIC_NONE || told < offered(destination)) return false;
+    const generation = liveness.generation(destination);
+    this.entry.generation = generation & 0xffff;
+    const start = out.offset;
+    const at = this.write(neighbour, destination, ENTRY_PROOF, out);
+    if (this.elements.writeMetric(destination, records.epoch(destination), generation, told, out.bytes, at))
+      return true;
+    out.offset = start; // nobody proved as much to us
+    return false;
+  }
+
+  private writeLife(neighbour: Neighbour, destination: number, out: Writer): boolean {
+    const { records, liveness } = this;
+    if (!this.table.knows(destination)) return false;
+    const isOfChain = (records.life(destination) & BY_LIFE) !== 0;
+    const slot = isOfChain ? liveness.full(records.proof(destination)) : liveness.generation(destination);
+    const epoch = records.epoch(destination);
+    this.entry.slot = slot;
+    const at = this.write(neighbour, destination, isOfChain ? ENTRY_LIFE : ENTRY_LIFE | ENTRY_PROOF, out);
+    if (isOfChain) this.elements.writeLife(destination, epoch, slot, out.bytes, at);
+    else this.elements.writeMetric(destination, epoch, slot, METRIC_LAST, out.bytes, at);
+    return true;
+  }
+
+  private write(neighbour: Neighbour, destination: number, kind: number, out: Writer): number {
+    const { records, cells, entry } = this;
+    const isShort = (cells.flags(cells.at(destination, neighbour.slot)) & NAMED) !== 0;
+    entry.flags = kind | (isShort ? ENTRY_SHORT : 0);
+    entry.id = isShort ? records.id(destination) : ID_NONE;
+    entry.epoch = records.epoch(destination);
+    if (!isShort) this.dictionary.write(destination, entry.bytes);
+    const start = out.offset;
+    const at = encodeRouteEntry(out, entry);
+    this.trace(Trace.lifeWritten, destination, out.offset - start, kind);
+    return at;
+  }
+}
