@@ -180,8 +180,9 @@ export class HeldElements {
     const heldMetric = metricOf(words, row);
     const ahead = slotsBetween(generation, heldGeneration) * METRICS + heldMetric - metric;
     if (Math.abs(ahead) > METRIC_HASHES_MAX) return Fit.not; // no epoch lasts so long
-    const epoch = epochOf(words, row);
     const { walker, claim } = this;
+    if (ahead === 0) return isSame(words, row + METRIC_ELEMENT, claim) ? Fit.fits : Fit.not;
+    const epoch = epochOf(words, row);
     walker.enter(Chain.metric, this.dictionary, destination, epoch, words[row + TAG]!, words[row + TAG + 1]!);
     const isBetter = ahead > 0;
     if (isBetter) walker.loadWords(claim, 0);
@@ -347,4 +348,9 @@ export class HeldElements {
     this.rows.forget(destination);
     this.challengers.forget(destination);
   }
+}
+
+function isSame(words: Int32Array, at: number, element: Int32Array): boolean {
+  for (let i = 0; i < 4; i += 1) if (words[at + i] !== element[i]) return false;
+  return true;
 }

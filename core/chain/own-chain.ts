@@ -37,6 +37,9 @@ export class OwnChain {
   private readonly metric: Int32Array;
   private readonly life: Int32Array;
   private readonly tagWords = new Int32Array(2);
+  /** The metric element that was found last: one generation is told to many neighbours. */
+  private readonly last = new Int32Array(4);
+  private lastPosition = -1;
   /** Stretches between checkpoints still to be walked, of each chain. */
   private metricLeft: number;
   private lifeLeft: number;
@@ -106,8 +109,15 @@ export class OwnChain {
   findMetric(walker: Walker, generation: number, metric: number): boolean {
     const slot = slotsBetween(generation, this.startSlot);
     if (!this.isReady || slot < 0 || slot >= this.slots || metric < 0 || metric >= METRICS) return false;
+    const position = slot * METRICS + (METRICS - 1 - metric);
+    if (position === this.lastPosition) {
+      walker.loadWords(this.last, 0);
+      return true;
+    }
     this.enterMetric(walker);
-    fetch(walker, this.metric, slot * METRICS + (METRICS - 1 - metric), METRIC_SPACING);
+    fetch(walker, this.metric, position, METRIC_SPACING);
+    this.lastPosition = position;
+    walker.storeWords(this.last, 0);
     return true;
   }
 
