@@ -4,7 +4,7 @@
  */
 import { Document, isMap, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import { z } from "zod";
-import type { Action, Plan } from "../../sim/plan/plan.js";
+import { type Action, BYZANTINE, type Plan } from "../../sim/plan/plan.js";
 
 const MICROSECONDS_MAX = 7 * 24 * 3600 * 1_000_000;
 const NODES_MAX = 20_000;
@@ -93,7 +93,7 @@ const action = z.discriminatedUnion("do", [
   does("move", { node: index, interface: whole(64), address: index }),
   does("clock", { node: index, leapUs: timeUs, driftPpm: z.int() }),
   does("slow", { node: index, packetUs: timeUs, queuePackets: whole(1_000_000) }),
-  does("byzantine", { node: index, as: z.enum(["ghost", "metric"]) }),
+  does("byzantine", { node: index, as: z.enum(BYZANTINE) }),
   does("dial", { node: index, dial }),
   does("traffic", { flow }),
 ]);

@@ -194,7 +194,25 @@ export type Action = { readonly atUs: number } & (
   | { readonly do: "traffic"; readonly flow: Traffic }
 );
 
-export type Byzantine = "ghost" | "metric";
+/** What liars do; sim/SCENARIOS.md has them in a table, sim/fault/byzantine/ a file for each. */
+export const BYZANTINE = [
+  "ghost",
+  "swallow",
+  "metric",
+  "same-distance",
+  "index",
+  "epoch",
+  "replay",
+  "accuse",
+  "flap",
+  "flap-fast",
+  "stall",
+  "black-hole",
+  "overflow",
+  "malformed",
+  "oversized",
+] as const;
+export type Byzantine = (typeof BYZANTINE)[number];
 
 /** One transfer from `from` to `to`, beginning at the action's time. */
 export interface Traffic {

@@ -90,7 +90,7 @@ class Stage {
           );
         });
       case "byzantine":
-        return this.#each(entry, path, "any", (node) => cast.emit({ do: "byzantine", node, as: entry.as }));
+        return this.#byzantine(entry, path);
       case "dial":
         return this.#links.dial(entry, path);
       case "traffic":
@@ -166,6 +166,24 @@ class Stage {
         for (const node of nodes) if (!cast.isAlive(node)) cast.start(node);
         for (const edge of edges) this.#links.mendOne(edge);
       });
+    }
+  }
+
+  /** All roles of one node at one moment: each is an action. */
+  #byzantine({ select, around, as }: EntryOf<"byzantine">, path: Path): void {
+    const cast = this.#cast;
+    if (select === undefined && around === undefined) {
+      return cast.complain(path, `${pathName(path)}: who lies is missing: select, or around`);
+    }
+    const liars = new Set(select === undefined ? [] : cast.select(select, [...path, "select"], "any"));
+    const victims = new Set(around === undefined ? [] : cast.select(around, [...path, "around"], "any"));
+    for (const { a, b } of cast.draft.edges) {
+      if (victims.has(a) && !victims.has(b)) liars.add(b);
+      if (victims.has(b) && !victims.has(a)) liars.add(a);
+    }
+    const roles = typeof as === "string" ? [as] : as;
+    for (const node of [...liars].sort((a, b) => a - b)) {
+      for (const role of roles) cast.emit({ do: "byzantine", node, as: role });
     }
   }
 

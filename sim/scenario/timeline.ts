@@ -1,5 +1,6 @@
 /** What happens at a moment. Every entry has `at` and `do`; what lasts may say `for`, and is undone after that time. */
 import { z } from "zod";
+import { BYZANTINE } from "../plan/plan.js";
 import { linkOrClass, nat } from "./links.js";
 import { between, nameText, ROLES, selector } from "./selectors.js";
 import { NODES_MAX } from "./topologies.js";
@@ -114,7 +115,14 @@ export const timelineEntry = z.discriminatedUnion("do", [
     queue: z.int().min(1).max(1_000_000).default(256),
     for: lasting,
   }),
-  z.strictObject({ at, do: z.literal("byzantine"), select: selector, as: z.enum(["ghost", "metric"]) }),
+  /** Liars, from then on: those who are selected, or all who have a link to one of `around`. Several roles at once: a list. */
+  z.strictObject({
+    at,
+    do: z.literal("byzantine"),
+    select: selector.optional(),
+    around: selector.optional(),
+    as: z.union([z.enum(BYZANTINE), z.array(z.enum(BYZANTINE)).min(1).max(BYZANTINE.length)]),
+  }),
   /** A further peer to keep a link to. */
   z.strictObject({ at, do: z.literal("dial"), from: selector, to: selector }),
   z.strictObject({ at, do: z.literal("traffic"), ...transfer, over }),

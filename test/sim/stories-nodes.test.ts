@@ -159,25 +159,11 @@ topology: { kind: line }
       `${LINE}
 seed: 1
 duration: 110s
-timeline: [{ at: 12s, do: byzantine, select: bob, as: ghost }, { at: 20s, do: crash, select: dan }]
+timeline: [{ at: 12s, do: byzantine, select: bob, as: swallow }, { at: 20s, do: crash, select: dan }]
 expect: [eclipsed == 1, ghosts == 0]`,
-      { 100: (scene) => expect(scene.holders("dan")).toContain("ada") },
+      { 27: (scene) => expect(scene.holders("dan")).toContain("ada") },
     );
-    expect(report.metrics).toMatchObject({ removal: { count: 1, censored: 0 } });
-  });
-
-  test("about metrics draws traffic to himself, and each route that believed him is counted", () => {
-    const star = `
-nodes: { names: [ada, liar, m1, m2, dan] }
-topology: { kind: graph, edges: [[ada, liar], [liar, m2], [m2, dan], [ada, m1], [m1, dan]] }
-seed: 1
-duration: 40s
-`;
-    tell(star, { 39: (scene) => expect(scene.way("ada", "dan")).toEqual(["ada", "m1", "dan"]) });
-    const { report } = tell(`${star}timeline: [{ at: 12s, do: byzantine, select: liar, as: metric }]`, {
-      39: (scene) => expect(scene.way("ada", "dan")?.[1]).toBe("liar"),
-    });
-    expect(report.metrics.forgedAccepted).toBeGreaterThan(0);
+    expect(report.metrics).toMatchObject({ removal: { count: 1, censored: 0 }, removalEclipsed: { count: 1 } });
   });
 });
 
