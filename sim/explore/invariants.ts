@@ -16,8 +16,9 @@ export interface Violation {
 /** What must hold in every state: nobody's packets come back to him, and nobody holds who is gone for longer than the bound. */
 export function violationOf(world: World, setting: Setting): Violation | undefined {
   const { names } = setting;
-  for (const to of world.nodes.keys()) {
-    for (const from of world.nodes.keys()) {
+  const count = world.nodes.length;
+  for (let to = 0; to < count; to += 1) {
+    for (let from = 0; from < count; from += 1) {
       const round = roundFrom(world, from, to);
       if (round === undefined) continue;
       const path = round.map((node) => names[node]!).join(" > ");
@@ -36,9 +37,14 @@ export function restViolationsOf(world: World, setting: Setting): Violation[] {
   return all.filter((one) => one !== undefined);
 }
 
+/** Who goes on for more steps than there are nodes has met one twice. */
 function roundFrom(world: World, from: number, to: number): number[] | undefined {
+  if (!world.nodes[from]!.isAlive) return undefined;
+  let steps = 0;
+  for (let at = from; at >= 0 && steps <= world.nodes.length; at = world.following(at, to)) steps += 1;
+  if (steps <= world.nodes.length) return undefined;
   const met: number[] = [];
-  for (let at = from; at >= 0 && world.nodes[at]!.isAlive; at = world.following(at, to)) {
+  for (let at = from; at >= 0; at = world.following(at, to)) {
     const before = met.indexOf(at);
     met.push(at);
     if (before >= 0) return met.slice(before);

@@ -12,6 +12,8 @@ import type { RelativeDigest } from "./relative-digest.js";
 
 /** Control frames of a record: 1,200 bytes less what seals it. */
 const RECORD_ROOM = 1170;
+/** Each record is copied out of it before the next is written: one serves all. */
+const OUT = new Uint8Array(RECORD_ROOM);
 /** Links answer within so much, as far as the core knows. */
 const RTT_US = 20 * MILLISECOND_US;
 /** Network time stands still: indexes of new origins begin in this slot. */
@@ -37,7 +39,6 @@ export interface Greeting {
 export class Router {
   private readonly routing: Routing;
   private readonly inside: Inside;
-  private readonly out = new Uint8Array(RECORD_ROOM);
 
   constructor(args: {
     dictionary: NacDictionary;
@@ -112,8 +113,8 @@ export class Router {
   flush(nowUs: number, send: (link: number, record: Uint8Array) => void): void {
     const { routing } = this;
     for (let link = routing.pollLink(); link >= 0; link = routing.pollLink()) {
-      const out = new Writer(this.out);
-      if (routing.pollControl(nowUs, link, out)) send(link, this.out.slice(0, out.offset));
+      const out = new Writer(OUT);
+      if (routing.pollControl(nowUs, link, out)) send(link, OUT.slice(0, out.offset));
     }
   }
 

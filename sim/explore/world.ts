@@ -207,23 +207,26 @@ export class World {
     return this.ends[end ^ 1]!.node;
   }
 
+  /** Asked for at each step: without the loops that are nicer to read. */
   private fairChoices(isFirstEnough: boolean): Choice[] {
+    const { nodes, ends, nowUs } = this;
     const choices: Choice[] = [];
-    for (const [number, end] of this.ends.entries()) {
-      if (!end.isUp) continue;
-      for (const [place, { session }] of end.messages.entries()) {
-        if (session !== end.session) continue;
-        choices.push({ do: "deliver", end: number, place });
+    for (let end = 0; end < ends.length; end += 1) {
+      const { isUp, session, messages } = ends[end]!;
+      if (!isUp) continue;
+      for (let place = 0; place < messages.length; place += 1) {
+        if (messages[place]!.session !== session) continue;
+        choices.push({ do: "deliver", end, place });
         if (isFirstEnough) return choices;
       }
     }
-    for (const [node, { isAlive, router }] of this.nodes.entries()) {
-      if (isAlive && router.nextTimeoutUs <= this.nowUs) choices.push({ do: "timer", node });
+    for (let node = 0; node < nodes.length; node += 1) {
+      const { isAlive, router } = nodes[node]!;
+      if (isAlive && router.nextTimeoutUs <= nowUs) choices.push({ do: "timer", node });
     }
-    if (isFirstEnough && choices.length > 0) return choices;
-    for (const [end, { upByUs }] of this.ends.entries()) if (upByUs !== NEVER) choices.push({ do: "up", end });
-    for (const [end, { noticeByUs }] of this.ends.entries()) {
-      if (noticeByUs !== NEVER) choices.push({ do: "notice", end });
+    for (let end = 0; end < ends.length; end += 1) if (ends[end]!.upByUs !== NEVER) choices.push({ do: "up", end });
+    for (let end = 0; end < ends.length; end += 1) {
+      if (ends[end]!.noticeByUs !== NEVER) choices.push({ do: "notice", end });
     }
     if (isFirstEnough && choices.length > 0) return choices;
     if (this.mayPass()) choices.push({ do: "time" });
@@ -244,8 +247,9 @@ export class World {
     if (this.isDue()) return false;
     const nextUs = this.nextMoment();
     if (nextUs === NEVER && this.isCalm) return false;
-    for (const { messages } of this.ends) {
-      for (const { sentUs } of messages) if (this.late === 0 || nextUs > sentUs + TRAVEL_US) return false;
+    const { ends, late } = this;
+    for (let end = 0; end < ends.length; end += 1) {
+      for (const { sentUs } of ends[end]!.messages) if (late === 0 || nextUs > sentUs + TRAVEL_US) return false;
     }
     return true;
   }
@@ -265,18 +269,22 @@ export class World {
   }
 
   private isDue(): boolean {
-    const { nowUs } = this;
-    return (
-      this.nodes.some(({ isAlive, router }) => isAlive && router.nextTimeoutUs <= nowUs) ||
-      this.ends.some(({ upByUs, noticeByUs }) => upByUs <= nowUs || noticeByUs <= nowUs)
-    );
+    return this.nextMoment() <= this.nowUs;
   }
 
   /** The next but for hellos; NEVER when there is none. */
   private nextMoment(): number {
+    const { nodes, ends } = this;
     let nextUs = NEVER;
-    for (const { isAlive, router } of this.nodes) if (isAlive) nextUs = Math.min(nextUs, router.nextTimeoutUs);
-    for (const { upByUs, noticeByUs } of this.ends) nextUs = Math.min(nextUs, upByUs, noticeByUs);
+    for (let node = 0; node < nodes.length; node += 1) {
+      const { isAlive, router } = nodes[node]!;
+      if (isAlive && router.nextTimeoutUs < nextUs) nextUs = router.nextTimeoutUs;
+    }
+    for (let end = 0; end < ends.length; end += 1) {
+      const { upByUs, noticeByUs } = ends[end]!;
+      if (upByUs < nextUs) nextUs = upByUs;
+      if (noticeByUs < nextUs) nextUs = noticeByUs;
+    }
     return nextUs;
   }
 
@@ -286,19 +294,20 @@ export class World {
 
   /** Hellos change nothing: all that was told is processed, that is known, and all tables agree. */
   private get isCalm(): boolean {
-    return this.isWhole.every((_, edge) => {
+    for (let edge = 0; edge < this.isWhole.length; edge += 1) {
       const [a, b] = this.sessionOf(edge) ?? [];
-      if (a === undefined || b === undefined) return true;
+      if (a === undefined || b === undefined) continue;
       const one = this.nodes[a.node]!.router;
       const other = this.nodes[b.node]!.router;
-      return (
+      const isCalm =
         one.isSettled(a.link) &&
         other.isSettled(b.link) &&
         one.isLevelWith(other, a.link, b.link) &&
         one.believes(a.link, other, b.link) &&
-        other.believes(b.link, one, a.link)
-      );
-    });
+        other.believes(b.link, one, a.link);
+      if (!isCalm) return false;
+    }
+    return true;
   }
 
   /** Both ends, when they are up in one session. */

@@ -195,7 +195,7 @@ describe("what cannot be explored is refused", () => {
     ["more than five nodes", () => planOf("grid-49"), /49 nodes: exploring takes 3 to 5/],
     ["what finds links dead", () => ({ ...planOf("explore-crash"), mutate: "death" as const }), /no part of what/],
     ["other faults", () => planOf("explore-crash", "timeline.0={ at: 20s, do: pause, select: dan }"), /pause is not/],
-  ])("%s", (_, plan, message) => {
+  ])("such as %s", (_, plan, message) => {
     expect(settingOf(plan())).toMatch(message);
   });
 });
