@@ -4,7 +4,9 @@ import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
 import { encodeRouteStatus } from "../../core/wire/route-status.js";
 import {
+  ENTRY_LIFE,
   ENTRY_ORIGIN,
+  ENTRY_PROOF,
   ENTRY_RETRACTION,
   emptyRouteEntry,
   encodeRouteEntry,
@@ -14,6 +16,7 @@ import {
   sealRoutes,
 } from "../../core/wire/routes.js";
 import { insideOf, type StackInside } from "../../sim/fault/stack-inside.js";
+import { FeedOrigins } from "./feed-origins.js";
 import { NO_ROUTE } from "./feed-recording.js";
 
 /** No link of the stack has such a number. */
@@ -24,6 +27,7 @@ const ROUTER_ID_BYTES = 8;
 const ENTRIES_MAX = 24;
 const NO_ID = 0xffff;
 const REPAIRS = 256;
+const LOW = 0xffff;
 /** Frames that routing writes for the teller at once. Beyond: they are drained in the next call. */
 const DRAINS_MAX = 64;
 
@@ -37,8 +41,13 @@ export interface Telling {
   readonly repair: number;
 }
 
-/** The 16 bytes behind a route: real ones where chains are verified. */
-export type WriteElement = (telling: Telling, bytes: Uint8Array, at: number) => void;
+/** And in which slot its origin proved it. */
+interface Told extends Telling {
+  readonly generation: number;
+}
+
+/** What stands at the end of a route, a proof or a life (`kind`: the entry's flags): real elements where chains are verified. */
+export type WriteElement = (kind: number, told: Told, slot: number, bytes: Uint8Array, at: number) => void;
 
 const noElement: WriteElement = () => undefined; // zeros are written already
 
@@ -49,16 +58,18 @@ const noElement: WriteElement = () => undefined; // zeros are written already
 export class FeedTeller {
   private readonly inside: StackInside;
   private readonly writeElement: WriteElement;
-  private readonly told = new Map<string, Telling>();
-  private readonly wanted = new Map<string, { readonly nac: Uint8Array; readonly index: number }>();
+  private readonly told = new Map<string, Told>();
+  private readonly wanted = new Map<string, { readonly index: number; readonly life: number }>();
+  private readonly origins: FeedOrigins;
   private readonly drain = new Writer(new Uint8Array(1_200));
   private readonly frame = new Writer(new Uint8Array(ROUTES_HEAD_BYTES + ENTRIES_MAX * ROUTE_BYTES));
   private number = 0;
   private nowUs = 0;
 
   /** To be called before the stack starts. */
-  constructor(stack: Stack, writeElement = noElement) {
+  constructor(stack: Stack, nodes: number, writeElement = noElement) {
     this.inside = insideOf(stack);
+    this.origins = new FeedOrigins(nodes);
     this.writeElement = writeElement;
     const { routing, decision, selection } = this.inside;
     selection.isFeasible = () => true;
@@ -68,7 +79,10 @@ export class FeedTeller {
       if (isBelieved) return learn(nowUs, neighbour, destination, entry);
       return decision.overhear(neighbour, destination, entry);
     };
-    decision.requests.want = () => false; // what it does not believe cannot be had by asking for something newer
+    const want = decision.requests.want.bind(decision.requests);
+    // What it does not believe cannot be had by asking for something newer; whether somebody lives may be asked.
+    decision.requests.want = (nowUs, destination, epoch, index, life = 0) =>
+      life > 0 && want(nowUs, destination, epoch, index, life);
     const pollLink = routing.pollLink.bind(routing);
     routing.pollLink = () => {
       let link = pollLink();
@@ -102,56 +116,110 @@ export class FeedTeller {
   /** To be followed by an input of the stack, so that what came of it leaves. */
   tell(nowUs: number, tellings: readonly Telling[]): void {
     this.nowUs = nowUs;
-    for (let i = 0; i < tellings.length; i += ENTRIES_MAX) this.send(tellings.slice(i, i + ENTRIES_MAX));
+    this.sendAll(tellings, (telling) => this.write(telling));
   }
 
-  /** Origins that were asked for a newer index give it, as they did in the network. Returns how many. */
+  /** Origins that were asked for a newer index give it, as they did in the network, and prove that they live. Returns how many. */
   answer(nowUs: number): number {
-    const answers: Telling[] = [];
-    for (const [name, { index }] of this.wanted) {
-      const telling = this.told.get(name);
-      if (telling === undefined || telling.metric === NO_ROUTE) continue;
-      if (index <= telling.slot * REPAIRS + telling.repair) continue;
-      answers.push({ ...telling, slot: Math.floor(index / REPAIRS), repair: index % REPAIRS });
+    this.nowUs = nowUs;
+    const newer: Telling[] = [];
+    const living: Told[] = [];
+    for (const [name, { index, life }] of this.wanted) {
+      const told = this.told.get(name);
+      if (told !== undefined && told.metric !== NO_ROUTE) {
+        if (life > this.slot) continue; // it is answered when that slot has begun
+        if (life > 0) living.push(told);
+        if (index > told.slot * REPAIRS + told.repair) {
+          newer.push({ ...told, slot: Math.floor(index / REPAIRS), repair: index % REPAIRS });
+        }
+      }
+      this.wanted.delete(name);
     }
-    this.wanted.clear();
-    this.tell(nowUs, answers);
-    return answers.length;
+    this.tell(nowUs, newer);
+    this.sendAll(living, (told) => this.writeLife(told));
+    return newer.length + living.length;
   }
 
-  private send(tellings: readonly Telling[]): void {
+  /** Origins whose time has come prove that they live. `msOfSlot`: how much of the slot has passed. Returns how many. */
+  prove(nowUs: number, msOfSlot: number): number {
+    this.nowUs = nowUs;
+    const { slot, origins } = this;
+    const due: Told[] = [];
+    for (const [name, told] of this.told) {
+      if (told.metric === NO_ROUTE || !origins.isOver(told.nac, told.generation, slot, msOfSlot)) continue;
+      const proven = { ...told, generation: origins.generation(told.nac, slot) };
+      this.told.set(name, proven);
+      due.push(proven);
+    }
+    this.sendAll(due, (told) => this.writeProof(told));
+    return due.length;
+  }
+
+  /** Of network time, as the stack has it. */
+  private get slot(): number {
+    return this.inside.decision.liveness.slot;
+  }
+
+  private sendAll<Item>(items: readonly Item[], write: (item: Item) => void): void {
     const { frame } = this;
-    frame.offset = 0;
-    this.number += 1;
-    const start = openRoutes(frame, this.number);
-    for (const telling of tellings) this.write(telling);
-    sealRoutes(frame, start, tellings.length);
-    const body = new Reader(frame.bytes, 1, frame.offset);
-    if (!this.inside.routing.handleFrame(this.nowUs, LINK, ControlFrame.routes, body)) {
-      throw new Error("the stack takes a message of the feed for malformed");
+    for (let first = 0; first < items.length; first += ENTRIES_MAX) {
+      const part = items.slice(first, first + ENTRIES_MAX);
+      frame.offset = 0;
+      this.number += 1;
+      const start = openRoutes(frame, this.number);
+      for (const item of part) write(item);
+      sealRoutes(frame, start, part.length);
+      const body = new Reader(frame.bytes, 1, frame.offset);
+      if (!this.inside.routing.handleFrame(this.nowUs, LINK, ControlFrame.routes, body)) {
+        throw new Error("the stack takes a message of the feed for malformed");
+      }
     }
   }
 
   private write(telling: Telling): void {
     const { nac, metric, epoch } = telling;
     const name = nameOf(nac);
-    const now = newer(telling, this.told.get(name));
-    this.told.set(name, now);
+    const told = this.ofNow(telling, this.told.get(name));
+    this.told.set(name, told);
     const isLost = metric === NO_ROUTE;
-    const entry = { ...emptyRouteEntry(), id: NO_ID, bytes: nac, epoch, slot: now.slot, repair: now.repair };
+    const entry = { ...emptyRouteEntry(), id: NO_ID, bytes: nac, epoch, slot: told.slot, repair: told.repair };
     entry.flags = isLost ? ENTRY_RETRACTION : 0;
     entry.metric = isLost ? 0 : metric - LINK_COST;
-    encodeRouteEntry(this.frame, entry);
-    if (!isLost) this.writeElement(now, this.frame.bytes, this.frame.offset - 16);
+    entry.generation = told.generation & LOW;
+    const at = encodeRouteEntry(this.frame, entry);
+    if (!isLost) this.writeElement(0, told, told.generation, this.frame.bytes, at);
+  }
+
+  private writeProof(told: Told): void {
+    const entry = { ...emptyRouteEntry(), id: NO_ID, bytes: told.nac, flags: ENTRY_PROOF };
+    entry.generation = told.generation & LOW;
+    this.writeElement(ENTRY_PROOF, told, told.generation, this.frame.bytes, encodeRouteEntry(this.frame, entry));
+  }
+
+  private writeLife(told: Told): void {
+    const { slot } = this;
+    const entry = { ...emptyRouteEntry(), id: NO_ID, bytes: told.nac, flags: ENTRY_LIFE, epoch: told.epoch, slot };
+    this.writeElement(ENTRY_LIFE, told, slot, this.frame.bytes, encodeRouteEntry(this.frame, entry));
+  }
+
+  /** An index or a generation that was given out is not taken back by a row that knows nothing of it. */
+  private ofNow(telling: Telling, before: Told | undefined): Told {
+    const { nac } = telling;
+    const { origins, slot } = this;
+    if (before === undefined) return { ...telling, generation: origins.generation(nac, slot) };
+    if (telling.metric === NO_ROUTE) return { ...before, metric: NO_ROUTE };
+    if (before.epoch !== telling.epoch) return { ...telling, generation: origins.firstGeneration(nac, slot) };
+    const { generation } = before;
+    const isOlder = telling.slot * REPAIRS + telling.repair < before.slot * REPAIRS + before.repair;
+    return isOlder ? { ...telling, slot: before.slot, repair: before.repair, generation } : { ...telling, generation };
   }
 
   /** What routing has for the teller: requests are kept, and all is confirmed, as a neighbour would. */
   private listen(): void {
     const { routing, table } = this.inside;
     const { requests } = table.byLink[LINK]!;
-    for (const { destination, index } of requests.splice(0)) {
-      const nac = table.dictionary.bytesOf(destination);
-      this.wanted.set(nameOf(nac), { nac, index });
+    for (const { destination, index, life } of requests.splice(0)) {
+      this.wanted.set(nameOf(table.dictionary.bytesOf(destination)), { index, life });
     }
     const { drain } = this;
     drain.offset = 0;
@@ -160,13 +228,6 @@ export class FeedTeller {
     encodeRouteStatus(drain, { processed: routing.controlSent(LINK), missing: [] });
     routing.handleFrame(this.nowUs, LINK, ControlFrame.routeStatus, new Reader(drain.bytes, 1, drain.offset));
   }
-}
-
-/** An index that was given out is not taken back by a row that knows nothing of it. */
-function newer(telling: Telling, before: Telling | undefined): Telling {
-  if (before === undefined || before.epoch !== telling.epoch) return telling;
-  const isOlder = telling.slot * REPAIRS + telling.repair < before.slot * REPAIRS + before.repair;
-  return isOlder ? { ...telling, slot: before.slot, repair: before.repair } : telling;
 }
 
 function nameOf(nac: Uint8Array): string {

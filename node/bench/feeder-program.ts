@@ -22,7 +22,9 @@ const recording = decodeRecording(readFileSync(path));
 if (recording === undefined) throw new Error(`${path} is no recording of a feed`);
 const suite = createNativeSuite();
 const log = createStderrLog("warn", false);
-const feeders = await Promise.all(Array.from({ length: Number(count) }, () => Feeder.open({ suite, network, log })));
+const nodes = recording.nacs.length / 16;
+const opened = Array.from({ length: Number(count) }, () => Feeder.open({ suite, network, nodes, log }));
+const feeders = await Promise.all(opened);
 const player = new FeedPlayer(recording, feeders);
 
 serve(

@@ -14,6 +14,7 @@ import { systemClock } from "../clock.js";
 import { systemEntropy, systemRandom32 } from "../entropy.js";
 import type { Log } from "../log.js";
 import { UdpPort } from "../udp.js";
+import { msOfSlot } from "./feed-origins.js";
 import { FeedTeller, type Telling, type WriteElement } from "./feed-teller.js";
 
 /** An input of the stack that changes nothing lets out what was told. */
@@ -30,7 +31,13 @@ export class Feeder {
   private readonly udp: UdpPort;
   private timer: NodeJS.Timeout | undefined;
 
-  private constructor(args: { suite: CryptoSuite; network: string; udp: UdpPort; writeElement?: WriteElement }) {
+  private constructor(args: {
+    suite: CryptoSuite;
+    network: string;
+    nodes: number;
+    udp: UdpPort;
+    writeElement?: WriteElement;
+  }) {
     const { suite, network, udp } = args;
     const networkId = networkIdOf(suite, network);
     const linkKeys = suite.kemKeys(systemEntropy(KEM_SEED_BYTES));
@@ -70,7 +77,7 @@ export class Feeder {
         },
       },
     );
-    this.teller = new FeedTeller(this.stack, args.writeElement);
+    this.teller = new FeedTeller(this.stack, args.nodes, args.writeElement);
     this.input((stack, now) => stack.start(now));
     this.teller.begin(nowUs);
     udp.isPathInUse = (path) => this.stack.pathsInUse.includes(path);
@@ -81,6 +88,8 @@ export class Feeder {
   static async open(args: {
     suite: CryptoSuite;
     network: string;
+    /** Of the network that it plays. */
+    nodes: number;
     log: Log;
     writeElement?: WriteElement;
   }): Promise<Feeder> {
@@ -99,7 +108,7 @@ export class Feeder {
 
   /** As printed: its own, and those that it has a route to. */
   nacs(): string[] {
-    return [this.nac, ...this.stack.routes().map(({ nac }) => nac)].map(printNac);
+    return [this.nac, ...this.stack.routes().map(({ nac }) => nac)].map((nac) => printNac(nac));
   }
 
   /** The stack's table changes so; whoever listens is told as the core tells it. */
@@ -108,6 +117,7 @@ export class Feeder {
       stack.handleTimer(now); // what was due before comes before
       this.teller.tell(now, tellings);
       this.teller.answer(now);
+      this.teller.prove(now, msOfSlot(Date.now()));
       return stack.handleLoad(now, IDLE);
     });
   }

@@ -98,7 +98,8 @@ test("a daemon knows what its neighbours knew in the simulation, at their metric
   const feeders: Feeder[] = [];
   let daemon: Daemon | undefined;
   try {
-    for (let i = 0; i < TELLERS; i += 1) feeders.push(await Feeder.open({ suite, network: NETWORK, log }));
+    for (let i = 0; i < TELLERS; i += 1)
+      feeders.push(await Feeder.open({ suite, network: NETWORK, nodes: NODES, log }));
     const player = new FeedPlayer(recording(), feeders);
     player.load(Date.now());
     const config = { version: 1, network: { name: NETWORK }, udp: ["127.0.0.1:0"], log: { level: "error" } };
@@ -158,7 +159,9 @@ test("of what a real neighbour says, a feeder believes what it says of itself", 
   const out = new Writer(new Uint8Array(200));
   const start = openRoutes(out, 1);
   encodeRouteEntry(out, { ...emptyRouteEntry(), bytes: NAC, epoch: 9, slot: SLOT, metric: 2, id: 0 });
-  encodeRouteEntry(out, { ...emptyRouteEntry(), bytes: other, epoch: 9, slot: SLOT, id: 1, flags: ENTRY_ORIGIN });
+  const generation = SLOT & 0xffff;
+  const origin = { bytes: other, epoch: 9, slot: SLOT, generation, id: 1, flags: ENTRY_ORIGIN };
+  encodeRouteEntry(out, { ...emptyRouteEntry(), ...origin });
   sealRoutes(out, start, 2);
   expect(routing.handleFrame(T + 4, 7, ControlFrame.routes, new Reader(out.bytes, 1, out.offset))).toBe(true);
   expect(routing.route(table.dictionary.find(NAC))).toBeUndefined();
@@ -209,7 +212,7 @@ function worldOf(): { readonly stack: Stack; readonly teller: FeedTeller } {
       sink: { transmit: nothing, event: nothing, deliver: nothing, deliverDatagram: nothing, persist: nothing },
     },
   );
-  const teller = new FeedTeller(stack);
+  const teller = new FeedTeller(stack, NODES);
   stack.start(T);
   teller.begin(T);
   return { stack, teller };
