@@ -26,20 +26,20 @@ import { createLog } from "../../node/log.js";
 import { insideOf } from "../../sim/fault/stack-inside.js";
 import { expand, parseScenario } from "../../sim/scenario/scenario.js";
 
-const NODES = 40;
+const NODES = 24;
 const DEAD = 3;
 const TELLERS = 3;
 const NETWORK = "feeder-test";
 const SCENARIO = `
 name: fed
 seed: 1
-duration: 60s
+duration: 22s
 nodes: { count: ${NODES}, over: 2s }
 topology: { kind: internet }
 links:
   default: { latency: 10ms }
 timeline:
-  - { at: 30s, do: crash, select: { role: private, count: ${DEAD} } }
+  - { at: 12s, do: crash, select: { role: private, count: ${DEAD} } }
 `;
 
 const base = mkdtempSync(join(tmpdir(), "mariana-feeder-"));
@@ -47,12 +47,12 @@ afterAll(() => rmSync(base, { recursive: true, force: true }));
 
 let made: FeedRecording | undefined;
 
-/** Of the forty, from their twentieth second on. */
+/** From their eighth second on. */
 function recording(): FeedRecording {
   if (made !== undefined) return made;
   const parsed = parseScenario(SCENARIO, "fed.yaml");
   if (!parsed.ok) throw new Error(parsed.errors.map(({ message }) => message).join("; "));
-  const span = { fromUs: 20_000_000, untilUs: 50_000_000 };
+  const span = { fromUs: 8_000_000, untilUs: 22_000_000 };
   made = recordFeed(expand(parsed.scenario, undefined), { tellers: TELLERS, span, source: "fed" });
   return made;
 }
@@ -149,6 +149,47 @@ test("an origin that is asked for a newer index through its teller gives it, and
   expect(routing.route(table.dictionary.find(NAC))).toMatchObject({ repair: 4, metric: 6 });
   teller.tell(T + 8, [{ ...telling(6, 3), metric: NO_ROUTE }]);
   expect(routing.route(table.dictionary.find(NAC))).toBeUndefined();
+});
+
+test("a recorded origin proves that it lives when its time has come, and not before", () => {
+  const { stack, teller } = worldOf();
+  const { decision, table } = insideOf(stack);
+  teller.tell(T + 2, [telling(5, 3)]);
+  const proven = () => decision.liveness.generation(table.dictionary.find(NAC));
+  const first = proven();
+  expect(first).toBeLessThanOrEqual(SLOT);
+  expect(first).toBeGreaterThan(SLOT - 3); // of so few nodes, each speaks every three slots
+  expect(teller.prove(T + 3, 4_999)).toBe(0);
+
+  const laterUs = T + (first + 3 - SLOT) * 5_000_000;
+  stack.handleTimer(laterUs);
+  expect(teller.prove(laterUs, 0)).toBe(0); // in the middle of the slot
+  expect(teller.prove(laterUs, 4_999)).toBe(1);
+  expect(proven()).toBe(first + 3);
+  expect(teller.prove(laterUs, 4_999)).toBe(0);
+});
+
+test("who doubts that a recorded origin lives is shown it in the slot that was asked for; of the dead nobody hears", () => {
+  const { stack, teller } = worldOf();
+  const { routing, decision, table } = insideOf(stack);
+  teller.tell(T + 2, [telling(5, 3)]);
+  routing.linkUp(T + 3, 7, new Uint8Array(8).fill(9), 1);
+  const ask = (nowUs: number, life: number) => {
+    while (routing.pollLink() === 7) routing.pollControl(nowUs, 7, new Writer(new Uint8Array(1_200)));
+    const request = new Writer(new Uint8Array(64)).u8(9).raw(NAC).u32(1_500_000_000).u32(0).u8(0).u32(life);
+    routing.handleFrame(nowUs, 7, ControlFrame.routeRequest, new Reader(request.bytes, 0, request.offset));
+    routing.pollLink();
+  };
+  ask(T + 4, SLOT + 1);
+  expect(teller.answer(T + 5)).toBe(0); // it has not begun
+  stack.handleTimer(T + 5_000_000);
+  expect(teller.answer(T + 5_000_001)).toBe(1);
+  expect(decision.liveness.proven(table.dictionary.find(NAC))).toBe(SLOT + 1);
+
+  teller.tell(T + 5_000_002, [{ ...telling(5, 3), metric: NO_ROUTE }]);
+  ask(T + 9_000_000, SLOT + 2);
+  stack.handleTimer(T + 10_000_000);
+  expect(teller.answer(T + 10_000_001)).toBe(0);
 });
 
 test("of what a real neighbour says, a feeder believes what it says of itself", () => {
