@@ -11,7 +11,7 @@ describe("a shipped scenario keeps what it promises", () => {
   test("those that are not run here are scenarios that ship", () => {
     const elsewhere = [...LONG, ...BY_HAND, ...Object.keys(NOT_YET_KEPT)];
     expect(elsewhere.filter((name) => !shippedScenarios().has(name))).toEqual([]);
-    expect(QUICK.length).toBeGreaterThan(2 * elsewhere.length);
+    expect(QUICK.length).toBeGreaterThan(elsewhere.length);
   });
 
   test.each(QUICK)("%s ends with every expectation met, no oracle offended, and no cost risen", (name) => {

