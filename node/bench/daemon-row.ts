@@ -18,8 +18,10 @@ const ASK_MS = 100;
 /** Links come up in a second; a busy machine takes longer. */
 const LINKED_MS_MAX = 60_000;
 const KNOWN_MS_MAX = 120_000;
-/** After the snapshots: what waits is told, copies of messages are confirmed and dropped. */
-const SETTLE_MS = 15_000;
+/** A neighbour is told 16 KB a second at most: whole tables take a quarter of a minute, and what they make others tell as long. */
+const SETTLE_MS = 45_000;
+/** Links alone are up at once; bad news waits two seconds and more. */
+const SETTLE_FEW_MS = 10_000;
 const ALONE_MS = 10_000;
 
 /** What is recorded: a network that has settled, for a while nothing, then nodes that come and go. */
@@ -101,7 +103,7 @@ export async function measureDaemon(options: DaemonBenchOptions): Promise<Daemon
       const { neighbours: linked, routes } = await empty.ask<SubjectFigures>("figures");
       return linked === neighbours && routes === neighbours;
     });
-    await pause(options.settleMs ?? SETTLE_MS);
+    await pause(options.settleMs ?? SETTLE_FEW_MS);
     const idle = await span(empty, feeders, options.aloneMs ?? ALONE_MS);
     const before = await empty.ask<SubjectFigures>("weigh");
     await empty.end();
@@ -125,7 +127,7 @@ export async function measureDaemon(options: DaemonBenchOptions): Promise<Daemon
     say(`nodes come and go, ${options.churnMs / 1000} s`);
     const churn = await span(daemon, feeders, options.churnMs);
     await feeders.ask("stop");
-    await pause(options.settleMs ?? SETTLE_MS); // bad news may wait for seconds
+    await pause(options.settleMs ?? SETTLE_FEW_MS);
     const wrong = difference(await feeders.ask("nacs"), await daemon.ask("nacs"));
     return {
       source: recording.head.source,
