@@ -237,6 +237,7 @@ export class Daemon {
       drops: { ...stack.drops, ...this.udpDrops() },
       replays: stack.replays,
       handshakes: stack.handshakes,
+      storms: stack.storms,
       queues: stack.queues,
       loopLagMs: { p99: this.loopLagMs() },
       caps: stack.caps,

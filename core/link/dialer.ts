@@ -105,9 +105,10 @@ export class Dialer {
     this.pauseUs = PAUSE_FIRST_US;
   }
 
-  /** The link is gone: dial again, after a pause that grows while nothing works. */
-  handleLost(nowUs: number): void {
+  /** The link is gone: dial again, after a pause that grows while nothing works, and not before `leastUs` went by. */
+  handleLost(nowUs: number, leastUs = 0): void {
     this.pause(nowUs);
+    if (this.state.kind === "waiting") this.state = { kind: "waiting", untilUs: this.state.untilUs + leastUs };
   }
 
   /** Dial at once, beside a link that still stands. False when hints came too quickly. */

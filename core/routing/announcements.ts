@@ -131,6 +131,7 @@ export class Announcements {
         this.tellCell(nowUs, neighbour, destination, cell, urgency, FORCED | OWED);
         continue;
       }
+      if (isUnknown && next >= 0 && neighbour.isSpared) continue;
       const isNews = isUnknown
         ? mayHelp(cells.age(cell), cells.metric(cell), age, metric)
         : isForced || told !== metric;
@@ -460,6 +461,8 @@ export class Announcements {
   private mayHelp(neighbour: Neighbour, destination: number): boolean {
     const { cells } = this;
     const cell = cells.at(destination, neighbour.slot);
+    const isOwn = (this.records.state(destination) & LOCAL) !== 0;
+    if (neighbour.isSpared && !isOwn && cells.told(cell) === METRIC_NONE) return false;
     return mayHelp(cells.age(cell), cells.metric(cell), this.table.chosenAge(destination), this.offered(destination));
   }
 

@@ -137,6 +137,11 @@ export class Decision implements LivenessUser {
     return false;
   }
 
+  /** Changes that were not told when they happened, for there had been too many. */
+  get heldChanges(): number {
+    return this.spread.budget.held;
+  }
+
   /** A bound refused an entry. The digests find it once there is room. */
   ignore(): void {
     this.ignored += 1;
@@ -145,7 +150,7 @@ export class Decision implements LivenessUser {
 
   /** True while a bound keeps us from learning all that the neighbour says: its digest cannot be ours then. */
   isFull(neighbour: Neighbour): boolean {
-    return neighbour.taught >= TAUGHT_MAX || this.dictionary.held >= DESTINATIONS_MAX;
+    return neighbour.isStub || neighbour.taught >= TAUGHT_MAX || this.dictionary.held >= DESTINATIONS_MAX;
   }
 
   /** An entry about a destination of our own: kept for the digest, and used for nothing. */
@@ -238,6 +243,18 @@ export class Decision implements LivenessUser {
 
   tellSuspicion(nowUs: number, neighbour: Neighbour, destination: number, slot: number): void {
     this.announcements.tellSuspicion(nowUs, neighbour, destination, slot);
+  }
+
+  /** What the neighbour taught of others than itself counts no longer. */
+  dropHearsay(nowUs: number, neighbour: Neighbour): void {
+    const { cells } = this;
+    const { order, listed } = this.table;
+    for (let i = 0; i < listed; i += 1) {
+      this.table.touchAhead(i);
+      const destination = order[i]!;
+      const isOwn = (cells.flags(cells.at(destination, neighbour.slot)) & FROM_ORIGIN) !== 0;
+      if (!isOwn && this.isTaught(neighbour, destination)) this.learnRetraction(nowUs, neighbour, destination);
+    }
   }
 
   /** The neighbour is detached already: everything that used it is chosen anew, and its cells are cleared for the next. */

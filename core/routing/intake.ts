@@ -7,6 +7,7 @@ import { decodeRouteStatus } from "../wire/route-status.js";
 import {
   decodeRoutesHead,
   ENTRY_LIFE,
+  ENTRY_ORIGIN,
   ENTRY_PROOF,
   ENTRY_RETRACTION,
   ENTRY_SHORT,
@@ -20,6 +21,7 @@ import {
 } from "../wire/routes.js";
 import { decodeTableQuery } from "../wire/table-query.js";
 import { decodeTableSums } from "../wire/table-sums.js";
+import { UNPROCESSED_MAX } from "./control-stream.js";
 import { DESTINATIONS_MAX, type Decision } from "./decision.js";
 import type { Elements, Verdict } from "./elements.js";
 import { AGE_OLD, METRIC_NONE } from "./feasible.js";
@@ -110,6 +112,8 @@ export class Intake {
     const mustWait = neighbour.messages.nextUs > nowUs;
     const arrival = neighbour.stream.receive(nowUs, head.number, bytes, mustWait, start, end);
     if (mustWait) this.hurried += 1;
+    if (mustWait && neighbour.messages.isSpent) neighbour.blame(nowUs, "rate");
+    if (head.number > neighbour.stream.processed + UNPROCESSED_MAX) neighbour.blame(nowUs, "window");
     if (arrival === "next") {
       neighbour.messages.take(nowUs);
       this.learnAll(nowUs, neighbour, bytes, start, end);
@@ -133,11 +137,13 @@ export class Intake {
   private learnAll(nowUs: number, neighbour: Neighbour, bytes: Uint8Array, start: number, end: number): void {
     const { entry } = this;
     this.touchAll(neighbour, bytes, start, end);
-    for (let at = start; at < end; ) {
+    let entries = 0;
+    for (let at = start; at < end; entries += 1) {
       at = readRouteEntry(bytes, at, entry);
       if ((entry.flags & ENTRY_SHORT) !== 0) this.learnShort(nowUs, neighbour);
       else this.learnFull(nowUs, neighbour);
     }
+    neighbour.messages.charge(nowUs, entries);
   }
 
   /** First whom the entries are about, then what is held of them: so that nothing but the memory itself is waited for. */
@@ -196,6 +202,7 @@ export class Intake {
 
   /** False when a bound refuses the entry. */
   private learn(nowUs: number, neighbour: Neighbour, destination: number): boolean {
+    if (neighbour.isStub && (this.entry.flags & (ENTRY_RETRACTION | ENTRY_ORIGIN)) === 0) return false; // hearsay
     const isRetraction = (this.entry.flags & ENTRY_RETRACTION) !== 0;
     if (!this.table.isLocal(destination)) {
       if (!isRetraction && !this.isAuthentic(nowUs, neighbour, destination)) return false;

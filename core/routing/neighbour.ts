@@ -5,6 +5,7 @@ import { NEVER } from "../time/instant.js";
 import { PENDING, QUEUED_FIRST } from "./cells.js";
 import { ControlBudget, Share } from "./control-budget.js";
 import { ControlStream } from "./control-stream.js";
+import { BREACHES, type Breach, Ingress } from "./ingress.js";
 import { Outbox } from "./outbox.js";
 import type { Wish } from "./requests.js";
 import type { RouteTable } from "./route-table.js";
@@ -25,12 +26,6 @@ export interface OutgoingRequest extends Wish {
 
 /** Requests waiting for one neighbour. Beyond: dropped; whoever asked asks again. */
 const REQUESTS_MAX = 128;
-/**
- * ROUTES messages processed per neighbour. Beyond: they wait, 64 of them, and the neighbour is told of none, so that it
- * sends nothing new once 256 are under way. A snapshot of 50,000 destinations takes two seconds.
- */
-const MESSAGES_PER_SECOND = 1_000;
-const MESSAGES_BURST = 1_000;
 /** ROUTE_REQUESTs taken from one neighbour. Beyond: dropped; whoever asked asks again. */
 const REQUESTS_PER_SECOND = 100;
 const REQUESTS_BURST = 256;
@@ -55,7 +50,11 @@ export class Neighbour {
   cost: number;
   readonly stream: ControlStream;
   readonly budget = new ControlBudget();
-  readonly messages = new RateLimit(MESSAGES_PER_SECOND, MESSAGES_BURST);
+  readonly messages = new Ingress();
+  /** It is told of ourselves alone, and what it says of others is ignored: it is one too many here, or is not believed. */
+  isStub = false;
+  /** So are we there: all that we cannot reach goes by it. */
+  isHost = false;
   readonly requested = new RateLimit(REQUESTS_PER_SECOND, REQUESTS_BURST);
   /** Key of both digests. */
   readonly hash: TableHash;
@@ -160,6 +159,16 @@ export class Neighbour {
     return this.outbox?.isUrgent ? Share.answer : Share.news;
   }
 
+  /** It did what no honest neighbour does. */
+  blame(nowUs: number, breach: Breach): void {
+    if (this.messages.blame(nowUs)) this.table.breaches[BREACHES.indexOf(breach)]! += 1;
+  }
+
+  /** Only our own destinations are told, and what it asks for. */
+  get isSpared(): boolean {
+    return this.isStub || this.isHost;
+  }
+
   enqueue(destination: number, cell: number, urgency: Urgency, extraFlags: number): void {
     const { cells, pending } = this.table;
     const bit = QUEUED_FIRST << urgency;
@@ -202,6 +211,10 @@ export class Neighbour {
     this.snapshotPlace = 0;
     this.snapshotEnd = this.table.listed;
     if (this.hasSnapshot) this.snapshotAtUs = atUs;
+  }
+
+  endSnapshot(): void {
+    this.snapshotPlace = this.snapshotEnd;
   }
 
   /** Some of the table has yet to be gone over. */
@@ -268,6 +281,7 @@ export class Neighbour {
 
   digest(into: Digest): void {
     into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
+    into.number(this.isStub ? 1 : 0).number(this.isHost ? 1 : 0);
     into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.snapshotPlace).number(this.requests.length);
     for (let urgency = 0; urgency < URGENCIES; urgency += 1) into.number(this.waitingAt(urgency as Urgency));
     for (const part of [

@@ -5,6 +5,7 @@ import { DeadlineHeap } from "../time/deadline-heap.js";
 import { NEVER } from "../time/instant.js";
 import { Cells } from "./cells.js";
 import { AGE_OLD } from "./feasible.js";
+import { BREACHES } from "./ingress.js";
 import { KeptFrames } from "./kept-frames.js";
 import { Neighbour, wordAt } from "./neighbour.js";
 import { PendingLists } from "./pending-lists.js";
@@ -44,6 +45,8 @@ const GROWTH_PARTS = 4;
  * order in which this node first heard of them.
  */
 export class RouteTable {
+  /** What neighbours did that no honest one does, in the order of BREACHES. */
+  readonly breaches: number[] = BREACHES.map(() => 0);
   readonly records: RouteRecords;
   readonly cells: Cells;
 

@@ -14,6 +14,7 @@ import { Share } from "./control-budget.js";
 import { Decision } from "./decision.js";
 import { type Elements, noElements } from "./elements.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
+import { BREACHES } from "./ingress.js";
 import { Intake } from "./intake.js";
 import { type Neighbour, wordAt } from "./neighbour.js";
 import { type EpochRaised, Origins } from "./origins.js";
@@ -295,6 +296,50 @@ export class Routing {
     this.refresh();
   }
 
+  /**
+   * The neighbour is a stub here, or we are one there. A stub is told of our own destinations and of what it asks for, and
+   * of what it says only what it says of itself counts. False takes that back: both tell all.
+   */
+  setRoles(nowUs: number, link: number, isStub: boolean, isHost: boolean): void {
+    const neighbour = this.table.byLink[link];
+    if (neighbour === undefined) return;
+    const isStubNow = isStub || neighbour.messages.standing !== "believed";
+    if (neighbour.isStub === isStubNow && neighbour.isHost === isHost) return;
+    const wasStub = neighbour.isStub;
+    const wasSpared = neighbour.isSpared;
+    neighbour.isStub = isStubNow;
+    neighbour.isHost = isHost;
+    if (isStubNow && !wasStub) this.decision.dropHearsay(nowUs, neighbour);
+    if (neighbour.isSpared) neighbour.endSnapshot();
+    else if (wasSpared) neighbour.beginSnapshot(nowUs);
+    this.wake(nowUs, neighbour);
+  }
+
+  /** The neighbour is told little and hardly believed. */
+  isStub(link: number): boolean {
+    return this.table.byLink[link]?.isStub ?? false;
+  }
+
+  /** The neighbour broke the rules too often: its session should end, and none follow for a while. */
+  isBanned(link: number): boolean {
+    return this.table.byLink[link]?.messages.standing === "banned";
+  }
+
+  /** A neighbour of whom we are a stub: what of our own has no route may go by it. -1 when there is none. */
+  get hostLink(): number {
+    return this.table.neighbours.find(({ isHost }) => isHost)?.link ?? -1;
+  }
+
+  /** How often neighbours broke the rules, and how often what was to be told had to wait. */
+  get storms(): Readonly<Record<string, number>> {
+    const { breaches, neighbours } = this.table;
+    const counts: Record<string, number> = { heldChanges: this.decision.heldChanges };
+    for (const [i, breach] of BREACHES.entries()) counts[`${breach}Breaches`] = breaches[i]!;
+    counts.stubs = neighbours.filter(({ isStub }) => isStub).length;
+    counts.hosts = neighbours.filter(({ isHost }) => isHost).length;
+    return counts;
+  }
+
   /** Of the record that `pollControl` wrote last, the bytes that belong to a snapshot: they are counted apart. */
   get snapshotBytes(): number {
     return this.decision.announcements.snapshotBytes;
@@ -339,7 +384,11 @@ export class Routing {
   handleFrame(nowUs: number, link: number, type: number, input: Reader): boolean {
     const neighbour = this.table.byLink[link];
     const isSound = this.intake.handleFrame(nowUs, neighbour, type, input);
-    if (neighbour !== undefined) this.wake(nowUs, neighbour);
+    if (neighbour !== undefined) {
+      if (!isSound) neighbour.blame(nowUs, "malformed");
+      if (neighbour.messages.standing !== "believed") this.setRoles(nowUs, link, true, neighbour.isHost);
+      this.wake(nowUs, neighbour);
+    }
     return this.judge(isSound);
   }
 

@@ -92,7 +92,8 @@ export class Addresses {
   }
 
   isReachable(destination: number): boolean {
-    return this.isLocal(destination) || this.plane.routing.nextHop(destination) >= 0;
+    const { routing } = this.plane;
+    return this.isLocal(destination) || routing.nextHop(destination) >= 0 || routing.hostLink >= 0;
   }
 
   /** The client NAC is needed now: announced if it is not, and kept for ten minutes more. */

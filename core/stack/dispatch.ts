@@ -90,7 +90,9 @@ export class Dispatch {
       return;
     }
     this.plane.routing.want(nowUs, destination);
-    const link = this.plane.routing.nextHop(destination);
+    const { routing } = this.plane;
+    const next = routing.nextHop(destination);
+    const link = next < 0 ? routing.hostLink : next; // a stub's own packets go where all is known; never those of others
     if (link < 0) {
       const nac = this.plane.ports.dictionary.bytesOf(destination);
       return this.waitForRoute(nowUs, nac, bytes, PACKET_OFFSET);

@@ -19,6 +19,7 @@ export const DROP_REASONS = [
   "protocol", // a peer broke the rules of an established session
   "routeLimit", // a neighbour taught more destinations than we keep
   "heldLimit", // peers made us hold too much: the session that held the most lost it
+  "banned", // its path is barred for a minute
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

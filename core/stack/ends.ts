@@ -289,9 +289,15 @@ export class Ends implements LinkUser {
     if (typeof answer === "string") return this.plane.refuse(answer);
     if (answer.returnNac === undefined) return this.plane.refuse("malformed"); // nowhere to answer to
     // Not interned: anybody may name any NAC here. One that is announced is known, another waits as it is.
-    const peer = this.plane.ports.dictionary.find(answer.returnNac);
-    if (peer < 0) return this.dispatch.waitForRoute(nowUs, answer.returnNac, answer.flight, 0);
+    const { dictionary } = this.plane.ports;
+    const known = dictionary.find(answer.returnNac);
+    if (known < 0 && this.plane.routing.hostLink < 0) {
+      return this.dispatch.waitForRoute(nowUs, answer.returnNac, answer.flight, 0);
+    }
+    // A stub is told of nobody. The number is held for a minute by the traffic that goes there.
+    const peer = known < 0 ? dictionary.intern(answer.returnNac) : known;
     this.dispatch.sendFlight(nowUs, peer, answer.flight);
+    if (known < 0) dictionary.release(peer);
   }
 
   private handleConf(nowUs: number, link: number, destination: number, bytes: Uint8Array, at: number): void {

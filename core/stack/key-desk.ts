@@ -101,6 +101,8 @@ export class KeyDesk {
     const route = this.plane.routing.route(destination);
     const ways =
       route === undefined ? [] : [route.nextHop, ...route.backups].filter((link) => link >= 0 && link !== from);
+    const host = from === ASKED_BY_US ? this.plane.routing.hostLink : -1;
+    if (ways.length === 0 && host >= 0) ways.push(host);
     if (ways.length === 0) return this.plane.drop("noRoute");
     const attempt = this.relay.ask(nowUs, destination, from, nonce);
     if (attempt === "wait") return;

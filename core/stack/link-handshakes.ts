@@ -106,9 +106,9 @@ export class LinkHandshakes {
     this.plane.watch(peer);
   }
 
-  /** The dialer's link is gone: dial again after a pause. */
-  handleLost(nowUs: number, dialer: Dialer): void {
-    dialer.handleLost(nowUs);
+  /** The dialer's link is gone: dial again after a pause, `leastUs` at least. */
+  handleLost(nowUs: number, dialer: Dialer, leastUs: number): void {
+    dialer.handleLost(nowUs, leastUs);
     const peer = this.peerOn(dialer.path);
     if (peer !== undefined) this.plane.watch(peer);
   }

@@ -80,7 +80,7 @@ export class LinkSender {
     copyFew(this.routerId, hello.routerId);
     hello.networkTimeMs = this.plane.time.milliseconds(nowUs);
     hello.held = link.isHeld(nowUs);
-    hello.stub = link.isStub;
+    hello.stub = link.isStub || routing.isStub(link.id);
     hello.controlSent = link.routed ? routing.controlSent(link.id) : 0;
     hello.controlProcessed = link.routed ? routing.controlProcessed(link.id) : 0;
     copyFew(routing.tableDigest(link.id), hello.tableDigest);

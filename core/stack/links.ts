@@ -2,9 +2,11 @@ import { sameBytes } from "../collections/bytes.js";
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import type { KemKeys } from "../crypto/suite.js";
+import { BAN_US, Bans } from "../link/bans.js";
 import type { Dialer } from "../link/dialer.js";
 import { FlapDamping } from "../link/flap-damping.js";
 import { TOGETHER_US } from "../link/neighbour.js";
+import type { Transit } from "../routing/transit.js";
 import { drawIndex } from "../session/context.js";
 import { type Session, SessionFault } from "../session/session.js";
 import { UnknownPool } from "../session/unknown-pool.js";
@@ -24,6 +26,7 @@ import { Link, linksAmong } from "./link.js";
 import { type HandshakeUser, LinkHandshakes, type LinkOwner } from "./link-handshakes.js";
 import { LinkSender } from "./link-sender.js";
 import { LinkTable } from "./link-table.js";
+import { Places } from "./places.js";
 import { type Plane, SessionIndex, type Timed, timed } from "./plane.js";
 import { LINK_DOWN_REASONS, type LinkDownReason, type Load, type PeerStatus } from "./ports.js";
 import { Succession, unroute } from "./succession.js";
@@ -33,6 +36,8 @@ import { Whereabouts } from "./whereabouts.js";
 const frames = new Reader(new Uint8Array(0));
 const hello = emptyHello();
 
+/** Paths that are barred. Beyond: the one barred first is free again. */
+const BANS_MAX = 256;
 /** Paths whose drops are remembered. Beyond: the one that has been calm longest is forgotten. */
 const FLAPPING_MAX = 256;
 
@@ -69,17 +74,28 @@ export class Links implements HandshakeUser {
   private readonly succession: Succession;
   private readonly flapping = new Cap("flappingPaths", FLAPPING_MAX);
   private readonly damping = new FlapDamping(this.flapping);
+  private readonly banned = new Cap("bans", BANS_MAX);
+  private readonly bans = new Bans(this.banned);
+  private readonly places: Places;
+  private bansMade = 0;
   /** Links that were held back from routing because they had dropped too often. */
   private damped = 0;
   private readonly onTimeout = (nowUs: number, link: Link) => this.linkTimeout(nowUs, link);
 
-  constructor(args: { plane: Plane; keys: KemKeys; routerId: Uint8Array; user: LinkUser }) {
+  constructor(args: {
+    plane: Plane;
+    keys: KemKeys;
+    routerId: Uint8Array;
+    transit?: Transit | undefined;
+    user: LinkUser;
+  }) {
     this.plane = args.plane;
     this.routerId = args.routerId;
     this.user = args.user;
     const { pool, plane, links, routerId } = this;
     this.index = new SessionIndex(() => drawIndex(plane.session.entropy));
     this.sender = new LinkSender(plane, routerId, links);
+    this.places = new Places(plane, links, args.transit);
     this.whereabouts = new Whereabouts(plane, this.sender);
     this.succession = new Succession({ plane, routerId, links, index: this.index, sender: this.sender });
     this.hints = new Hints(plane);
@@ -98,9 +114,15 @@ export class Links implements HandshakeUser {
       this.links.incomingCap,
       this.sender.cap,
       this.flapping,
+      this.banned,
       this.hints.cap,
       ...this.handshakes.caps,
     ];
+  }
+
+  /** Links that flapped, and neighbours that were sent away. */
+  get storms(): Readonly<Record<string, number>> {
+    return { dampedLinks: this.damped, bans: this.bansMade };
   }
 
   get upCount(): number {
@@ -134,6 +156,7 @@ export class Links implements HandshakeUser {
       case PacketType.record:
         return this.handleRecord(nowUs, path, bytes, at, length);
       case PacketType.init:
+        if (this.bans.has(nowUs, path)) return this.plane.drop("banned");
         return this.handshakes.handleInit(nowUs, path, bytes, at, length);
       case PacketType.resp:
         return this.handshakes.handleResp(nowUs, path, bytes, at, length);
@@ -187,6 +210,8 @@ export class Links implements HandshakeUser {
     this.handshakes.digest(into);
     this.hints.digest(into);
     this.damping.digest(into);
+    this.bans.digest(into);
+    this.places.digest(into);
     this.sender.digest(into);
     this.pool.digest(into);
   }
@@ -311,6 +336,10 @@ export class Links implements HandshakeUser {
     const { neighbour } = link;
     const { cameUp, answer } = neighbour.handleHello(nowUs, hello);
     link.isHeldThere = hello.held;
+    if (link.isHosted !== hello.stub) {
+      link.isHosted = hello.stub;
+      if (link.routed) this.places.tellRouting(nowUs, link);
+    }
     if (link.isUp) time.observe(nowUs, link.id, hello.networkTimeMs, neighbour.rttUs >> 1);
     if (cameUp) this.linkUp(nowUs, link);
     else if (link.isToBeRouted(nowUs)) this.admit(nowUs, link);
@@ -340,6 +369,7 @@ export class Links implements HandshakeUser {
       if (!other.isNamed(routerId)) this.succession.supersede(nowUs, other);
     }
     link.name(routerId);
+    this.places.assign(link);
     this.links.noteDouble(link);
     return true;
   }
@@ -359,6 +389,7 @@ export class Links implements HandshakeUser {
   private admit(nowUs: number, link: Link): void {
     link.routed = true;
     this.plane.routing.linkUp(nowUs, link.id, link.routerId, link.neighbour.cost);
+    this.places.tellRouting(nowUs, link);
   }
 
   private costChanged(nowUs: number, link: Link): void {
@@ -381,11 +412,12 @@ export class Links implements HandshakeUser {
     this.plane.time.forget(link.id);
     unroute(this.plane, nowUs, link);
     if (DROPS.includes(reason)) this.noteDrop(nowUs, link);
+    this.places.handleDown(nowUs, link);
     if (link.wasUp) {
       this.plane.ports.trace(Trace.linkDown, link.id, LINK_DOWN_REASONS.indexOf(reason), 0);
       this.plane.ports.sink.event({ kind: "linkDown", link: link.id, path: link.path, reason });
     }
-    this.redial(nowUs, link);
+    this.redial(nowUs, link, reason === "banned" ? BAN_US : 0);
   }
 
   /** A link that has a successor was no drop. */
@@ -395,11 +427,11 @@ export class Links implements HandshakeUser {
     this.damping.noteDrop(nowUs, link.path);
   }
 
-  private redial(nowUs: number, link: Link): void {
+  private redial(nowUs: number, link: Link, leastUs: number): void {
     for (const dialer of [link.dialer, ...link.sated]) {
       if (dialer?.state.kind !== "linked") continue;
       const carer = this.links.find((one) => one.dialer === dialer || one.sated.includes(dialer));
-      if (carer === undefined) this.handshakes.handleLost(nowUs, dialer);
+      if (carer === undefined) this.handshakes.handleLost(nowUs, dialer, leastUs);
     }
   }
 
@@ -424,6 +456,11 @@ export class Links implements HandshakeUser {
     if (link.check.state.kind === "checking") this.whereabouts.poll(nowUs, link);
     if (link.routed && this.plane.routing.isStalled(nowUs, link.id)) {
       return this.close(nowUs, link, "stalled", ByeReason.unheard);
+    }
+    if (link.routed && this.plane.routing.isBanned(link.id)) {
+      this.bans.add(nowUs, link.path);
+      this.bansMade += 1;
+      return this.close(nowUs, link, "banned", ByeReason.unheard);
     }
     if (nowUs >= link.retireAtUs && this.succession.isOver(link))
       return this.close(nowUs, link, "replaced", ByeReason.replaced);

@@ -84,7 +84,7 @@ export const LocalCode = {
 } as const;
 
 /** The order is stable: recordings hold the numbers. */
-export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdown", "crowded"] as const;
+export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdown", "crowded", "banned"] as const;
 
 /**
  *   dead      nothing of ours was echoed for 4.5 s
@@ -93,6 +93,7 @@ export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdow
  *   replaced  another link to the same address took its place
  *   shutdown  we took leave
  *   crowded   others may open no more links, and its crowd had more than another
+ *   banned    the neighbour broke the rules of routing again and again; for a minute nobody is dialled or heard there
  */
 export type LinkDownReason = (typeof LINK_DOWN_REASONS)[number];
 
@@ -164,6 +165,8 @@ export interface StackStatus {
   readonly drops: Record<DropReason, number>;
   readonly handshakes: Readonly<Record<HandshakeResult, number>>;
   readonly replays: number;
+  /** What flapped, flooded or was one too many, and what was done about it. */
+  readonly storms: Readonly<Record<string, number>>;
   /** What waits just now. */
   readonly queues: Readonly<Record<string, number>>;
   /** What strangers can fill: its bound, and the most that it ever held. */

@@ -78,7 +78,13 @@ export class Stack {
       former: config.former ?? [],
       wallClockSeconds: config.wallClockSeconds,
     });
-    this.links = new Links({ plane: this.plane, keys: config.linkKeys, routerId, user: this.ends });
+    this.links = new Links({
+      plane: this.plane,
+      keys: config.linkKeys,
+      routerId,
+      transit: config.transit,
+      user: this.ends,
+    });
     this.ends.join(this.links);
   }
 
@@ -266,6 +272,7 @@ export class Stack {
       drops: drops.all(),
       handshakes: { ...handshakes },
       replays,
+      storms: { ...routing.storms, ...this.links.storms },
       queues: { ...this.ends.queues },
       caps: peaksOf([...this.links.caps, ...this.ends.caps, ...routing.caps]),
     };
