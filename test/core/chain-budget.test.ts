@@ -120,6 +120,30 @@ test("a walk under way for one claim does not make another sound", () => {
   expect(told).toBe("forged");
 });
 
+test("a walk that was begun with the true element does not end for a false one of the same place", () => {
+  const node = chainNode(modelledSuite);
+  hear(node, ADA, 7, START + 20, 3, tagged(ada, ADA, 7, START + 20, 3));
+  const far = tagged(ada, ADA, 7, START + 5000, 6);
+  for (let i = 0; i < 9; i += 1)
+    expect(hear(node, ADA, 7, START + 5000, 6, far, { nowUs: i * SECOND_US })).toBe("busy");
+  const wrong = far.slice();
+  wrong[15]! ^= 1;
+  let told = "busy";
+  for (let i = 9; i < 60 && told === "busy"; i += 1) {
+    told = hear(node, ADA, 7, START + 5000, 6, wrong, { nowUs: i * SECOND_US });
+  }
+  expect(told).toBe("forged");
+});
+
+test("what is 256 slots older than the held element is not written, however cheap it is to ask", () => {
+  const node = chainNode(modelledSuite);
+  hear(node, ADA, 7, START + 1000, 3, tagged(ada, ADA, 7, START + 1000, 3));
+  const number = node.dictionary.find(ADA);
+  const bytes = new Uint8Array(16);
+  expect(node.chains.writeMetric(number, 7, START + 744, 3, bytes, 0)).toBe(true);
+  expect(node.chains.writeMetric(number, 7, START + 744, 4, bytes, 0)).toBe(false);
+});
+
 test("the same element again costs a comparison, and no allowance", () => {
   const { suite, seen } = counting();
   const node = chainNode(suite);
