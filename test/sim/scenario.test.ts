@@ -35,7 +35,8 @@ describe("shipped files", () => {
       expect(`${given.name}.yaml`).toBe(basename(file));
       expect(given.description).toMatch(/\.$/);
       expect(parse(text)).toHaveProperty("seed");
-      expect(given.expect.length).toBeGreaterThan(2);
+      // Those for  mariana sim explore  are judged in every state that it finds.
+      expect(given.expect.length).toBeGreaterThan(file.startsWith("explore-") ? 1 : 2);
       expect(given.expect).toEqual(expect.arrayContaining(["loops == 0", "ghosts == 0"]));
       const up = file.includes("/") ? "../../" : "../";
       expect(text.split("\n")[0]).toBe(`# yaml-language-server: $schema=${up}sim/scenario/scenario-schema.json`);

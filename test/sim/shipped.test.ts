@@ -7,6 +7,9 @@ import { reportOf } from "../../sim/report/report.js";
 import { BY_HAND, expectKept, LONG, NOT_YET_KEPT, QUICK } from "../support/library.js";
 import { PARTS } from "../support/plans.js";
 
+/** Seconds on a quiet machine; a busy one may take its time. */
+const TIMEOUT_MS = 300_000;
+
 describe("a shipped scenario keeps what it promises", () => {
   test("those that are not run here are scenarios that ship", () => {
     const elsewhere = [...LONG, ...BY_HAND, ...Object.keys(NOT_YET_KEPT)];
@@ -14,8 +17,12 @@ describe("a shipped scenario keeps what it promises", () => {
     expect(QUICK.length).toBeGreaterThan(elsewhere.length);
   });
 
-  test.each(QUICK)("%s ends with every expectation met, no oracle offended, and no cost risen", (name) => {
-    const plan = loadPlan(name, { set: [] });
-    expectKept(reportOf(plan, simulate(plan, { workers: 1 }, PARTS)));
-  });
+  test.each(QUICK)(
+    "%s ends with every expectation met, no oracle offended, and no cost risen",
+    (name) => {
+      const plan = loadPlan(name, { set: [] });
+      expectKept(reportOf(plan, simulate(plan, { workers: 1 }, PARTS)));
+    },
+    TIMEOUT_MS,
+  );
 });
