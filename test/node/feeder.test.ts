@@ -199,10 +199,9 @@ test("of what a real neighbour says, a feeder believes what it says of itself", 
   const other = new Uint8Array(16).fill(0x82);
   const out = new Writer(new Uint8Array(200));
   const start = openRoutes(out, 1);
-  encodeRouteEntry(out, { ...emptyRouteEntry(), bytes: NAC, epoch: 9, slot: SLOT, metric: 2, id: 0 });
-  const generation = SLOT & 0xffff;
-  const origin = { bytes: other, epoch: 9, slot: SLOT, generation, id: 1, flags: ENTRY_ORIGIN };
-  encodeRouteEntry(out, { ...emptyRouteEntry(), ...origin });
+  const route = { ...emptyRouteEntry(), epoch: 9, slot: SLOT, generation: SLOT & 0xffff };
+  encodeRouteEntry(out, { ...route, bytes: NAC, metric: 2, id: 0 });
+  encodeRouteEntry(out, { ...route, bytes: other, metric: 0, id: 1, flags: ENTRY_ORIGIN });
   sealRoutes(out, start, 2);
   expect(routing.handleFrame(T + 4, 7, ControlFrame.routes, new Reader(out.bytes, 1, out.offset))).toBe(true);
   expect(routing.route(table.dictionary.find(NAC))).toBeUndefined();
