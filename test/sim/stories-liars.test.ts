@@ -147,6 +147,11 @@ timeline: [{ at: 12s, do: byzantine, around: ada, as: [ghost, swallow] }, { at: 
     expect(report.metrics.eclipsed).toBe(1); // ada, whose neighbours are bob and the liar
   });
 
+  test("must be named, one by one or around somebody", () => {
+    const nobody = `${ROUND}duration: 20s\ntimeline: [{ at: 12s, do: byzantine, as: ghost }]`;
+    expect(() => play(nobody)).toThrow("who lies is missing");
+  });
+
   test("who are restarted lie on", () => {
     tell(
       `${ROUND}
