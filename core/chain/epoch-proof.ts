@@ -9,10 +9,11 @@
  *       44    12  previousKey   the key that the epoch before named for this one
  *       56   288  signature     of the anchor, by previousKey
  *
- *   tag    = (H under chain 3, tag = key[8..12) | 0, of H under chain 3, tag = key[0..8), of the lowest life element)[0..8)
+ *   tag    = (H under chain 3, tag = key[8..12) | startSlot, of H under chain 3, tag = key[0..8), of the lowest life element)[0..8)
  *   anchor = H("mq/anchor/1" | NAC 16 | epoch 4 | metricEnd 16 | tag 8)[0..16)
  *
- * So a tag commits to the life chain and to the key that signs the epoch after it, and since it salts the metric chain, whoever
+ * So a tag commits to the life chain, to the slot in which its lowest element stands (or old elements would serve in later
+ * slots), and to the key that signs the epoch after it, and since it salts the metric chain, whoever
  * verified one step of that holds all that he needs for judging the next epoch. The tag comes with the first route. 64 bits: a search
  * for another preimage serves one epoch of one NAC.
  *
@@ -84,10 +85,11 @@ export function walkToTag(
   epoch: number,
   key: Uint8Array,
   keyAt: number,
+  startSlot: number,
 ): void {
   readWords(key, keyAt, keyWords, 0, 3);
   walker.enter(Chain.tag, dictionary, destination, epoch, keyWords[0]!, keyWords[1]!);
   walker.walk(1, 1);
-  walker.enter(Chain.tag, dictionary, destination, epoch, keyWords[2]!, 0);
+  walker.enter(Chain.tag, dictionary, destination, epoch, keyWords[2]!, startSlot | 0);
   walker.walk(0, 1);
 }

@@ -3,15 +3,17 @@ import { sameBytes } from "../collections/bytes.js";
 import type { CryptoSuite } from "../crypto/suite.js";
 import { EPOCH_PROOF_BYTES, type Verdict } from "../routing/elements.js";
 import { anchorOf, decodeEpochProof, walkToTag } from "./epoch-proof.js";
-import { BOUND, epochOf, type HeldRows, STATE, TAG } from "./held-rows.js";
+import { BOUND, epochOf, generationOf, type HeldRows, STATE, TAG } from "./held-rows.js";
 import type { MeteredWalks } from "./metered-walks.js";
 import { ONE_TIME_HASHES_MAX, type OneTimeKeys } from "./one-time-key.js";
-import { readWords, type Walker } from "./step.js";
+import { gridSlot } from "./own-chain.js";
+import { EPOCH_SLOTS_MAX, readWords, START_GRID, type Walker } from "./step.js";
 
 /** Epochs that were proven and not met yet, and proofs kept for those who ask; beyond, the one that was put first goes. */
 const EXPECTED_MAX = 1_024;
 const KEPT_MAX = 8_192;
-const TAG_HASHES = 2;
+/** Two for each slot of the grid in which the held epoch may have begun. */
+const TAG_HASHES = (2 * EPOCH_SLOTS_MAX) / START_GRID;
 
 /** An epoch whose elements may come. */
 export interface ExpectedEpoch {
@@ -73,16 +75,27 @@ export class ExpectedEpochs {
     if (known?.link === link && sameBytes(known.proof, copy)) return "sound";
     if (known?.isBound === true) return "disputed"; // a descriptor says more
     if (!this.walks.pay(nowUs, link, TAG_HASHES)) return "busy";
-    this.walker.load(proof.previousLife, 0);
-    walkToTag(this.walker, this.dictionary, destination, held, proof.previousKey, 0);
-    const isOfTag = this.walker.word(0) === words[row + TAG] && this.walker.word(1) === words[row + TAG + 1];
-    if (!isOfTag) return (words[row + STATE]! & BOUND) !== 0 ? "forged" : "disputed"; // what is held may be the lie
+    if (!this.opensTag(destination, row, proof.previousLife, proof.previousKey))
+      return (words[row + STATE]! & BOUND) !== 0 ? "forged" : "disputed"; // what is held may be the lie
     if (!this.walks.pay(nowUs, link, ONE_TIME_HASHES_MAX)) return "busy";
     const anchor = anchorOf(this.suite, this.dictionary, destination, epoch, proof.tag, proof.metricEnd);
     const signer = this.keys.signerOf(destination, held, anchor, proof.signature, 0);
     if (!sameBytes(signer, proof.previousKey)) return "forged";
     this.expect(destination, epoch, proof.startSlot, proof.tag, proof.metricEnd, link, copy);
     return "sound";
+  }
+
+  /** The held epoch began in a slot of the grid, at most a day before its newest generation: which one, nobody says. */
+  private opensTag(destination: number, row: number, life: Uint8Array, key: Uint8Array): boolean {
+    const { walker } = this;
+    const { words } = this.rows;
+    const newest = gridSlot(generationOf(words, row));
+    for (let age = 0; age < EPOCH_SLOTS_MAX; age += START_GRID) {
+      walker.load(life, 0);
+      walkToTag(walker, this.dictionary, destination, epochOf(words, row), key, 0, newest - age);
+      if (walker.word(0) === words[row + TAG] && walker.word(1) === words[row + TAG + 1]) return true;
+    }
+    return false;
   }
 
   /** From a proof that holds, or with link -1 from a descriptor. */

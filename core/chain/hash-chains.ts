@@ -45,9 +45,9 @@ export interface ChainCounters {
 /**
  * Adverts made authentic: the chains of this node, and what it holds of those of others.
  *
- * Two nodes with the same keys have the same chains. While both are in one epoch, others take elements of both; the newer generation is
- * followed, so packets go to either. Each hears of its own NAC: the one in the older epoch goes on in the next (routing/origins.ts),
- * and then the newer epoch decides. A clone signs the same epoch with the same one-time key, and the same bytes.
+ * Two nodes with the same keys have the same chains if they began in one grid's slots. While both are in one epoch, others take elements
+ * of both; the newer generation is followed, so packets go to either. Each hears of its own NAC: the one in the older epoch goes on
+ * in the next (routing/origins.ts), and then the newer epoch decides.
  */
 export class HashChains implements Elements {
   readonly own: OwnChains;

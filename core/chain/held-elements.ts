@@ -195,9 +195,9 @@ export class HeldElements {
   }
 
   /**
-   * The claim contradicts what is held. Once a descriptor vouches for that, or it has been held for half a minute, the claim is
-   * forged. Before, the chain that more neighbours vouch for is held; a neighbour that would be the only one to speak against
-   * itself is not heard.
+   * The claim contradicts what is held. Once a descriptor vouches for that, or it has been held for half a minute, nothing
+   * replaces it. Before, the chain that more neighbours vouch for is held; a neighbour that would be the only one to speak
+   * against itself is not heard.
    */
   private vote(
     nowUs: number,
@@ -211,7 +211,7 @@ export class HeldElements {
   ): Verdict {
     const { words } = this.rows;
     const isOld = Math.floor(nowUs / SECOND_US) - words[row + SINCE]! >= BIRTH_SECONDS;
-    if (isOld || (words[row + STATE]! & BOUND) !== 0) return "forged";
+    if (isOld || (words[row + STATE]! & BOUND) !== 0) return this.blame(link, row);
     const voice = voiceOf(link);
     const isAlone = words[row + VOICES] === voice;
     let other = this.challengers.find(destination, epoch, isTagged ? this.tag : undefined);
@@ -240,6 +240,16 @@ export class HeldElements {
     return "sound";
   }
 
+  /**
+   * Whose lie it is. A neighbour may have been taken in by somebody else's, or we may: it is blamed only for contradicting what
+   * a descriptor vouches for, or what it vouched for itself.
+   */
+  private blame(link: number, row: number): Verdict {
+    const { words } = this.rows;
+    const isBound = (words[row + STATE]! & BOUND) !== 0;
+    return isBound || (words[row + VOICES]! & voiceOf(link)) !== 0 ? "forged" : "disputed";
+  }
+
   /** Of the life chain: against what is held of it, the first time against the tag. */
   checkLife(
     nowUs: number,
@@ -260,19 +270,19 @@ export class HeldElements {
     if ((words[row + STATE]! & LIFE_HELD) === 0) {
       if (this.walks.available(nowUs, link) < LIFE_END_HASHES) return "busy";
       const isTied = this.leadsToTag(nowUs, link, destination, epoch, slot, bytes, at + ELEMENT_BYTES);
-      if (!isTied) return "forged";
+      if (!isTied) return this.blame(link, row);
       words[row + STATE]! |= LIFE_HELD;
       readWords(bytes, at + ELEMENT_BYTES, words, row + NEXT_KEY, 3);
     } else {
       const ahead = slotsBetween(slot, words[row + LIFE_SLOT]! >>> 0);
-      if (Math.abs(ahead) > EPOCH_SLOTS_MAX) return "forged";
+      if (Math.abs(ahead) > EPOCH_SLOTS_MAX) return this.blame(link, row);
       const isBetter = ahead > 0;
       walker.enter(Chain.life, this.dictionary, destination, epoch, 0, 0);
       if (isBetter) walker.loadWords(claim, 0);
       else walker.loadWords(words, row + LIFE_ELEMENT);
       const position = isBetter ? slot : words[row + LIFE_SLOT]! >>> 0;
       if (!this.walks.walk(nowUs, link, Chain.life, destination, epoch, position, Math.abs(ahead))) return "busy";
-      if (!(isBetter ? walker.holds(words, row + LIFE_ELEMENT) : walker.holds(claim, 0))) return "forged";
+      if (!(isBetter ? walker.holds(words, row + LIFE_ELEMENT) : walker.holds(claim, 0))) return this.blame(link, row);
       if (!isBetter) return "sound";
     }
     words[row + LIFE_SLOT] = slot;
@@ -302,7 +312,7 @@ export class HeldElements {
       walker.loadWords(current, 0);
       walker.walk(at, steps);
       walker.storeWords(current, 0);
-      walkToTag(walker, this.dictionary, destination, epoch, key, keyAt);
+      walkToTag(walker, this.dictionary, destination, epoch, key, keyAt, at - steps);
       hashes += steps + 2;
       if (walker.word(0) === words[row + TAG] && walker.word(1) === words[row + TAG + 1]) {
         this.walks.pay(nowUs, link, hashes);

@@ -15,17 +15,18 @@ const TOP = ascii("mq chain top");
 /**
  * Both chains of one epoch of an own NAC: made from the top down in pieces, kept as checkpoints (a day: 1,080 and 135 of 16
  * bytes, 19 KB), so that any element is at most 1,023 hashes away. The tops follow from the secret, the NAC and the epoch: nothing needs
- * to be stored but the epoch's number. What the chains hold does not depend on the slot they start in.
+ * to be stored but the epoch's number. The metric chain also depends on the slot it starts in, by its tag.
  *
- * So one epoch must not start twice, or what was released in its first life serves in its second: the epoch's number is on
- * disk before anything is sent, and whoever restores an old disk, or clones a machine, makes two origins of one epoch. Others accept the
- * elements of both; whose generation is newer is followed, until one of the two hears of the other and takes the next epoch.
+ * One epoch must not start twice, or one key signs two things and strangers can sign a third, and life elements of the one serve
+ * in the other: the epoch's number is on disk before anything is sent. Whoever restores an old disk, or clones a machine, makes two origins
+ * of one epoch. If both began in one grid's slots, others accept the elements of both; else the first heard of. Which is followed
+ * is decided when one of the two hears of the other and takes the next epoch (routing/origins.ts): the newer epoch is.
  */
 export class OwnChain {
   readonly epoch: number;
   readonly slots: number;
   /** Divisible by START_GRID. */
-  startSlot: number;
+  readonly startSlot: number;
   /** 8 bytes and 16, valid when ready. */
   readonly tag = new Uint8Array(TAG_BYTES);
   readonly metricEnd = new Uint8Array(END_BYTES);
@@ -141,7 +142,7 @@ export class OwnChain {
   }
 
   private setTag(walker: Walker): void {
-    walkToTag(walker, this.dictionary, this.destination, this.epoch, this.nextKey, 0);
+    walkToTag(walker, this.dictionary, this.destination, this.epoch, this.nextKey, 0, this.startSlot);
     this.tagWords[0] = walker.word(0);
     this.tagWords[1] = walker.word(1);
     writeWords(this.tagWords, 0, this.tag, 0, 2);

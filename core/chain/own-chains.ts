@@ -47,8 +47,7 @@ export class OwnChains {
     const before = this.own.get(destination);
     if (before?.current.epoch === epoch) return; // announced again after it was withdrawn
     const secret = before?.secret ?? this.secretOf(destination);
-    if (before?.next?.epoch === epoch) {
-      before.next.startSlot = gridSlot(startSlot); // what it holds does not depend on it
+    if (before?.next?.epoch === epoch && before.next.startSlot === gridSlot(startSlot)) {
       this.own.set(destination, { secret, current: before.next, next: undefined, proof: undefined });
       return;
     }

@@ -20,9 +20,10 @@ export const EPOCH_PROOF_BYTES = 344;
 
 /**
  * sound     it fits what is held, or nothing is held yet; it is remembered if it is better
- * forged    it contradicts what was proven to be the destination's, or what it gave itself: nobody honest made it
- * disputed  it contradicts what is held, but what is held was never proven either: one of the two is false. The chain
- *           that more neighbours vouch for is held; the destination's signed descriptor ends it. Until then not to be used
+ * forged    the neighbour contradicts what the identity signed, or what it vouched for itself: it lies, and is to blame
+ * disputed  it contradicts what is held, and one of the two is false; the neighbour may have been taken in by somebody else's
+ *           lie, or we may. Not to be used, nobody to blame. While a chain is new, the one that more neighbours vouch for
+ *           is held; the destination's signed descriptor ends it (HashChains.bind)
  * unproven  of an epoch that the held one must answer for: its epoch proof comes first (`checkEpoch`), then it is asked again
  * busy      the neighbour's allowance of hashes is spent. Not remembered, but a walk that was begun goes on when the
  *           same claim is asked again: whoever keeps the neighbour's stream waiting loses nothing

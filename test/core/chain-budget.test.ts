@@ -62,7 +62,7 @@ test("who lies without end uses up his own allowance and the pool, and an honest
         isTagged: false,
       });
       if (told === "busy") busy.liar += 1;
-      else expect(told).toBe("forged");
+      else expect(told).toBe("disputed");
     }
     const generation = START + 4000 + 3 * second; // every 15 s would do: 192 hashes
     const nowUs = 41 * SECOND_US + second * SECOND_US;
