@@ -126,7 +126,7 @@ export async function measureDaemon(options: DaemonBenchOptions): Promise<Daemon
     const residentNow = residentBytes(daemon.pid);
     say(`nodes come and go, ${options.churnMs / 1000} s`);
     const churn = await span(daemon, feeders, options.churnMs);
-    await feeders.ask("stop");
+    await feeders.ask("hold");
     await pause(options.settleMs ?? SETTLE_FEW_MS);
     const wrong = difference(await feeders.ask("nacs"), await daemon.ask("nacs"));
     return {

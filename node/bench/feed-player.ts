@@ -19,6 +19,8 @@ export class FeedPlayer {
   private readonly feeders: readonly Listener[];
   private readonly tellers: ReadonlySet<number>;
   private shiftSlots = 0;
+  private startedMs = 0;
+  private heldMs = Number.POSITIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
 
   /** Each feeder plays the teller of its place. Throws RangeError when there are more feeders than tellers. */
@@ -59,8 +61,13 @@ export class FeedPlayer {
 
   /** From now on, what happened after the beginning. */
   start(): void {
-    const startedMs = performance.now();
-    this.timer = setInterval(() => this.advance(performance.now() - startedMs), TICK_MS);
+    this.startedMs = performance.now();
+    this.timer = setInterval(() => this.advance(Math.min(performance.now() - this.startedMs, this.heldMs)), TICK_MS);
+  }
+
+  /** Nothing more happens; origins go on living, and answer. */
+  hold(): void {
+    this.heldMs = performance.now() - this.startedMs;
   }
 
   stop(): void {

@@ -32,7 +32,7 @@ serve(
     peers: () => feeders.map(({ peer }) => peer),
     load: () => player.load(Date.now()),
     play: () => player.start(),
-    stop: () => player.stop(),
+    hold: () => player.hold(),
     /** Of whom any of them knows, themselves included. */
     nacs: () => [...new Set(feeders.flatMap((feeder) => feeder.nacs()))],
     figures: (): FeederFigures => ({

@@ -31,8 +31,12 @@ export class Program {
       if ("error" in answer) waiting?.reject(new Error(answer.error));
       else waiting?.resolve(answer.result);
     });
+    // A program that computes for minutes does not notice that its asker was interrupted.
+    const kill = (): void => void this.child.kill("SIGKILL");
+    process.once("exit", kill);
     this.ended = new Promise((resolve) => {
       const end = (): void => {
+        process.off("exit", kill);
         for (const { reject } of this.open.values()) reject(new Error(`a program of the bench ended: ${this.said}`));
         this.open.clear();
         resolve();

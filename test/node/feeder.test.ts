@@ -130,6 +130,36 @@ test("a daemon knows what its neighbours knew in the simulation, at their metric
   }
 }, 30_000);
 
+test("a player tells each feeder its own rows as if they were of now, and goes on turning when it is held", async () => {
+  const told = recording().head.tellers.map((): Telling[] => []);
+  let turns = 0;
+  const listeners = told.map((all) => ({
+    tell(tellings: readonly Telling[]): void {
+      turns += 1;
+      all.push(...tellings);
+    },
+  }));
+  const player = new FeedPlayer(recording(), listeners);
+  expect(() => new FeedPlayer(recording(), [...listeners, ...listeners])).toThrow(RangeError);
+  const nowMs = 1_900_000_000_000;
+  player.load(nowMs);
+  for (const tellings of told) {
+    expect(tellings.length).toBe(NODES - TELLERS);
+    for (const { slot, epoch } of tellings) {
+      expect(nowMs / 5_000 - slot).toBeLessThan(60);
+      expect(nowMs / 1_000 - epoch).toBeLessThan(300);
+      expect(nowMs / 1_000 - epoch).toBeGreaterThan(0);
+    }
+  }
+  player.start();
+  player.hold();
+  const before = turns;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  player.stop();
+  expect(turns).toBeGreaterThan(before);
+  expect(player.isOver).toBe(false);
+});
+
 test("an origin that is asked for a newer index through its teller gives it, and no later row takes it back", () => {
   const { stack, teller } = worldOf();
   const { routing, table } = insideOf(stack);
