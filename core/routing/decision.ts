@@ -374,7 +374,9 @@ export class Decision implements LivenessUser {
       }
       if ((records.state(destination) & REQUESTED) !== 0) {
         const index = this.table.chosenIndex(destination);
-        if (isNew || index > this.beforeIndex) this.announcements.tellAskers(nowUs, destination);
+        const isNewer = isNew || index > this.beforeIndex;
+        if (isNewer && this.spread.budget.mayTell(nowUs, destination))
+          this.announcements.tellAskers(nowUs, destination);
         this.requests.handleIndex(destination, epoch, index);
       }
     }

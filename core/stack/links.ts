@@ -5,6 +5,7 @@ import type { KemKeys } from "../crypto/suite.js";
 import { BAN_US, Bans } from "../link/bans.js";
 import type { Dialer } from "../link/dialer.js";
 import { FlapDamping } from "../link/flap-damping.js";
+import { Herd } from "../link/herd.js";
 import { TOGETHER_US } from "../link/neighbour.js";
 import type { Transit } from "../routing/transit.js";
 import { drawIndex } from "../session/context.js";
@@ -78,6 +79,7 @@ export class Links implements HandshakeUser {
   private readonly bans = new Bans(this.banned);
   private readonly places: Places;
   private bansMade = 0;
+  private readonly herd = new Herd();
   /** Links that were held back from routing because they had dropped too often. */
   private damped = 0;
   private readonly onTimeout = (nowUs: number, link: Link) => this.linkTimeout(nowUs, link);
@@ -211,6 +213,7 @@ export class Links implements HandshakeUser {
     this.hints.digest(into);
     this.damping.digest(into);
     this.bans.digest(into);
+    this.herd.digest(into);
     this.places.digest(into);
     this.sender.digest(into);
     this.pool.digest(into);
@@ -417,7 +420,10 @@ export class Links implements HandshakeUser {
       this.plane.ports.trace(Trace.linkDown, link.id, LINK_DOWN_REASONS.indexOf(reason), 0);
       this.plane.ports.sink.event({ kind: "linkDown", link: link.id, path: link.path, reason });
     }
-    this.redial(nowUs, link, reason === "banned" ? BAN_US : 0);
+    const { random32 } = this.plane.ports;
+    const isLost = link.wasUp && DROPS.includes(reason);
+    const spreadUs = isLost ? this.herd.handleLost(nowUs, this.links.upCount, random32) : 0;
+    this.redial(nowUs, link, reason === "banned" ? BAN_US : spreadUs);
   }
 
   /** A link that has a successor was no drop. */
