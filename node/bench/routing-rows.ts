@@ -1,4 +1,5 @@
 /** What routing promises, row by row: which runs show it, and which of their numbers must be how large. */
+import { BYZANTINE } from "../../sim/plan/plan.js";
 import type { TrialReport } from "../sim/trial-report.js";
 
 /** Arguments of `mariana sim run`. */
@@ -40,24 +41,6 @@ const lying = (share: string, as: string): RunArguments => [
   `timeline=[{ at: ${LIES_AT}, do: byzantine, select: { share: ${share} }, as: ${as} }]`,
 ];
 const GHOSTS = lying("5%", "[ghost, swallow]");
-/** Roles of sim/SCENARIOS.md. */
-const ROLES = [
-  "ghost",
-  "swallow",
-  "metric",
-  "same-distance",
-  "index",
-  "epoch",
-  "replay",
-  "accuse",
-  "flap",
-  "flap-fast",
-  "stall",
-  "black-hole",
-  "overflow",
-  "malformed",
-  "oversized",
-];
 const FLOOD = "control.ordinary.mean <= 14000 from 100s to 600s";
 const RESTARTED = "unreachablePairShare.max == 0% from 100s to 130s";
 
@@ -180,7 +163,7 @@ export const ROUTING_ROWS: readonly RoutingRow[] = [
     name: "adversaries",
     title: "each kind of liar in turn, 5 % of 1,000 nodes: no loops, nothing forged believed",
     isShort: false,
-    runs: ROLES.map((role) => ["churn-1000", ...lying("5%", role)]),
+    runs: BYZANTINE.map((role) => ["churn-1000", ...lying("5%", role)]),
     seeds: 1,
     checks: [
       none("loops"),
