@@ -11,6 +11,8 @@ const HOLD_MAX_US = 60 * SECOND_US;
 const DROPS_MAX = 8;
 
 interface Drops {
+  /** Of the process at the other end: one that was restarted is another neighbour, and welcome at once. */
+  readonly mark: number;
   count: number;
   sinceUs: number;
 }
@@ -32,16 +34,22 @@ export class FlapDamping {
   }
 
   /** A link on `path` was lost. */
-  noteDrop(nowUs: number, path: number): void {
+  noteDrop(nowUs: number, path: number, mark = 0): void {
+    if (!this.isOf(path, mark)) this.drops.delete(path);
     const count = Math.min(DROPS_MAX, this.countOf(nowUs, path) + 1);
     const sinceUs = this.drops.get(path)?.sinceUs ?? nowUs; // else who drops every 59 s would never be forgiven
     this.drops.delete(path);
-    this.drops.set(path, { count, sinceUs });
+    this.drops.set(path, { mark, count, sinceUs });
     for (const oldest of this.drops.keys()) {
       if (this.drops.size <= this.cap.limit) break;
       this.drops.delete(oldest);
     }
     this.cap.note(this.drops.size);
+  }
+
+  /** It was this neighbour that dropped there. */
+  isOf(path: number, mark: number): boolean {
+    return this.drops.get(path)?.mark === mark;
   }
 
   /** How long the next link on `path` is to stay up before routing hears of it. */

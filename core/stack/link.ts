@@ -40,7 +40,7 @@ export class Link implements Timed {
   /** Routing knows the link. */
   routed = false;
   /** It dropped too often of late: when it is up, it is to stay so this long before it is routed. */
-  private readonly holdUs: number;
+  private holdUs: number;
   private admitAtUs: number;
   /** The neighbour's last hello says that it holds the link; and that we are a stub there. */
   isHeldThere = false;
@@ -108,6 +108,17 @@ export class Link implements Timed {
 
   get isUp(): boolean {
     return this.neighbour.isUp;
+  }
+
+  /** A word of the router id. */
+  get mark(): number {
+    return this.idLow;
+  }
+
+  /** It was another neighbour that dropped. */
+  endHold(): void {
+    this.holdUs = 0;
+    this.admitAtUs = 0;
   }
 
   /** It came up: from now on it has to stay so. */

@@ -373,6 +373,7 @@ export class Links implements HandshakeUser {
     }
     link.name(routerId);
     this.places.assign(link);
+    if (!this.damping.isOf(link.path, link.mark)) link.endHold();
     this.links.noteDouble(link);
     return true;
   }
@@ -430,7 +431,7 @@ export class Links implements HandshakeUser {
   private noteDrop(nowUs: number, link: Link): void {
     if (!link.wasUp || link.isSuperseded || link.isDraining) return;
     if (this.links.find((other) => other.isUp && other.isSameRouter(link)) !== undefined) return;
-    this.damping.noteDrop(nowUs, link.path);
+    this.damping.noteDrop(nowUs, link.path, link.mark);
   }
 
   private redial(nowUs: number, link: Link, leastUs: number): void {

@@ -58,15 +58,11 @@ test("a link that was lost once is used at once when it is back", () => {
   expect(bob).toHaveLength(1);
 });
 
-test("who forgot that the link flaps waits for the neighbour who remembers, and neither believes the other stalled", () => {
+test("who was restarted is another neighbour, and is let in at once, however its link flapped before", () => {
   const { world } = flapping(8);
   world.restart("cyd", ["dan"]);
-  const cyd = admissions(world, "cyd");
-  const sinceUs = world.nowUs;
-  expect(world.run(90 * SECOND_US, () => reaches(world, "ada", "dan"))).toBe(true);
 
-  expect(world.nowUs - sinceUs).toBeGreaterThan(15 * SECOND_US);
-  expect(cyd.length).toBeGreaterThanOrEqual(1);
+  expect(world.run(40 * SECOND_US, () => reaches(world, "ada", "dan"))).toBe(true);
   for (const name of ["bob", "cyd"]) {
     expect(world.node(name).events.filter((event) => event.kind === "linkDown" && event.reason === "stalled")).toEqual(
       [],
