@@ -4,6 +4,7 @@ import { MILLISECOND_US, NEVER } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import type { Writer } from "../wire/cursor.js";
 import {
+  ELEMENT_BYTES,
   ENTRY_ORIGIN,
   ENTRY_RETRACTION,
   ENTRY_SHORT,
@@ -19,7 +20,7 @@ import { Share } from "./control-budget.js";
 import { UNPROCESSED_MAX } from "./control-stream.js";
 import type { Elements } from "./elements.js";
 import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
-import { GEAR_PERIODIC } from "./gears.js";
+import { GEAR_PERIODIC, periodSlots } from "./gears.js";
 import { LifeWriter } from "./life-writer.js";
 import type { Liveness } from "./liveness.js";
 import { mayHelp } from "./may-help.js";
@@ -76,6 +77,8 @@ export class Announcements {
   shortEntries = 0;
   /** Of the message that was written last, the bytes that belong to a snapshot. */
   snapshotBytes = 0;
+  private readonly offeredFor = (destination: number) => this.offered(destination);
+  private readonly mayName = (destination: number) => this.claimName(destination);
   readonly windowCap = new Cap("controlWindow", UNPROCESSED_MAX);
   readonly idsCap = new Cap("shortIds", SHORT_IDS_MAX);
 
@@ -251,10 +254,10 @@ export class Announcements {
     let count = mayAnswer ? this.writeRepeats(neighbour, out) : 0;
     if (neighbour.isDraining && budget.opensUs(Share.retraction) <= nowUs) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
-      if (mayAnswer) count += this.lives.writeUrgent(neighbour, out);
+      if (mayAnswer) count += this.lives.writeUrgent(neighbour, out, this.mayName);
       if (mayTellNews) {
         count = this.drain(neighbour, out, Urgency.news, count);
-        count += this.lives.writeProofs(neighbour, out, (destination) => this.offered(destination));
+        count += this.lives.writeProofs(neighbour, out, this.offeredFor, this.mayName);
       }
       if (mayTellNews && out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = neighbour.outbox?.isUrgent ? nowUs + BATCH_WINDOW_US : NEVER;
@@ -348,6 +351,17 @@ export class Announcements {
     return count;
   }
 
+  /** False when the message names one of our own already, and this is another; the message ends then. */
+  private claimName(destination: number): boolean {
+    const isOwn = this.table.knows(destination) && (this.records.state(destination) & OURS) !== 0;
+    if (isOwn && this.namesOwn) {
+      this.isCut = true;
+      return false;
+    }
+    this.namesOwn ||= isOwn;
+    return true;
+  }
+
   /** What the neighbour asked to hear again, NACs in full. Returns the number of entries. */
   private writeRepeats(neighbour: Neighbour, out: Writer): number {
     if (neighbour.answers === undefined) return 0;
@@ -437,7 +451,8 @@ export class Announcements {
     this.entries += 1;
     this.trace(Trace.entryWritten, destination, out.offset - start, urgency);
     if (!isRetraction) {
-      this.elements.writeMetric(destination, entry.epoch, generation, metric, out.bytes, elementAt);
+      this.writeElement(destination, entry.epoch, generation, metric, out.bytes, elementAt);
+      if (!isShort) this.elements.writeTag(destination, entry.epoch, out.bytes, elementAt + ELEMENT_BYTES);
       if (told === METRIC_NONE && this.liveness.hasLife(destination)) {
         neighbour.obtainOutbox().lives.add(destination); // it may have lost the destination, and doubt it
         neighbour.batchAtUs = Math.min(neighbour.batchAtUs, neighbour.lastBatchUs + BATCH_WINDOW_US);
@@ -448,6 +463,23 @@ export class Announcements {
     neighbour.announced.change(destination, told, metric);
     cells.setTold(cell, metric);
     return true;
+  }
+
+  /** Where nobody proved the route in its newest generation to us, an older one can be claimed. */
+  private writeElement(
+    destination: number,
+    epoch: number,
+    generation: number,
+    metric: number,
+    bytes: Uint8Array,
+    at: number,
+  ): void {
+    const { elements, liveness } = this;
+    if (elements.writeMetric(destination, epoch, generation, metric, bytes, at)) return;
+    const older = generation - periodSlots(liveness.gear(destination));
+    elements.writeMetric(destination, epoch, older, metric, bytes, at);
+    bytes[at - 2] = older >>> 8;
+    bytes[at - 1] = older;
   }
 
   /** The metric that our route is announced at; METRIC_NONE when nobody could hold such a route. */

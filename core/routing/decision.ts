@@ -185,10 +185,15 @@ export class Decision implements LivenessUser {
       !liveness.handleGeneration(nowUs, neighbour, destination, generation, isBetter);
     this.note(destination);
     const index = entry.slot * 256 + entry.repair;
-    const step = table.hear(destination, entry.epoch, index);
-    if (!isKnown || entry.epoch > known) liveness.handleBirth(destination, generation);
+    // Of what may be made up not even the index is believed.
+    const step = isStale ? 0 : table.hear(destination, entry.epoch, index);
+    if (!isKnown || entry.epoch > known) {
+      liveness.handleBirth(destination, generation);
+      table.unname(destination);
+    }
     const before = this.setMetric(neighbour, destination, cell, entry.metric);
-    cells.setAge(cell, table.ageOf(destination, entry.epoch, index));
+    const isAhead = isStale && index > records.index(destination);
+    cells.setAge(cell, isAhead ? AGE_OLD : table.ageOf(destination, entry.epoch, index));
     if (isStale) cells.makeStale(cell);
     const flags = cells.flags(cell);
     const isFromOrigin = (entry.flags & ENTRY_ORIGIN) !== 0;
@@ -201,7 +206,7 @@ export class Decision implements LivenessUser {
       next !== neighbour.link &&
       entry.metric + neighbour.cost >= records.metric(destination) &&
       (step === 0 || (records.epoch(destination) === this.beforeEpoch && !this.hasGrownOld(destination)));
-    if (before === METRIC_NONE) liveness.handleOffer(destination);
+    if (before === METRIC_NONE) liveness.handleOffer(nowUs, destination);
     if (!isKept) this.decide(nowUs, destination);
     this.spread.handleHeard(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
     return true;
@@ -311,6 +316,7 @@ export class Decision implements LivenessUser {
     const index = raised === known ? Math.min(INDEX_MAX, Math.max(slot * 256, newest + 1)) : slot * 256;
     this.renew(destination, raised, index);
     this.liveness.originate(destination, generation);
+    table.unname(destination);
     this.elements.originate(destination, raised, generation);
     this.announcements.tellAll(nowUs, destination, Urgency.news, true);
     return raised;

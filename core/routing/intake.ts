@@ -247,11 +247,12 @@ export class Intake {
 
   /** The route that an entry tells of is one that the neighbour can have. */
   private isAuthentic(nowUs: number, { link }: Neighbour, destination: number): boolean {
-    const { epoch, metric, bytes, elementAt } = this.entry;
+    const { epoch, metric, bytes, elementAt, flags } = this.entry;
     const generation = this.decision.liveness.full(this.entry.generation);
     if (!this.isPossible(generation)) return false;
+    const isTagged = (flags & ENTRY_SHORT) === 0;
     return this.isSound(
-      this.elements.checkMetric(nowUs, link, destination, epoch, generation, metric, bytes, elementAt),
+      this.elements.checkMetric(nowUs, link, destination, epoch, generation, metric, bytes, elementAt, isTagged),
     );
   }
 
@@ -296,9 +297,9 @@ export class Intake {
     const one = table.records.index(destination) + 1;
     const index = request.epoch < known ? asked : request.epoch > known ? one : Math.min(asked, one);
     const has = table.chosenIndex(destination);
-    const hasIndex = asked === 0 || (has >= 0 && (known > epoch || has >= index));
+    const hasIndex = (asked === 0 && life > 0) || (has >= 0 && (known > epoch || has >= index));
     const hasLife = life === 0 || decision.liveness.proven(destination) >= life;
-    if (asked > 0 && hasIndex && table.records.next(destination) !== neighbour.link) {
+    if (!(asked === 0 && life > 0) && hasIndex && table.records.next(destination) !== neighbour.link) {
       decision.announcements.answer(nowUs, neighbour, destination);
     }
     if (isLocal) {

@@ -50,13 +50,21 @@ export class LifeWriter {
     this.trace = args.trace;
   }
 
-  /** Signs of life, then suspicions, as many as fit. Returns the number of entries. */
-  writeUrgent(neighbour: Neighbour, out: Writer): number {
+  /**
+   * Signs of life, then suspicions, as many as fit. Returns the number of entries. `mayName` is false for what must not be named in
+   * this message: then it ends.
+   */
+  writeUrgent(neighbour: Neighbour, out: Writer, mayName: (destination: number) => boolean): number {
     const { outbox } = neighbour;
     if (outbox === undefined) return 0;
     let count = 0;
     while (outbox.lives.size > 0 && out.room >= ROUTE_BYTES) {
-      if (this.writeLife(neighbour, outbox.takeLife(), out)) count += 1;
+      const destination = outbox.takeLife();
+      if (!mayName(destination)) {
+        outbox.lives.add(destination);
+        return count;
+      }
+      if (this.writeLife(neighbour, destination, out)) count += 1;
     }
     while (outbox.suspicions.size > 0 && out.room >= ROUTE_BYTES) {
       const destination = outbox.firstSuspected();
@@ -70,13 +78,20 @@ export class LifeWriter {
     return count;
   }
 
-  /** Proofs of what the neighbour was told, as many as fit. `offered` is what it would be told now. */
-  writeProofs(neighbour: Neighbour, out: Writer, offered: (destination: number) => number): number {
+  /** Proofs of what the neighbour was told, as many as fit. `offered` is what it would be told now; `mayName` as above. */
+  writeProofs(
+    neighbour: Neighbour,
+    out: Writer,
+    offered: (destination: number) => number,
+    mayName: (destination: number) => boolean,
+  ): number {
     const { outbox } = neighbour;
     if (outbox === undefined) return 0;
     let count = 0;
     while (outbox.proofs.length > 0 && out.room >= ROUTE_BYTES) {
-      const destination = outbox.proofs.shift();
+      const destination = outbox.proofs.peek();
+      if (!mayName(destination)) return count;
+      outbox.proofs.shift();
       if (this.writeProof(neighbour, destination, out, offered)) count += 1;
     }
     return count;

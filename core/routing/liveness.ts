@@ -45,6 +45,8 @@ const FORGET_SLOTS = 4;
 /** As many as there are destinations. */
 const NOTED_MAX = 262_144;
 
+const ASKED_PHASE = 1;
+
 interface Doubt {
   readonly destination: number;
   /** 0 to be asked, 1 asked, 2 suspected. */
@@ -268,8 +270,13 @@ export class Liveness {
   }
 
   /** A neighbour offers what was lost: it may know something that we do not. */
-  handleOffer(destination: number): void {
-    if ((this.records.life(destination) & (NOTED | DOUBTED)) === NOTED) this.doubt(destination);
+  handleOffer(nowUs: number, destination: number): void {
+    const { records } = this;
+    const life = records.life(destination);
+    if ((life & (NOTED | DOUBTED)) !== NOTED) return;
+    const wanted = this.full(records.proof(destination));
+    const mayAsk = (life & BARRED) !== 0 && this.slot >= wanted;
+    this.doubt(destination, mayAsk && this.requests.wantLife(nowUs, destination, wanted) ? ASKED_PHASE : 0);
   }
 
   /** The neighbour on `link` is told once the origin, which is this node, has proven the slot. */
@@ -398,12 +405,12 @@ export class Liveness {
     this.cap.note(this.noted.length);
   }
 
-  private doubt(destination: number): void {
+  private doubt(destination: number, phase = 0): void {
     const { records } = this;
     const life = records.life(destination);
     if ((life & DOUBTED) !== 0) return;
     records.setLife(destination, life | DOUBTED);
-    this.doubts.push({ destination, phase: 0 });
+    this.doubts.push({ destination, phase });
     this.expectWork();
   }
 
@@ -432,10 +439,9 @@ export class Liveness {
     }
     switch (doubt.phase) {
       case 0:
-        this.requests.wantLife(nowUs, destination, wanted);
-        doubt.phase = 1;
+        if (this.requests.wantLife(nowUs, destination, wanted)) doubt.phase = ASKED_PHASE;
         return true;
-      case 1:
+      case ASKED_PHASE:
         if ((records.life(destination) & HEARSAY) !== 0) this.bar(nowUs, destination, wanted);
         if (this.isPeriodic(destination)) return false;
         this.counts.suspected += 1;

@@ -59,6 +59,7 @@ export class Origins {
   private readonly decision: Decision;
   private readonly epochRaised: EpochRaised | undefined;
   private readonly isStrict: boolean;
+  private hasLostLink = false;
   private readonly origins = new Map<number, Origin>();
 
   constructor(table: RouteTable, decision: Decision, isStrict: boolean, epochRaised: EpochRaised | undefined) {
@@ -142,6 +143,19 @@ export class Origins {
     }
     origin.raiseAtUs = atUs;
     this.nextTimeoutUs = Math.min(this.nextTimeoutUs, atUs);
+  }
+
+  /** A link is gone: its neighbour may believe us dead. */
+  handleLinkDown(): void {
+    this.hasLostLink = true;
+  }
+
+  /** A link came up: its neighbour, or others behind it, may have believed us dead. It hears that we live with our first word. */
+  handleLinkUp(nowUs: number): void {
+    if (!this.hasLostLink) return;
+    for (const [destination, origin] of this.origins) {
+      if (this.decision.liveness.proven(destination) < this.slot) this.live(nowUs, destination, origin);
+    }
   }
 
   /** A slot begins. Whoever waited for it hears that we live; the generation that falls into it comes a little later. */

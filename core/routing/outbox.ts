@@ -43,8 +43,7 @@ export class Outbox {
   }
 
   digest(into: Digest): void {
-    this.proofs.digest(into);
-    into.number(this.lives.size).number(this.suspicions.size);
+    into.number(this.proofs.length).number(this.lives.size).number(this.suspicions.size);
     for (const slot of this.suspicions.values()) into.number(slot);
   }
 }

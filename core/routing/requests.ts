@@ -82,11 +82,12 @@ export class Requests {
     return true;
   }
 
-  /** Is the origin alive? A route that is in use already needs no newer index for that. */
-  wantLife(nowUs: number, destination: number, life: number): void {
+  /** Is the origin alive? A route that is in use already needs no newer index for that. False when too many requests are open. */
+  wantLife(nowUs: number, destination: number, life: number): boolean {
     const { records } = this.table;
     const index = records.next(destination) >= 0 ? 0 : this.table.wantedIndex(destination);
     this.want(nowUs, destination, records.epoch(destination), index, life);
+    return this.open.has(destination);
   }
 
   /** `asker` wants what we do not have. `hops` are those left, ours included. */
@@ -163,7 +164,7 @@ export class Requests {
       epoch,
       index,
       life,
-      isIndexKnown: index === 0 || (isOlder && known.isIndexKnown),
+      isIndexKnown: (index === 0 && wanted.life > 0) || (isOlder && known.isIndexKnown),
       isLifeKnown: life === 0,
       hops,
       isOwn: known?.isOwn ?? false,

@@ -3,7 +3,7 @@ import type { Digest } from "../collections/digest.js";
 import { type NumberColumn, type TableAllocator, withRoom } from "../collections/table-allocator.js";
 import { DeadlineHeap } from "../time/deadline-heap.js";
 import { NEVER } from "../time/instant.js";
-import { Cells } from "./cells.js";
+import { Cells, NAMED } from "./cells.js";
 import { AGE_OLD } from "./feasible.js";
 import { BREACHES } from "./ingress.js";
 import { KeptFrames } from "./kept-frames.js";
@@ -257,6 +257,15 @@ export class RouteTable {
     const { ready } = this;
     while (ready.length > 0 && !ready[0]!.isReady) ready.shift();
     return ready.length === 0 ? -1 : ready[0]!.link;
+  }
+
+  /** The next entries about it name the NAC in full: what belongs to its epoch has to be told with it. */
+  unname(destination: number): void {
+    const { cells } = this;
+    for (const { slot } of this.neighbours) {
+      const cell = cells.at(destination, slot);
+      cells.setFlags(cell, cells.flags(cell) & ~NAMED);
+    }
   }
 
   /** The newest index heard of counts no longer: the next that is heard of is the newest. All offers stay old until then. */

@@ -271,6 +271,7 @@ export class Routing {
     checkCost(cost);
     if (this.table.byLink[link] !== undefined) throw new RangeError(`Routing: link ${link} is up already`);
     const isLower = compareIds(neighbourRouterId, this.routerId) < 0;
+    this.origins.handleLinkUp(nowUs);
     const neighbour = this.table.addNeighbour(link, isLower, neighbourRouterId, cost);
     const { announcements, wanted } = this.decision;
     announcements.tellSnapshot(nowUs, neighbour, this.origins.destinations, wanted.destinations);
@@ -282,6 +283,7 @@ export class Routing {
     const neighbour = this.table.byLink[link];
     if (neighbour === undefined) return;
     this.trace(Trace.routesReset, link, neighbour.stream.processed, 0);
+    this.origins.handleLinkDown();
     this.table.detach(neighbour);
     this.decision.handleDown(nowUs, neighbour);
     this.table.release(neighbour);

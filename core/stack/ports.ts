@@ -2,6 +2,7 @@ import type { NacDictionary } from "../address/dictionary.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import type { Identity } from "../crypto/identity.js";
 import type { CryptoSuite, Entropy, KemKeys } from "../crypto/suite.js";
+import type { Elements } from "../routing/elements.js";
 import type { Transit } from "../routing/transit.js";
 import type { SessionLimits } from "../session/limits.js";
 import type { TraceSink } from "../trace/trace.js";
@@ -37,6 +38,8 @@ export interface StackPorts {
   readonly trace: TraceSink;
   readonly allocate: TableAllocator;
   readonly dictionary: NacDictionary;
+  /** Hash chains that prove adverts; without them all are believed. */
+  readonly elements?: Elements | undefined;
 }
 
 /** The identity before a rotation. It is served like the service for a while, under its own NAC. */
@@ -63,6 +66,8 @@ export interface StackConfig {
   readonly sessionLimits?: Partial<SessionLimits> | undefined;
   /** Whether it carries what others send to others; "always" unless given. */
   readonly transit?: Transit | undefined;
+  /** Every node proves every 15 s that it lives, and the dead are gone after 50 s even where all neighbours lie; see routing/liveness.ts. */
+  readonly isStrict?: boolean | undefined;
 }
 
 /** How busy the shell is, as it measured. Neighbours are told with each hello. */
@@ -163,6 +168,8 @@ export interface StackStatus {
   readonly sessions: number;
   readonly streams: number;
   readonly drops: Record<DropReason, number>;
+  /** Doubts, suspicions, and adverts that were refused. */
+  readonly liveness: Readonly<Record<string, number>>;
   readonly handshakes: Readonly<Record<HandshakeResult, number>>;
   readonly replays: number;
   /** What flapped, flooded or was one too many, and what was done about it. */

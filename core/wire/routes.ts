@@ -24,24 +24,29 @@ import type { Reader, Writer } from "./cursor.js";
  *                28     1  metric      below 64
  *                29     2  generation  low 16 bits of the slot in which the origin last proved its metrics
  *                31    16  element     of (generation, metric)
+ *                47     8  tag         which life chain belongs to the epoch; not when short
  *   a proof      19     2  generation  the metric that was told last holds in this one too
  *                21    16  element     of (generation, that metric)
  *   a life       19     4  epoch
  *                23     4  slot        in which the origin lived
- *                27    16  element     of the life chain; with bit 3 of the metric chain, at metric 63
+ *                27    28  element     of the life chain, 16, and the key that ties it to the tag, 12;
+ *                                      with bit 3 an element of the metric chain at metric 63 instead, 16 bytes
  *   a suspicion  19     4  epoch
  *                23     4  slot        that only a living origin can prove
  *
  * A retraction has nothing more. A route with the NAC in full gives it the id; see routing/short-ids.ts.
  */
 export const ROUTES_HEAD_BYTES = 7;
-export const ROUTE_BYTES = 47;
+export const ROUTE_BYTES = 55;
 export const RETRACTION_BYTES = 19;
 export const PROOF_BYTES = 37;
-export const LIFE_BYTES = 43;
+export const LIFE_BYTES = 55;
+/** A life that an element of the metric chain proves. */
+export const METRIC_LIFE_BYTES = 43;
 export const SUSPICION_BYTES = 27;
-/** So much a short entry saves. */
+/** So much a short entry saves; a route also its tag, which was told with the NAC. */
 export const SHORT_SAVES_BYTES = 16;
+export const ROUTE_TAG_BYTES = 8;
 export const ELEMENT_BYTES = 16;
 
 export const ENTRY_ORIGIN = 0x01;
@@ -56,9 +61,12 @@ export const ENTRY_KIND = ENTRY_RETRACTION | ENTRY_PROOF | ENTRY_LIFE | ENTRY_SU
 const NAC_AT = 3;
 const NAC_BYTES = 16;
 const METRIC_LIMIT = 64;
-const METRIC_AT = 28;
-/** By kind, NAC in full; 0 for what is no entry. */
+/** The metric stands so far before the element. */
+const METRIC_BEFORE = 3;
+/** By flags; 0 for what is no entry. */
 const LENGTHS = lengthsByFlags();
+/** By flags: the bytes at the end that chains prove. */
+const PROVEN = provenByFlags();
 
 /** Reused by the caller from entry to entry: thousands arrive in a snapshot. */
 export interface RouteEntry {
@@ -74,7 +82,7 @@ export interface RouteEntry {
   repair: number;
   metric: number;
   generation: number;
-  /** Read: the element is `bytes[elementAt, elementAt + 16)`. Not written: see `encodeRouteEntry`. */
+  /** Read: where the element begins in `bytes`. Not written: see `encodeRouteEntry`. */
   elementAt: number;
 }
 
@@ -107,7 +115,7 @@ export function sealRoutes(out: Writer, start: number, count: number): void {
 
 /**
  * Thousands at a time: the bytes are stored directly. Throws RangeError when they do not fit, as every Writer does. The element
- * of a route, proof or life, always last, is the caller's: 16 zero bytes until it writes them. Returns where it stands.
+ * of a route, proof or life, and what follows it, are the caller's: zeros until it writes them. Returns where they begin.
  */
 export function encodeRouteEntry(out: Writer, entry: RouteEntry): number {
   const { flags } = entry;
@@ -141,8 +149,9 @@ export function encodeRouteEntry(out: Writer, entry: RouteEntry): number {
       put16(bytes, at + 10, entry.generation);
     }
   }
-  bytes.fill(0, end - ELEMENT_BYTES, end);
-  return end - ELEMENT_BYTES;
+  const elementAt = end - PROVEN[flags]!;
+  bytes.fill(0, elementAt, end);
+  return elementAt;
 }
 
 export interface RoutesHead {
@@ -166,7 +175,7 @@ export function skipRouteEntries(input: Reader, count: number): boolean {
     const length = entryBytes(flags);
     const next = at + length;
     if (length === 0 || next > end) return false;
-    if ((flags & ENTRY_KIND) === 0 && bytes[next - ROUTE_BYTES + METRIC_AT]! >= METRIC_LIMIT) return false;
+    if ((flags & ENTRY_KIND) === 0 && bytes[next - PROVEN[flags]! - METRIC_BEFORE]! >= METRIC_LIMIT) return false;
     at = next;
   }
   input.offset = at;
@@ -182,7 +191,7 @@ export function readRouteEntry(bytes: Uint8Array, at: number, into: RouteEntry):
   into.id = (bytes[at + 1]! << 8) | bytes[at + 2]!;
   into.bytes = bytes;
   into.nacAt = at + NAC_AT;
-  into.elementAt = end - ELEMENT_BYTES;
+  into.elementAt = end - PROVEN[flags]!;
   if (kind === ENTRY_RETRACTION) return end;
   const p = (flags & ENTRY_SHORT) !== 0 ? at + NAC_AT : at + NAC_AT + NAC_BYTES;
   if (kind === ENTRY_PROOF) {
@@ -232,16 +241,27 @@ function lengthsByFlags(): Uint8Array {
     [ENTRY_RETRACTION, RETRACTION_BYTES],
     [ENTRY_PROOF, PROOF_BYTES],
     [ENTRY_LIFE, LIFE_BYTES],
-    [ENTRY_LIFE | ENTRY_PROOF, LIFE_BYTES],
+    [ENTRY_LIFE | ENTRY_PROOF, METRIC_LIFE_BYTES],
     [ENTRY_SUSPICION, SUSPICION_BYTES],
   ] as const;
   for (const [kind, whole] of kinds) {
     for (const origin of [0, ENTRY_ORIGIN]) {
       lengths[kind | origin] = whole;
-      lengths[kind | origin | ENTRY_SHORT] = whole - SHORT_SAVES_BYTES;
+      lengths[kind | origin | ENTRY_SHORT] = whole - SHORT_SAVES_BYTES - (kind === 0 ? ROUTE_TAG_BYTES : 0);
     }
   }
   return lengths;
+}
+
+function provenByFlags(): Uint8Array {
+  const proven = new Uint8Array(256);
+  for (let flags = 0; flags < proven.length; flags += 1) {
+    const kind = flags & ENTRY_KIND;
+    if (kind === 0) proven[flags] = ELEMENT_BYTES + ((flags & ENTRY_SHORT) === 0 ? ROUTE_TAG_BYTES : 0);
+    else if (kind === ENTRY_LIFE) proven[flags] = LIFE_BYTES - METRIC_LIFE_BYTES + ELEMENT_BYTES;
+    else if (kind === ENTRY_PROOF || kind === (ENTRY_PROOF | ENTRY_LIFE)) proven[flags] = ELEMENT_BYTES;
+  }
+  return proven;
 }
 
 function put16(bytes: Uint8Array, at: number, value: number): void {

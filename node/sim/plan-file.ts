@@ -105,6 +105,7 @@ const PLAN = z.strictObject({
   durationUs: timeUs,
   warmupUs: timeUs,
   crypto: z.enum(["modelled", "real"]),
+  isStrict: z.boolean().default(false),
   mutate: absent(z.enum(["feasibility", "retraction", "death", "delta"])),
   expect: z.array(text).max(100),
   regions: z.strictObject({ names: list(text), rttUs: list(timeUs) }),
@@ -239,9 +240,22 @@ function nodesOf(one: Action): readonly number[] {
 
 /** `heading` becomes a comment at the top: one line each. */
 export function encodePlan(plan: Plan, heading: readonly string[]): string {
-  const { name, seed, hash, durationUs, warmupUs, crypto, mutate, expect, ...rest } = plan;
+  const { name, seed, hash, durationUs, warmupUs, crypto, isStrict, mutate, expect, ...rest } = plan;
   const { regions, models, defaultModel, realms, nodes, pairs, actions } = rest;
-  const ordered = { name, seed, hash, durationUs, warmupUs, crypto, mutate, expect, regions, models, defaultModel };
+  const ordered = {
+    name,
+    seed,
+    hash,
+    durationUs,
+    warmupUs,
+    crypto,
+    isStrict,
+    mutate,
+    expect,
+    regions,
+    models,
+    defaultModel,
+  };
   const document = new Document({ plan: { ...ordered, realms, nodes, pairs, actions } });
   document.commentBefore = heading.map((line) => ` ${line}`).join("\n");
   for (const key of ["expect", "regions", "models", "realms", "nodes", "pairs", "actions"] as const) {

@@ -6,6 +6,7 @@ import { type Dial, type Plan, PORT } from "../plan/plan.js";
 import { transitOf } from "../plan/transit.js";
 import { Stream } from "../random/stream.js";
 import { weather, weatherSeed } from "../random/weather.js";
+import { ModelledElements } from "../suite/modelled-elements.js";
 import type { Calendar } from "./calendar.js";
 import type { Census } from "./census.js";
 import type { CensusFeed } from "./census-feed.js";
@@ -36,6 +37,7 @@ export class Lives {
   private readonly observer: Observer;
   private readonly hooks: HostHooks;
   private readonly epochs: Uint32Array;
+  private readonly elements: ModelledElements;
   private readonly slabs = new TableSlabs();
   /** By node, while it lives. */
   private readonly tables: (NodeTables | undefined)[];
@@ -68,6 +70,7 @@ export class Lives {
     this.datagrams = args.datagrams;
     this.observer = args.observer;
     this.hooks = args.hooks;
+    this.elements = new ModelledElements(args.roster.dictionary, weatherSeed(args.plan.seed));
     this.epochs = new Uint32Array(args.plan.nodes.length);
     this.tables = args.plan.nodes.map(() => undefined);
   }
@@ -134,6 +137,7 @@ export class Lives {
         storedEpoch: this.epochs[node]!,
         wallClockSeconds: EPOCH_SECONDS + Math.floor(moment.nowUs / SECOND_US),
         transit: transitOf(plan.nodes[node]!.role),
+        isStrict: plan.isStrict,
       },
       {
         suite: hooks.suiteOf(node, this.suite),
@@ -155,6 +159,7 @@ export class Lives {
         trace: (code, a, b, c) => this.feed.trace(host, code, a, b, c),
         allocate: tables,
         dictionary: roster.dictionary,
+        elements: this.elements,
       },
     );
   }

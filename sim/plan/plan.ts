@@ -27,6 +27,8 @@ export interface Plan {
   /** In order of time; equal times in the order that they stand here. */
   readonly actions: readonly Action[];
   readonly expect: readonly string[];
+  /** The strict profile of routing: every node proves every 15 s that it lives. */
+  readonly isStrict: boolean;
   /** A core broken on purpose. */
   readonly mutate: Mutation | undefined;
 }

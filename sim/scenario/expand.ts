@@ -44,6 +44,7 @@ export function expand(scenario: Scenario, seed: string = scenario.seed): Plan {
     defaultModel: 0,
     actions,
     expect: scenario.expect,
+    isStrict: scenario.routing.profile === "strict",
     mutate: scenario.mutate,
   };
 }

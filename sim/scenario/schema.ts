@@ -61,6 +61,8 @@ export const SCHEMA = z.strictObject({
   churn: z.array(churn).max(16).prefault([]),
   flaps: z.array(flap).max(1000).prefault([]),
   traffic: z.array(traffic).max(1000).prefault([]),
+  /** strict: every node proves every 15 s that it lives, whatever the size of the network. */
+  routing: z.strictObject({ profile: z.enum(["auto", "strict"]).default("auto") }).prefault({}),
   crypto: z.enum(["modelled", "real"]).default("modelled"),
   /** A core broken on purpose. */
   mutate: z.enum(["feasibility", "retraction", "death", "delta"]).optional(),

@@ -38,6 +38,7 @@ export function planOf(nodes: number, deeds: readonly Deed[] = [], more: Partial
       ...deeds.map(actionOf),
     ],
     expect: [],
+    isStrict: false,
     mutate: undefined,
     ...more,
   };

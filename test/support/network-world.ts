@@ -101,6 +101,7 @@ export class WorldPlan {
       defaultModel: DEFAULT_MODEL,
       actions: this.actions,
       expect: [],
+      isStrict: false,
       mutate: undefined,
     };
   }

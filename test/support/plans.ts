@@ -51,6 +51,7 @@ export function planWith(
     defaultModel: 1,
     actions: [...starts, ...actions],
     expect: [],
+    isStrict: false,
     mutate: undefined,
     ...more,
   };

@@ -144,14 +144,14 @@ describe("a lost destination", () => {
     return world.restart("cyd", 3).wire("bob", "cyd").run({ within: "3s" });
   };
 
-  test("is remembered for a minute: an older epoch must be raised beyond the one that was known", () => {
+  test("is remembered as long as its last proof could be shown: an older epoch must be raised beyond the one that was known", () => {
     const world = cutOff(30);
     expect(world.path("ada", "cyd")).toEqual(["ada", "bob", "cyd"]);
     expect(world.routing("ada").route(world.destination("cyd"))?.epoch).toBe(1_001);
   });
 
   test("is forgotten then, and is welcome again with any epoch", () => {
-    const world = cutOff(90);
+    const world = cutOff(200);
     expect(world.path("ada", "cyd")).toEqual(["ada", "bob", "cyd"]);
     expect(world.routing("ada").route(world.destination("cyd"))?.epoch).toBe(3);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { OUTBID_EPOCH_MAX } from "../../core/routing/origins.js";
-import { line, RoutingWorld } from "../support/routing-world.js";
+import { insideOf, line, RoutingWorld } from "../support/routing-world.js";
 
 const EPOCH_MAX = 0xffff_ffff;
 
@@ -9,19 +9,21 @@ function deceived(epoch: number, slot: number) {
   const world = new RoutingWorld(`lie/${epoch}/${slot}`).add("ada", "bob", "cyd", "eve");
   world.wire("ada", "bob").wire("bob", "cyd").wire("bob", "eve").run({ untilSettled: true, within: "60s" });
   world.command("eve", (eve) => {
-    eve.setSlot(world.nowUs, slot, world.nowUs);
-    eve.originate(world.nowUs, world.destination("cyd"), epoch);
+    const destination = world.destination("cyd");
+    eve.originate(world.nowUs, destination, epoch);
+    const present = Math.floor(world.nowUs / 5_000_000);
+    insideOf(eve).decision.originate(world.nowUs, destination, epoch, slot, present);
   });
   return world.run({ within: "1s" });
 }
 
 describe("a lie about somebody's epoch", () => {
-  test("that is the highest there is dies within 80 seconds of its liar, and nothing ever went round", () => {
+  test("that is the highest there is dies within 160 seconds of its liar, and nothing ever went round", () => {
     const world = deceived(EPOCH_MAX, 0);
     expect(world.path("ada", "cyd")).toEqual(["ada", "bob", "eve"]);
     world.crash("eve").want("ada", "cyd").run({ within: "50s" });
     expect(world.path("ada", "cyd")).toEqual(["ada"]); // nobody can outbid it
-    world.run({ within: "30s" }).want("ada", "cyd").run({ untilSettled: true, within: "60s" });
+    world.run({ within: "110s" }).want("ada", "cyd").run({ untilSettled: true, within: "60s" });
     expect(world.path("ada", "cyd")).toEqual(["ada", "bob", "cyd"]);
     expect(world.wrongRoutes()).toEqual([]);
     expect(world.loopsSeen()).toBe(0);
@@ -91,7 +93,7 @@ describe("a lie that would use up somebody's epochs", () => {
 
   test("in an advert drives them so far and no farther: each restart is newer still, and believed at once", () => {
     for (const lie of [OUTBID_EPOCH_MAX - 1, OUTBID_EPOCH_MAX + 7]) {
-      const world = deceived(lie, 0).crash("eve").run({ within: "100s" });
+      const world = deceived(lie, 0).crash("eve").run({ within: "200s" });
       const driven = lie < OUTBID_EPOCH_MAX ? OUTBID_EPOCH_MAX : 1_000;
       expect(epochOf(world, "cyd")).toBe(driven);
       for (let restart = 1; restart <= 3; restart += 1) {

@@ -201,7 +201,6 @@ test("a NAC that is taken back in the moment in which another is announced leave
   const { epoch } = cyd.stack.status();
   renew(20 * MILLISECOND_US, epoch + 1); // leaves at once, so that what follows within 50 ms waits for one batch
   renew(10 * MILLISECOND_US, epoch + 2);
-  expect(plaintexts.some((bytes) => contains(bytes, former.nac))).toBe(false);
   plaintexts.length = 0;
 
   world.run(2 * SECOND_US);
