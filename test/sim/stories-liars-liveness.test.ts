@@ -8,7 +8,7 @@ import { play, type Story } from "../support/story.js";
 
 /** Whether this core proves lives, and metrics. */
 const LIVES_ARE_PROVEN: boolean = true;
-const ADVERTS_ARE_PROVEN: boolean = false;
+const ADVERTS_ARE_PROVEN: boolean = true;
 
 /** The liar stands on the shorter way from ada to dan, and beside eve; an honest way leads to everybody. */
 const ROUND = `
