@@ -17,8 +17,8 @@ const ROUTES_MAX: readonly number[] = [220, 1_300];
 /** A table must be smaller by so much before the origin proves more often again. */
 const HYSTERESIS_PARTS = 5;
 
-/** Two proofs may be lost on the way, and each may take four slots. */
-const GRACE_SLOTS = 4;
+/** A proof may be lost on the way, and the next may take three slots. */
+const GRACE_SLOTS = 3;
 
 /** The gear that the origin was in when it proved `generation`. */
 export function gearOf(generation: number, nacEnd: number): number {

@@ -233,7 +233,7 @@ export class Intake {
       const verdict = isMetric
         ? elements.checkMetric(nowUs, neighbour.link, destination, epoch, slot, METRIC_LAST, bytes, at)
         : elements.checkLife(nowUs, neighbour.link, destination, epoch, slot, bytes, at);
-      if (this.isSound(verdict)) liveness.handleLife(nowUs, destination, slot);
+      if (this.isSound(nowUs, neighbour, verdict)) liveness.handleLife(nowUs, destination, slot);
       return;
     }
     const metric = neighbour.learnedMetric(destination);
@@ -242,16 +242,20 @@ export class Intake {
     const cell = table.cells.at(destination, neighbour.slot);
     if (table.cells.age(cell) === AGE_OLD && !table.cells.isStale(cell)) return; // of an older epoch
     const verdict = elements.checkMetric(nowUs, neighbour.link, destination, epoch, generation, metric, bytes, at);
-    if (this.isSound(verdict)) liveness.handleGeneration(nowUs, neighbour, destination, generation, false);
+    if (this.isSound(nowUs, neighbour, verdict))
+      liveness.handleGeneration(nowUs, neighbour, destination, generation, false);
   }
 
   /** The route that an entry tells of is one that the neighbour can have. */
-  private isAuthentic(nowUs: number, { link }: Neighbour, destination: number): boolean {
+  private isAuthentic(nowUs: number, neighbour: Neighbour, destination: number): boolean {
     const { epoch, metric, bytes, elementAt, flags } = this.entry;
     const generation = this.decision.liveness.full(this.entry.generation);
     if (!this.isPossible(generation)) return false;
     const isTagged = (flags & ENTRY_SHORT) === 0;
+    const { link } = neighbour;
     return this.isSound(
+      nowUs,
+      neighbour,
       this.elements.checkMetric(nowUs, link, destination, epoch, generation, metric, bytes, elementAt, isTagged),
     );
   }
@@ -262,10 +266,12 @@ export class Intake {
     return false;
   }
 
-  private isSound(verdict: Verdict): boolean {
+  private isSound(nowUs: number, neighbour: Neighbour, verdict: Verdict): boolean {
     if (verdict === "sound") return true;
-    if (verdict === "forged") this.counts.forged += 1;
-    else this.counts.unchecked += 1;
+    if (verdict === "forged") {
+      this.counts.forged += 1;
+      neighbour.blame(nowUs, "element");
+    } else this.counts.unchecked += 1;
     return false;
   }
 

@@ -28,7 +28,6 @@ const DOUBTED = 0x20;
 const GEAR_SHIFT = 6;
 const FLAGS = 0x3f;
 
-export const SLOT_US = 5 * SECOND_US;
 /** A slot's work is done this long after its beginning, so that clocks may differ by as much. */
 const WORK_DELAY_US = SECOND_US;
 const WORK_JITTER_US = 500 * MILLISECOND_US;
@@ -280,7 +279,7 @@ export class Liveness {
   }
 
   /** The neighbour on `link` is told once the origin, which is this node, has proven the slot. */
-  await(destination: number, slot: number, link: number): void {
+  noteAsker(destination: number, slot: number, link: number): void {
     this.marks.add(destination, slot);
     this.marks.addAsker(destination, link);
   }
@@ -443,7 +442,10 @@ export class Liveness {
         return true;
       case ASKED_PHASE:
         if ((records.life(destination) & HEARSAY) !== 0) this.bar(nowUs, destination, wanted);
-        if (this.isPeriodic(destination)) return false;
+        if (this.isPeriodic(destination)) {
+          if (records.next(destination) < 0) this.bar(nowUs, destination, wanted);
+          return false; // one in use ends by itself, unless its origin proves more
+        }
         this.counts.suspected += 1;
         this.trace(Trace.suspected, destination, this.slot + 1, 0);
         if (this.marks.add(destination, this.slot + 1)) this.spread(nowUs, destination, this.slot + 1, undefined);
@@ -508,7 +510,7 @@ export class Liveness {
     this.expectWork();
   }
 
-  /** A note ends when nothing that the origin proved before it would be believed any more. */
+  /** A note ends when nothing that the origin proved before it would be believed any more; any later proof is, from then on. */
   private forgetOld(): void {
     const { records, noted } = this;
     for (let left = noted.length; left > 0; left -= 1) {
@@ -516,7 +518,8 @@ export class Liveness {
       const life = records.life(destination);
       if ((life & NOTED) !== 0) {
         if (this.slot <= this.full(records.proof(destination)) + this.lifetime(destination)) return;
-        records.setLife(destination, life & ~NOTED);
+        const isUnused = records.next(destination) < 0;
+        records.setLife(destination, (life & ~NOTED) | (isUnused ? BARRED : 0));
       }
       noted.shift();
     }

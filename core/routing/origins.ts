@@ -183,7 +183,7 @@ export class Origins {
       return;
     }
     origin.wish = Math.max(origin.wish, slot);
-    this.decision.liveness.await(destination, slot, neighbour.link);
+    this.decision.liveness.noteAsker(destination, slot, neighbour.link);
   }
 
   /** A neighbour says that somebody believes us dead. Once may be an accident of the network; twice is somebody's work. */

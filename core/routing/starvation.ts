@@ -12,7 +12,13 @@ import type { Wanted } from "./wanted.js";
 /** As many as there are destinations: each waits here once at most. */
 const STARVING_MAX = 262_144;
 
-/** Destinations without traffic ask for newer indexes one at a time, this far apart. */
+/**
+ * A destination without any route asks after this, traffic or not: until then others may still offer what is feasible, as they do after
+ * most losses. Those that did not are asked for this far apart.
+ */
+const PATIENCE_US = 1_500 * MILLISECOND_US;
+const ROUTELESS_US = 50 * MILLISECOND_US;
+/** Destinations with a route that could be better ask for newer indexes one at a time, this far apart. */
 const BACKGROUND_US = 500 * MILLISECOND_US;
 const BACKGROUND_JITTER_MASK = 0x1_ffff; // up to 131 ms
 /** Looked at in one go to find one that is starving still. */
@@ -32,6 +38,11 @@ export class Starvation {
   private readonly trace: TraceSink;
   private readonly random: () => number;
   private readonly waiting = new NumberQueue();
+  private backgroundUs: number = NEVER;
+  /** Without any route, the longest without first, and since which millisecond. */
+  private readonly routeless = new NumberQueue();
+  private readonly sinceMs = new NumberQueue();
+  private routelessUs: number = NEVER;
 
   constructor(args: {
     table: RouteTable;
@@ -56,9 +67,9 @@ export class Starvation {
     const state = records.state(destination);
     if ((state & STARVING) === 0) {
       records.setState(destination, state | STARVING);
-      this.waiting.push(destination);
-      this.cap.note(this.waiting.length);
-      if (this.nextTimeoutUs === NEVER) this.pace(nowUs);
+      if (records.next(destination) < 0) this.waitForOffers(nowUs, destination);
+      else this.queue(nowUs, destination);
+      this.cap.note(this.waiting.length + this.routeless.length);
     }
     if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination);
   }
@@ -70,27 +81,58 @@ export class Starvation {
     }
   }
 
-  /** One destination that starves still asks. */
+  /** Of each kind, one destination that starves still asks. */
   handleTimeout(nowUs: number): void {
     if (nowUs < this.nextTimeoutUs) return;
+    if (this.routelessUs <= nowUs) this.askRouteless(nowUs);
+    if (this.backgroundUs <= nowUs) {
+      this.backgroundUs = NEVER;
+      this.askNext(nowUs, this.waiting, Number.POSITIVE_INFINITY);
+      if (this.waiting.length > 0) this.pace(nowUs);
+    }
+    this.nextTimeoutUs = Math.min(this.routelessUs, this.backgroundUs);
+  }
+
+  digest(into: Digest): void {
+    into.number(this.waiting.length).number(this.routeless.length).number(this.nextTimeoutUs);
+  }
+
+  private askRouteless(nowUs: number): void {
+    let due = 0;
+    while (due < this.routeless.length && this.sinceMs.at(due) * MILLISECOND_US + PATIENCE_US <= nowUs) due += 1;
+    this.askNext(nowUs, this.routeless, due);
+    while (this.sinceMs.length > this.routeless.length) this.sinceMs.shift();
+    this.routelessUs = NEVER;
+    if (this.routeless.length === 0) return;
+    this.routelessUs = Math.max(nowUs + ROUTELESS_US, this.sinceMs.peek() * MILLISECOND_US + PATIENCE_US);
+  }
+
+  /** The first of the queue that starves still is asked for, and goes to the end of those that wait. */
+  private askNext(nowUs: number, queue: NumberQueue, due: number): void {
     const { records } = this.table;
-    this.nextTimeoutUs = NEVER;
-    for (let i = 0; i < BACKGROUND_LOOK; i += 1) {
-      const destination = this.waiting.shift();
+    for (let i = 0; i < Math.min(due, BACKGROUND_LOOK); i += 1) {
+      const destination = queue.shift();
       if (destination < 0) return;
       records.setState(destination, records.state(destination) & ~STARVING);
       this.selection.choose(destination);
       if (!this.isStarving(destination)) continue;
       records.setState(destination, records.state(destination) | STARVING);
-      this.waiting.push(destination);
+      this.queue(nowUs, destination);
       this.request(nowUs, destination);
-      break;
+      return;
     }
-    if (this.waiting.length > 0) this.pace(nowUs);
   }
 
-  digest(into: Digest): void {
-    into.number(this.waiting.length).number(this.nextTimeoutUs);
+  private waitForOffers(nowUs: number, destination: number): void {
+    this.routeless.push(destination);
+    this.sinceMs.push(Math.ceil(nowUs / MILLISECOND_US));
+    if (this.routelessUs === NEVER) this.routelessUs = nowUs + PATIENCE_US + MILLISECOND_US;
+    this.nextTimeoutUs = Math.min(this.nextTimeoutUs, this.routelessUs);
+  }
+
+  private queue(nowUs: number, destination: number): void {
+    this.waiting.push(destination);
+    if (this.backgroundUs === NEVER) this.pace(nowUs);
   }
 
   private isStarving(destination: number): boolean {
@@ -110,6 +152,7 @@ export class Starvation {
   }
 
   private pace(nowUs: number): void {
-    this.nextTimeoutUs = nowUs + BACKGROUND_US + (this.random() & BACKGROUND_JITTER_MASK);
+    this.backgroundUs = nowUs + BACKGROUND_US + (this.random() & BACKGROUND_JITTER_MASK);
+    this.nextTimeoutUs = Math.min(this.nextTimeoutUs, this.backgroundUs);
   }
 }

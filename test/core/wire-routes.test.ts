@@ -16,10 +16,12 @@ import {
   emptyRouteEntry,
   encodeRouteEntry,
   LIFE_BYTES,
+  METRIC_LIFE_BYTES,
   openRoutes,
   PROOF_BYTES,
   RETRACTION_BYTES,
   ROUTE_BYTES,
+  ROUTE_TAG_BYTES,
   ROUTES_HEAD_BYTES,
   type RouteEntry,
   readRouteEntry,
@@ -64,11 +66,11 @@ describe("ROUTES", () => {
     });
     expect(bytes).toHaveLength(ROUTES_HEAD_BYTES + ROUTE_BYTES + RETRACTION_BYTES);
     expect([...bytes.subarray(0, 7)]).toEqual([ControlFrame.routes, 0x0a, 0x0b, 0x0c, 0x0d, 0, 2]);
-    expect([...bytes.subarray(7, 7 + 47)]).toEqual([
+    expect([...bytes.subarray(7, 7 + 55)]).toEqual([
       ...[0x01, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5, 2, 3],
-      ...new Array(16).fill(0),
+      ...new Array(24).fill(0),
     ]);
-    expect([...bytes.subarray(54)]).toEqual([0x02, 0x0c, 0x0d, ...nac]);
+    expect([...bytes.subarray(62)]).toEqual([0x02, 0x0c, 0x0d, ...nac]);
   });
 
   test("reads back what was written", () => {
@@ -76,7 +78,7 @@ describe("ROUTES", () => {
     const into = emptyRouteEntry();
     expect(decodeRouteEntry(new Reader(bytes), into)).toBe(true);
     expect(into.bytes.slice(into.nacAt, into.nacAt + 16)).toEqual(nac);
-    expect(into.elementAt).toBe(ROUTE_BYTES - 16);
+    expect(into.elementAt).toBe(ROUTE_BYTES - 24);
     expect({ ...into, bytes: nac, nacAt: 0, elementAt: 0 }).toEqual(route);
   });
 
@@ -86,7 +88,7 @@ describe("ROUTES", () => {
       encodeRouteEntry(out, short);
       encodeRouteEntry(out, { ...short, flags: ENTRY_SHORT | ENTRY_RETRACTION });
     });
-    expect(bytes).toHaveLength(ROUTE_BYTES + RETRACTION_BYTES - 2 * SHORT_SAVES_BYTES);
+    expect(bytes).toHaveLength(ROUTE_BYTES - ROUTE_TAG_BYTES + RETRACTION_BYTES - 2 * SHORT_SAVES_BYTES);
     expect([...bytes.subarray(0, 15)]).toEqual([0x04, 0xab, 0xcd, 0, 0, 0, 7, 1, 2, 3, 4, 9, 5, 2, 3]);
     expect([...bytes.subarray(31)]).toEqual([0x06, 0xab, 0xcd]);
     const into = emptyRouteEntry();
@@ -100,17 +102,17 @@ describe("ROUTES", () => {
     const bytes = written((out) => {
       for (const flags of entries) encodeRouteEntry(out, { ...route, flags });
     });
-    expect(bytes).toHaveLength(PROOF_BYTES + 2 * LIFE_BYTES + SUSPICION_BYTES);
+    expect(bytes).toHaveLength(PROOF_BYTES + LIFE_BYTES + METRIC_LIFE_BYTES + SUSPICION_BYTES);
     expect([...bytes.subarray(0, 21)]).toEqual([0x08, 0x0c, 0x0d, ...nac, 2, 3]);
     expect([...bytes.subarray(37, 64)]).toEqual([0x10, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4]);
-    expect([...bytes.subarray(37 + 43, 64 + 43)]).toEqual([0x18, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4]);
-    expect([...bytes.subarray(37 + 86)]).toEqual([0x20, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4]);
+    expect([...bytes.subarray(37 + 55, 64 + 55)]).toEqual([0x18, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4]);
+    expect([...bytes.subarray(37 + 98)]).toEqual([0x20, 0x0c, 0x0d, ...nac, 0, 0, 0, 7, 1, 2, 3, 4]);
     const input = new Reader(bytes);
     const into = emptyRouteEntry();
     for (const flags of entries) {
       expect(decodeRouteEntry(input, into)).toBe(true);
       expect(into.flags).toBe(flags);
-      if (flags !== ENTRY_SUSPICION) expect(into.elementAt).toBe(input.offset - 16);
+      if (flags !== ENTRY_SUSPICION) expect(into.elementAt).toBe(input.offset - (flags === ENTRY_LIFE ? 28 : 16));
     }
     expect(input.remaining).toBe(0);
   });
