@@ -1,4 +1,5 @@
 import type { Digest } from "../collections/digest.js";
+import { NEVER, SECOND_US } from "../time/instant.js";
 
 /**
  * Network time: what most of the neighbours agree on, carried in hellos. Time slots are counted from it, so that the
@@ -10,15 +11,21 @@ export const SLOT_MS = 5_000;
 /** Slots are u32 on the wire; a time beyond them (the year 2650) is nobody's honest clock. */
 const TIME_END_MS = SLOT_MS * 0x1_0000_0000;
 
+/** What was said while we stood still is read first, and tells a time that is long over. */
+const QUEUED_US = SECOND_US;
+
 // Scratch of one call, shared by all: as many as one node has links, and its own.
 const votes: number[] = [];
 
 export class NetworkTime {
-  private readonly wallMsAtStart: number;
+  private wallMsAtStart: number;
   private readonly startUs: number;
   /** By link; undefined for one that said nothing. */
   private readonly offsetsMs: (number | undefined)[] = [];
   private offsetMs = 0;
+  /** Our own clock stood still or leapt: until a neighbour tells the time, nobody does. */
+  isDoubtful = false;
+  private deafUntilUs = -NEVER;
 
   /** @param wallClockSeconds  the shell's clock at `nowUs`, seconds since 1970 */
   constructor(nowUs: number, wallClockSeconds: number) {
@@ -36,12 +43,19 @@ export class NetworkTime {
 
   /** A neighbour on `link` said that network time was `theirsMs`, `ageUs` ago (half a round trip). */
   observe(nowUs: number, link: number, theirsMs: number, ageUs: number): void {
-    if (theirsMs >= TIME_END_MS) return;
+    if (theirsMs >= TIME_END_MS || nowUs < this.deafUntilUs) return;
     const offsetMs = theirsMs + Math.floor(ageUs / 1000) - this.wallMs(nowUs);
     while (this.offsetsMs.length < link) this.offsetsMs.push(undefined);
     if (this.offsetsMs[link] === offsetMs) return;
     this.offsetsMs[link] = offsetMs;
     this.settle();
+  }
+
+  /** Our own clock cannot be believed, nor what was measured by it: the next neighbours to tell the time are right. */
+  distrust(nowUs: number): void {
+    this.isDoubtful = true;
+    this.deafUntilUs = nowUs + QUEUED_US;
+    this.offsetsMs.length = 0;
   }
 
   forget(link: number): void {
@@ -51,7 +65,7 @@ export class NetworkTime {
   }
 
   digest(into: Digest): void {
-    into.number(this.offsetMs);
+    into.number(this.offsetMs).number(this.isDoubtful ? 1 : 0);
     for (let link = 0; link < this.offsetsMs.length; link += 1) {
       const offsetMs = this.offsetsMs[link];
       if (offsetMs !== undefined) into.number(link).number(offsetMs);
@@ -63,17 +77,29 @@ export class NetworkTime {
   }
 
   private settle(): void {
-    let count = 1;
+    let count = this.isDoubtful ? 0 : 1;
     votes[0] = 0;
     for (const offsetMs of this.offsetsMs) {
       if (offsetMs === undefined) continue;
       insert(offsetMs, count);
       count += 1;
     }
-    if (count === 1) return; // alone again: keep what the network last agreed on
+    if (count === (this.isDoubtful ? 0 : 1)) return; // alone again: keep what the network last agreed on
     const middle = count >> 1;
     // Of an even number the mean of the middle two: the larger one would let a pair of nodes push each other forward.
     this.offsetMs = count % 2 === 1 ? votes[middle]! : Math.floor((votes[middle - 1]! + votes[middle]!) / 2);
+    if (this.isDoubtful) this.adopt();
+  }
+
+  /** What the neighbours say is our own clock from now on. */
+  private adopt(): void {
+    this.isDoubtful = false;
+    this.wallMsAtStart += this.offsetMs;
+    for (let link = 0; link < this.offsetsMs.length; link += 1) {
+      const offsetMs = this.offsetsMs[link];
+      if (offsetMs !== undefined) this.offsetsMs[link] = offsetMs - this.offsetMs;
+    }
+    this.offsetMs = 0;
   }
 }
 

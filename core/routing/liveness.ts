@@ -253,7 +253,7 @@ export class Liveness {
     const { records } = this;
     const life = records.life(destination);
     const isNoted = (life & NOTED) !== 0;
-    if (isNoted ? slot < this.full(records.proof(destination)) : slot <= this.proven(destination)) return;
+    if (isNoted ? slot < this.wanted(destination) : slot <= this.proven(destination)) return;
     records.setLife(destination, (life & ~NOTED) | BY_LIFE);
     records.setProof(destination, slot % LOW);
     this.prove(nowUs, destination, slot, isNoted);
@@ -273,7 +273,7 @@ export class Liveness {
     const { records } = this;
     const life = records.life(destination);
     if ((life & (NOTED | DOUBTED)) !== NOTED) return;
-    const wanted = this.full(records.proof(destination));
+    const wanted = this.wanted(destination);
     const mayAsk = (life & BARRED) !== 0 && this.slot >= wanted;
     this.doubt(destination, mayAsk && this.requests.wantLife(nowUs, destination, wanted) ? ASKED_PHASE : 0);
   }
@@ -374,7 +374,7 @@ export class Liveness {
     const life = records.life(destination);
     const wasBarred = (life & BARRED) !== 0;
     const isNoted = (life & NOTED) !== 0;
-    const isAnswered = wasNoted || (isNoted ? slot >= this.full(records.proof(destination)) : wasBarred);
+    const isAnswered = wasNoted || (isNoted ? slot >= this.wanted(destination) : wasBarred);
     if (isAnswered) records.setLife(destination, life & ~(NOTED | BARRED | HEARSAY));
     else records.setLife(destination, life & ~HEARSAY);
     this.expectExpiry(destination);
@@ -392,6 +392,15 @@ export class Liveness {
 
   private lifetime(destination: number): number {
     return lifetimeSlots(this.isStrict ? GEAR_PERIODIC : this.gear(destination));
+  }
+
+  /** The slot that a noted destination must prove. When network time was set back it may be one that nobody can prove for long. */
+  private wanted(destination: number): number {
+    const { records } = this;
+    const wanted = this.full(records.proof(destination));
+    if (wanted <= this.slot + SUSPECT_AHEAD) return wanted;
+    records.setProof(destination, (this.slot + 1) % LOW);
+    return this.slot + 1;
   }
 
   private demand(destination: number, slot: number): void {
@@ -430,7 +439,7 @@ export class Liveness {
   private pursue(nowUs: number, doubt: Doubt): boolean {
     const { records } = this;
     const { destination } = doubt;
-    const wanted = this.full(records.proof(destination));
+    const wanted = this.wanted(destination);
     if (this.slot < wanted) return true;
     if (!this.isOffered(destination)) {
       this.bar(nowUs, destination, wanted);
@@ -517,7 +526,7 @@ export class Liveness {
       const destination = noted.peek();
       const life = records.life(destination);
       if ((life & NOTED) !== 0) {
-        if (this.slot <= this.full(records.proof(destination)) + this.lifetime(destination)) return;
+        if (this.slot <= this.wanted(destination) + this.lifetime(destination)) return;
         const isUnused = records.next(destination) < 0;
         records.setLife(destination, (life & ~NOTED) | (isUnused ? BARRED : 0));
       }

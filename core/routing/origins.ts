@@ -158,6 +158,14 @@ export class Origins {
     }
   }
 
+  /** We were away, and know the time again: neighbours that gave us up meanwhile hear that we live. */
+  handleReturn(nowUs: number): void {
+    for (const [destination, origin] of this.origins) {
+      if (this.decision.liveness.proven(destination) < this.slot) this.live(nowUs, destination, origin);
+      for (const neighbour of this.table.neighbours) this.decision.tellLife(nowUs, neighbour, destination);
+    }
+  }
+
   /** A slot begins. Whoever waited for it hears that we live; the generation that falls into it comes a little later. */
   handleSlot(nowUs: number, startUs: number): void {
     for (const [destination, origin] of this.origins) {

@@ -233,6 +233,12 @@ export class Routing {
     this.refresh();
   }
 
+  /** Network time is known again after a pause, and `setSlot` was called: whoever gave this node up hears that it lives. */
+  handleReturn(nowUs: number): void {
+    this.origins.handleReturn(nowUs);
+    this.refresh();
+  }
+
   /** What became of doubts, suspicions and proofs. */
   get liveness(): Readonly<Record<string, number>> {
     return { ...this.decision.liveness.counts, ...this.intake.counts };

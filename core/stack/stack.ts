@@ -5,7 +5,7 @@ import { LAG_US } from "../link/neighbour.js";
 import { NetworkTime, SLOT_MS } from "../link/network-time.js";
 import { Routing } from "../routing/routing.js";
 import { DeadlineHeap } from "../time/deadline-heap.js";
-import { MILLISECOND_US, NEVER } from "../time/instant.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { ROUTER_ID_BYTES } from "../wire/hello.js";
 import { DropCounters } from "./drops.js";
 import { Ends } from "./ends.js";
@@ -15,6 +15,9 @@ import type { Load, PeerStatus, RouteStatus, StackConfig, StackPorts, StackStatu
 
 /** Timers of one call: the rest is due at once again, so that the shell can read its sockets in between. */
 const TIMEOUTS_MAX = 256;
+
+/** After a pause of so long our own clock is not believed: it may have stood still meanwhile, or leapt. */
+const CLOCK_LAG_US = 5 * SECOND_US;
 
 /** The last epoch that fits the wire. */
 const EPOCH_MAX = 0xffff_ffff;
@@ -35,6 +38,7 @@ export class Stack {
   private inputUs: number;
   /** The slot that routing was told last. */
   private slot = -1;
+  private wasDoubtful = false;
   private readonly heap = new DeadlineHeap();
   private readonly plane: Plane;
   private readonly links: Links;
@@ -335,12 +339,19 @@ export class Stack {
       this.links.handleLag(nowUs, lagUs);
       this.ends.handleLag(nowUs, lagUs);
       this.plane.routing.handlePause(nowUs);
+      if (lagUs >= CLOCK_LAG_US) this.plane.time.distrust(nowUs);
     }
     const { time } = this.plane;
+    if (time.isDoubtful && this.slot >= 0) {
+      this.wasDoubtful = true;
+      return; // slots go on when a neighbour has told the time
+    }
     const slot = time.slot(nowUs);
-    if (slot === this.slot) return;
+    if (slot === this.slot && !this.wasDoubtful) return;
     this.slot = slot;
     this.plane.routing.setSlot(nowUs, slot, nowUs - (time.milliseconds(nowUs) % SLOT_MS) * MILLISECOND_US);
+    if (this.wasDoubtful) this.plane.routing.handleReturn(nowUs);
+    this.wasDoubtful = false;
   }
 
   /** After an input: what it set free goes out, and the next deadline is known. */
