@@ -8,6 +8,8 @@ import { NEVER, SECOND_US } from "../time/instant.js";
  * Own wall clock (given once, at start) plus an offset: the median of the neighbours' offsets and, as one vote, our own.
  */
 export const SLOT_MS = 5_000;
+/** What a node tells that doubts its own clock and has heard nothing better yet. */
+export const TIME_UNKNOWN = 0;
 /** Slots are u32 on the wire; a time beyond them (the year 2650) is nobody's honest clock. */
 const TIME_END_MS = SLOT_MS * 0x1_0000_0000;
 
@@ -43,7 +45,7 @@ export class NetworkTime {
 
   /** A neighbour on `link` said that network time was `theirsMs`, `ageUs` ago (half a round trip). */
   observe(nowUs: number, link: number, theirsMs: number, ageUs: number): void {
-    if (theirsMs >= TIME_END_MS || nowUs < this.deafUntilUs) return;
+    if (theirsMs === TIME_UNKNOWN || theirsMs >= TIME_END_MS || nowUs < this.deafUntilUs) return;
     const offsetMs = theirsMs + Math.floor(ageUs / 1000) - this.wallMs(nowUs);
     while (this.offsetsMs.length < link) this.offsetsMs.push(undefined);
     if (this.offsetsMs[link] === offsetMs) return;

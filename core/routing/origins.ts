@@ -170,6 +170,11 @@ export class Origins {
   handleSlot(nowUs: number, startUs: number): void {
     for (const [destination, origin] of this.origins) {
       if (origin.wish !== 0 && origin.wish <= this.slot) this.live(nowUs, destination, origin);
+      if (this.decision.liveness.generation(destination) > this.slot + WISH_AHEAD) {
+        // Our clock was ahead by so much that nobody can believe the generation: a new epoch begins with a better one.
+        this.goBeyond(nowUs, destination, origin, this.table.records.epoch(destination));
+        continue;
+      }
       if (this.slot < origin.nextGeneration || origin.releaseUs !== NEVER) continue;
       if (this.slot > origin.nextGeneration + OVERSLEPT_SLOTS) {
         this.release(nowUs, destination, origin);

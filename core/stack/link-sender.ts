@@ -1,6 +1,7 @@
 import { copyFew } from "../collections/bytes.js";
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
+import { TIME_UNKNOWN } from "../link/network-time.js";
 import { CONTROL_BYTES_PER_10S, CONTROL_PARTS } from "../routing/control-budget.js";
 import type { RekeyTypes } from "../session/rekey.js";
 import { encodeBye } from "../wire/bye.js";
@@ -78,7 +79,8 @@ export class LinkSender {
     const routing = this.plane.routing;
     const out = this.controlWriter();
     copyFew(this.routerId, hello.routerId);
-    hello.networkTimeMs = this.plane.time.milliseconds(nowUs);
+    const { time } = this.plane;
+    hello.networkTimeMs = time.isDoubtful ? TIME_UNKNOWN : time.milliseconds(nowUs);
     hello.held = link.isHeld(nowUs);
     hello.stub = link.isStub || routing.isStub(link.id);
     hello.controlSent = link.routed ? routing.controlSent(link.id) : 0;
