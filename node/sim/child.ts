@@ -7,6 +7,8 @@ const BUILT = import.meta.url.endsWith(".ts") ? "../../dist/node/cli/main.js" : 
 const COMMAND = fileURLToPath(new URL(BUILT, import.meta.url));
 /** Of what a child says on stderr, the end is kept. */
 const SAID_CHARACTERS_MAX = 8_000;
+/** Options of Node.js that say what to run, and are followed by it: a child given them runs that instead of the command. */
+const SAYS_WHAT = /^(-e|-p|-pe|--eval|--print|--input-type)(=|$)/;
 
 export interface ChildOutcome {
   /** -1 when a signal ended it. */
@@ -20,7 +22,7 @@ export class Children {
 
   run(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<ChildOutcome> {
     const env = { ...process.env, ...environment };
-    const child = spawn(process.execPath, [...process.execArgv, COMMAND, ...args], {
+    const child = spawn(process.execPath, [...optionsToHandOn(process.execArgv), COMMAND, ...args], {
       stdio: ["ignore", "ignore", "pipe"],
       env,
     });
@@ -45,4 +47,14 @@ export class Children {
   end(): void {
     for (const child of this.running) child.kill("SIGTERM");
   }
+}
+
+/** Options of Node.js that this process was started with, but for code that stood among them (`node -e CODE`). */
+export function optionsToHandOn(options: readonly string[]): string[] {
+  const isCode = (option: string, i: number) => {
+    const before = options[i - 1] ?? "";
+    // Node.js takes no value that looks like an option.
+    return SAYS_WHAT.test(before) && !before.includes("=") && !option.startsWith("-");
+  };
+  return options.filter((option, i) => !SAYS_WHAT.test(option) && !isCode(option, i));
 }
