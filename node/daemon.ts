@@ -237,6 +237,7 @@ export class Daemon {
       drops: { ...stack.drops, ...this.udpDrops() },
       replays: stack.replays,
       handshakes: stack.handshakes,
+      liveness: stack.liveness,
       storms: stack.storms,
       queues: stack.queues,
       loopLagMs: { p99: this.loopLagMs() },
@@ -375,6 +376,7 @@ export class Daemon {
       wallClockSeconds,
       sessionLimits: { ...LIMITS, ...this.config.session },
       transit,
+      isStrict: this.config.routing.profile === "strict",
     };
   }
 

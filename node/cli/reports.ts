@@ -59,6 +59,7 @@ function interesting(status: StatusReport): (readonly [string, string])[] {
   const fields = [
     ["handshakes", counted(troubles)],
     ["refusals", counted(status.refusals)],
+    ["liveness", counted(status.liveness)],
     ["storms", counted(status.storms)],
     ["queues", counted(status.queues)],
     ["near a bound", full.map(([name, { limit, peak }]) => `${name} ${peak} of ${limit}`).join(", ") || NONE],

@@ -65,8 +65,14 @@ const SCHEMA = z.strictObject({
   /** After a rotation the former identity answers for so long. */
   identity: z.strictObject({ graceHours: z.int().min(0).max(GRACE_HOURS_MAX).default(24) }).prefault({}),
   link: z.strictObject({ key: z.enum(["auto", "persistent", "fresh"]).default("auto") }).prefault({}),
-  /** Whether the node carries for others whatever comes, or only what nobody else can. */
-  routing: z.strictObject({ transit: z.enum(["auto", "always", "lastResort"]).default("auto") }).prefault({}),
+  routing: z
+    .strictObject({
+      /** Whether the node carries for others whatever comes, or only what nobody else can. */
+      transit: z.enum(["auto", "always", "lastResort"]).default("auto"),
+      /** How often it proves that it lives and wants others to: by the size of the network, or always every 15 s. */
+      profile: z.enum(["auto", "strict"]).default("auto"),
+    })
+    .prefault({}),
   network: z.strictObject({ name: z.string().min(1).max(64).default(DEFAULT_NETWORK) }).prefault({}),
   /** When a session takes fresh keys. Below the protocol's own numbers it only costs time; far above them is refused. */
   session: z
@@ -261,6 +267,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   "": Object.keys(SCHEMA.shape),
   identity: ["graceHours"],
   link: ["key"],
+  routing: ["transit", "profile"],
   network: ["name"],
   session: ["keyUpdatePackets", "rekeySeconds", "rekeyBytes"],
   crypto: ["suite"],

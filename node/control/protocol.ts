@@ -93,6 +93,8 @@ export interface StatusReport {
   readonly replays: number;
   /** Result to count. */
   readonly handshakes: Readonly<Record<string, number>>;
+  /** Doubts whether nodes still live, and adverts that were refused: name to count. */
+  readonly liveness: Readonly<Record<string, number>>;
   /** What flapped, flooded or was one too many, and what was done about it: name to count. */
   readonly storms: Readonly<Record<string, number>>;
   /** What waits just now. */

@@ -77,6 +77,7 @@ export function startingReport(directory: Directory): StatusReport {
     drops: {},
     replays: 0,
     handshakes: {},
+    liveness: {},
     storms: {},
     queues: {},
     loopLagMs: { p99: 0 },

@@ -19,6 +19,7 @@ import { parseNac } from "../../core/address/nac.js";
 import { parseName, printLongName } from "../../core/address/name.js";
 import { linkKeyHashOf, networkIdOf, SUITE_FLOOR } from "../../core/crypto/identity.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
+import { formatStatus } from "../../node/cli/reports.js";
 import { readLinkKey } from "../../node/config/key-files.js";
 import type { IdReport, PeerReport, RouteReport, StatusReport } from "../../node/control/protocol.js";
 import {
@@ -212,6 +213,7 @@ describe("one daemon", () => {
       suite: "native",
       epoch: expect.any(Number),
       drops: expect.any(Object),
+      liveness: expect.objectContaining({ expired: 0, suspected: 0, forged: 0 }),
       anonymity: "none",
       formerNac: null,
       pid: child.pid,
@@ -223,7 +225,12 @@ describe("one daemon", () => {
     const linkKey = nobleSuite.kemKeys(readLinkKey(join(directory, "linkkey.pem"))!.kemSeed).publicKey;
     const hash = linkKeyHashOf(nobleSuite, networkIdOf(nobleSuite, "mariana"), SUITE_FLOOR, linkKey);
     expect(id.linkKeyHash).toBe(Buffer.from(hash).toString("hex"));
-    expect((await mariana("status", "--dir", directory)).out).toMatch(/anonymity +none: relays can see/);
+    const { out } = await mariana("status", "--dir", directory);
+    expect(out).toMatch(/anonymity +none: relays can see/);
+    expect(out).not.toContain("liveness"); // nothing died yet
+    expect(formatStatus({ ...status, liveness: { expired: 0, dropped: 2, forged: 1 } })).toMatch(
+      /^ *liveness +dropped 2, forged 1$/m,
+    );
 
     expect(await end(child, "SIGINT")).toBe(0);
     expect(await json<IdReport>("id", "--dir", directory)).toEqual(id);

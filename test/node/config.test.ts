@@ -17,7 +17,10 @@ import {
 } from "../../node/config/endpoint.js";
 import { createFileAtomically, removeTemporaries, writeFileAtomically } from "../../node/config/file.js";
 import { readState, writeState } from "../../node/config/state-file.js";
+import { Daemon } from "../../node/daemon.js";
 import { Failure, quote } from "../../node/failure.js";
+import { JournalReader } from "../../node/journal/journal-reader.js";
+import { decodeValue } from "../../node/journal/value.js";
 import { nearest } from "../../sim/scenario/nearest.js";
 
 const NAC = "0f8fad5b-d9cb-869f-a165-70867728950e";
@@ -82,6 +85,50 @@ test("limits of a session may be lowered and raised within bounds, and no furthe
   expect(complaint('{"version": 1, "session": {"rekeySeconds": 1.5}}')).toContain("expected");
   expect(complaint('{"version": 1, "socks": "127.0.0.1:1080"}')).toContain('socks: expected "off" or a list');
   expect(complaint('{"version": 1, "accelerator": "on"}')).toContain('accelerator: expected "auto" or "off"');
+});
+
+test("how often a node proves that it lives is chosen by name, and anything else is refused where it stands", () => {
+  expect(defaultConfig().routing).toEqual({ transit: "auto", profile: "auto" });
+  expect(parseConfig("c", '{"version": 1, "routing": {"profile": "strict"}}').routing.profile).toBe("strict");
+
+  expect(complaint('{"version": 1, "routing": {"profile": "hedged"}}')).toBe(
+    'config.json:1:39: routing.profile: expected "auto" or "strict"',
+  );
+  expect(complaint('{"version": 1, "routing": {"profil": "strict"}}')).toContain("nearest valid key: routing.profile");
+  expect(complaint('{"version": 1, "routing": {"zebra": 1}}')).toContain("known here: transit, profile");
+});
+
+test.each([
+  ["strict", true],
+  ["auto", false],
+] as const)("a daemon goes by the profile %s", async (profile, isStrict) => {
+  const directory = directoryOf(folder, {});
+  writeFileSync(directory.configFile, JSON.stringify({ routing: { profile }, log: { level: "error" } }), {
+    mode: 0o600,
+  });
+  const journal = join(folder, "daemon.journal");
+  const udp = [{ host: "127.0.0.1", port: 0 }];
+
+  const daemon = await Daemon.start({
+    directory,
+    udp,
+    http: "off",
+    socks: "off",
+    peers: [],
+    hosts: [],
+    rotate: false,
+    journal,
+  });
+  await daemon.stop();
+
+  const reader = JournalReader.open(journal);
+  try {
+    expect(reader.peek()).toBeDefined();
+    reader.u8(); // the kind of the first record, which holds what the core was given to begin with
+    expect(decodeValue(reader)).toMatchObject({ config: { isStrict } });
+  } finally {
+    reader.close();
+  }
 });
 
 test("a wrong value is named by its own line and column, also inside a list", () => {

@@ -344,12 +344,13 @@ test("the link key is kept when a UDP address is configured, and fresh otherwise
 
 test("a node carries for all when a UDP address is configured, and is a last resort otherwise", () => {
   const config = defaultConfig();
+  const { routing } = config;
 
   expect(transitOf(config, false)).toBe("lastResort");
   expect(transitOf(config, true)).toBe("always");
   expect(transitOf({ ...config, udp: ["0.0.0.0:4000"] }, false)).toBe("always");
-  expect(transitOf({ ...config, routing: { transit: "lastResort" } }, true)).toBe("lastResort");
-  expect(transitOf({ ...config, routing: { transit: "always" } }, false)).toBe("always");
+  expect(transitOf({ ...config, routing: { ...routing, transit: "lastResort" } }, true)).toBe("lastResort");
+  expect(transitOf({ ...config, routing: { ...routing, transit: "always" } }, false)).toBe("always");
 });
 
 test("a persistent link key is one private file; a fresh one leaves no trace", () => {

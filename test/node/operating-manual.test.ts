@@ -7,7 +7,9 @@ import { ANSWER_FAULTS } from "../../core/proxy/failure.js";
 import { REFUSAL_REASONS } from "../../core/proxy/refusal.js";
 import { SOCKS_FAULTS } from "../../core/proxy/socks5.js";
 import { type Config, defaultConfig } from "../../node/config/config-file.js";
+import { createNativeSuite } from "../../node/crypto/native-suite.js";
 import { EXIT_MEANINGS, ExitCode } from "../../node/failure.js";
+import { LoneStack } from "../support/lone-stack.js";
 
 const NODE = fileURLToPath(new URL("../../node", import.meta.url));
 const MANUAL = readFileSync(join(NODE, "OPERATING.md"), "utf8");
@@ -62,6 +64,11 @@ test("every reason by which something is refused is explained, and no other", ()
   const reasons = new Set<string>([...REFUSAL_REASONS, ...ANSWER_FAULTS, ...SOCKS_FAULTS]);
   const rows = firstCells(section("### What is refused"));
   expect([...new Set(rows)].sort()).toEqual([...reasons].sort());
+});
+
+test("every count of liveness is explained, and no other", () => {
+  const { liveness } = new LoneStack(createNativeSuite()).stack.status();
+  expect(firstCells(section("#### Liveness counts")).sort()).toEqual(["liveness", ...Object.keys(liveness)].sort());
 });
 
 describe("reports", () => {
