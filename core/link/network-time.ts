@@ -1,5 +1,5 @@
 import type { Digest } from "../collections/digest.js";
-import { NEVER, SECOND_US } from "../time/instant.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 
 /**
  * Network time: what most of the neighbours agree on, carried in hellos. Time slots are counted from it, so that the
@@ -14,7 +14,9 @@ export const TIME_UNKNOWN = 0;
 const TIME_END_MS = SLOT_MS * 0x1_0000_0000;
 
 /** What was said while we stood still is read first, and tells a time that is long over. */
-const QUEUED_US = SECOND_US;
+const QUEUED_US = 250 * MILLISECOND_US;
+/** When nobody has told the time for so long, all others doubt theirs as well, or are gone: ours is as good as any. */
+const DOUBT_US = 5 * SECOND_US;
 
 // Scratch of one call, shared by all: as many as one node has links, and its own.
 const votes: number[] = [];
@@ -28,6 +30,7 @@ export class NetworkTime {
   /** Our own clock stood still or leapt: until a neighbour tells the time, nobody does. */
   isDoubtful = false;
   private deafUntilUs = -NEVER;
+  private doubtUntilUs = -NEVER;
 
   /** @param wallClockSeconds  the shell's clock at `nowUs`, seconds since 1970 */
   constructor(nowUs: number, wallClockSeconds: number) {
@@ -56,8 +59,14 @@ export class NetworkTime {
   /** Our own clock cannot be believed, nor what was measured by it: the next neighbours to tell the time are right. */
   distrust(nowUs: number): void {
     this.isDoubtful = true;
+    this.doubtUntilUs = nowUs + DOUBT_US;
     this.deafUntilUs = nowUs + QUEUED_US;
     this.offsetsMs.length = 0;
+  }
+
+  /** To be called before each input: doubt ends after a while. */
+  handleInput(nowUs: number): void {
+    if (nowUs >= this.doubtUntilUs) this.isDoubtful = false;
   }
 
   forget(link: number): void {

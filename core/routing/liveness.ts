@@ -103,6 +103,8 @@ export class Liveness {
   private readonly jitterUs: number;
   private slotStartUs = 0;
   private isWorkDue = false;
+  /** After a long pause, until a neighbour has told the time: slots stand still. */
+  isTimeUnknown = false;
   private pausedUntilUs = -NEVER;
   /** Noted destinations, the longest noted first: until when they are. */
   private readonly noted = new NumberQueue();
@@ -171,9 +173,9 @@ export class Liveness {
     return (this.records.life(destination) & BY_LIFE) !== 0;
   }
 
-  /** False for a generation that has not begun, by any clock near ours. */
+  /** False for a generation that has not begun, by any clock near ours. While nobody knows the time, all have. */
   isPossible(generation: number): boolean {
-    return generation <= this.slot + 1;
+    return this.isTimeUnknown || generation <= this.slot + 1;
   }
 
   /** The destination is ours, and lives. */
@@ -329,7 +331,8 @@ export class Liveness {
   }
 
   /** This node did nothing for a while: others may have said more than it has read. */
-  handlePause(nowUs: number): void {
+  handlePause(nowUs: number, isTimeUnknown: boolean): void {
+    this.isTimeUnknown ||= isTimeUnknown;
     this.pausedUntilUs = nowUs + PAUSE_GRACE_US;
     this.expectWork();
   }

@@ -285,6 +285,8 @@ export class RouteTable {
     if (id >= 0) this.ids.giveBack(id);
     records.setId(destination, -1);
     records.setLife(destination, 0);
+    records.setGeneration(destination, 0);
+    records.setProof(destination, 0);
     this.forgotten += 1;
     this.dictionary.release(destination);
   }

@@ -11,6 +11,7 @@ import { RECORD_OVERHEAD_BYTES } from "../wire/record.js";
 import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
 import { FROM_ORIGIN } from "./cells.js";
 import { Share } from "./control-budget.js";
+import { STALL_US } from "./control-stream.js";
 import { Decision } from "./decision.js";
 import { type Elements, noElements } from "./elements.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
@@ -73,6 +74,8 @@ export class Routing {
   /** When `handleTimeout` is due. Kept, because it is asked for after each input and most of them do not move it. */
   nextTimeoutUs: number = NEVER;
 
+  /** After a pause of our own nobody else is stalled for a while. */
+  private excusedUntilUs = -NEVER;
   private readonly table: RouteTable;
   private readonly decision: Decision;
   private readonly origins: Origins;
@@ -217,6 +220,7 @@ export class Routing {
 
   /** The neighbour has processed nothing for ten seconds though something is outstanding: its session should end. */
   isStalled(nowUs: number, link: number): boolean {
+    if (nowUs < this.excusedUntilUs) return false; // it is we who stood still
     return this.table.byLink[link]?.stream.isStalled(nowUs) ?? false;
   }
 
@@ -228,8 +232,9 @@ export class Routing {
   }
 
   /** This node did nothing for a while: nobody is declared dead until it has read what was said meanwhile. */
-  handlePause(nowUs: number): void {
-    this.decision.liveness.handlePause(nowUs);
+  handlePause(nowUs: number, isTimeUnknown: boolean): void {
+    this.excusedUntilUs = nowUs + STALL_US;
+    this.decision.liveness.handlePause(nowUs, isTimeUnknown);
     this.refresh();
   }
 

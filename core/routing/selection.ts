@@ -5,9 +5,6 @@ import type { Neighbour } from "./neighbour.js";
 import type { RouteRecords } from "./records.js";
 import { LOCAL, type RouteTable } from "./route-table.js";
 
-/** Who offers a route to what is barred. */
-const NOBODY: readonly Neighbour[] = [];
-
 /**
  * Chooses routes: the feasible offer with the lowest metric.
  *
@@ -15,7 +12,7 @@ const NOBODY: readonly Neighbour[] = [];
  * choice, before anything is told: it is never above what any neighbour may hold of us.
  */
 export class Selection {
-  /** After `choose`: the lowest metric of an offer that is not feasible; METRIC_INFINITY when there is none. */
+  /** After `choose`: the lowest metric of an offer that is not feasible, or of any where offers are barred; METRIC_INFINITY when there is none. */
   infeasibleMetric = METRIC_INFINITY;
   /** After `choose`: an offer of an older epoch is there. */
   hasOld = false;
@@ -43,8 +40,8 @@ export class Selection {
     let bestMetric = METRIC_INFINITY;
     let infeasibleMetric = METRIC_INFINITY;
     this.hasOld = false;
-    const offering = (records.life(destination) & BARRED) === 0 ? table.neighbours : NOBODY;
-    for (const neighbour of offering) {
+    const isBarred = (records.life(destination) & BARRED) !== 0;
+    for (const neighbour of table.neighbours) {
       const cell = first + neighbour.slot;
       const offered = cells.metric(cell);
       const metric = offered + neighbour.cost;
@@ -52,7 +49,7 @@ export class Selection {
       const age = cells.age(cell);
       if (age === AGE_OLD) {
         this.hasOld = true;
-      } else if (!this.isFeasible(age, offered, neighbour.isLower, distanceAge, distanceMetric)) {
+      } else if (isBarred || !this.isFeasible(age, offered, neighbour.isLower, distanceAge, distanceMetric)) {
         if (metric < infeasibleMetric) infeasibleMetric = metric;
       } else if (metric < bestMetric || (metric === bestMetric && isPreferred(neighbour, best, current))) {
         best = neighbour;

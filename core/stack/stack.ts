@@ -338,10 +338,12 @@ export class Stack {
     if (lagUs >= LAG_US) {
       this.links.handleLag(nowUs, lagUs);
       this.ends.handleLag(nowUs, lagUs);
-      this.plane.routing.handlePause(nowUs);
-      if (lagUs >= CLOCK_LAG_US) this.plane.time.distrust(nowUs);
+      const isTimeUnknown = lagUs >= CLOCK_LAG_US;
+      if (isTimeUnknown) this.plane.time.distrust(nowUs);
+      this.plane.routing.handlePause(nowUs, isTimeUnknown);
     }
     const { time } = this.plane;
+    if (time.isDoubtful) time.handleInput(nowUs);
     if (time.isDoubtful && this.slot >= 0) {
       this.wasDoubtful = true;
       return; // slots go on when a neighbour has told the time

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Digest } from "../../core/collections/digest.js";
-import { NetworkTime, SLOT_MS } from "../../core/link/network-time.js";
+import { NetworkTime, SLOT_MS, TIME_UNKNOWN } from "../../core/link/network-time.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
 
 const START_S = 1_700_000_000;
@@ -109,9 +109,38 @@ test("a time whose slot does not fit the wire is not believed", () => {
 
 test("time is never negative", () => {
   const time = clock();
-  time.observe(START_US, 0, 0, 0);
-  time.observe(START_US, 1, 0, 0);
-  expect(time.milliseconds(START_US)).toBe(0);
+  time.observe(START_US, 0, 1, 0);
+  time.observe(START_US, 1, 1, 0);
+  expect(time.milliseconds(START_US)).toBe(1);
+  expect(time.milliseconds(0)).toBe(0);
+});
+
+test("a neighbour that does not know the time is not asked", () => {
+  const time = clock();
+  time.observe(START_US, 0, TIME_UNKNOWN, 0);
+  expect(time.milliseconds(START_US)).toBe(WALL_MS);
+});
+
+test("who distrusts its own clock adopts what the next neighbour tells, and goes on by it", () => {
+  const time = clock();
+  time.observe(START_US, 0, WALL_MS, 0);
+  time.distrust(START_US);
+  time.observe(START_US, 0, WALL_MS - 9_000, 0); // said while this node stood still
+  expect([time.isDoubtful, time.milliseconds(START_US)]).toEqual([true, WALL_MS]);
+  const laterUs = START_US + 300_000;
+  time.observe(laterUs, 0, WALL_MS + 8 * 3_600_000, 0);
+  expect([time.isDoubtful, time.milliseconds(laterUs)]).toEqual([false, WALL_MS + 8 * 3_600_000]);
+  time.forget(0);
+  expect(time.milliseconds(laterUs + 1_000_000)).toBe(WALL_MS + 8 * 3_600_000 + 1_000);
+});
+
+test("when nobody tells the time for five seconds, its own is believed again", () => {
+  const time = clock();
+  time.distrust(START_US);
+  time.handleInput(START_US + 4_999_999);
+  expect(time.isDoubtful).toBe(true);
+  time.handleInput(START_US + 5_000_000);
+  expect(time.isDoubtful).toBe(false);
 });
 
 test("the digest covers each neighbour's vote", () => {

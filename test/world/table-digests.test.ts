@@ -121,7 +121,7 @@ describe("a lesson that was noted wrongly is repaired within three hellos and a 
   test("in a table of thousands", () => {
     const world = grid(2, 2).run({ untilSettled: true, within: "60s" });
     const many = world.originate("0,0", 3_000);
-    world.run({ untilSettled: true, within: "120s" }).stopNetworkTime().run({ within: "30s" });
+    world.run({ untilSettled: true, within: "120s" }).stopNetworkTime().run({ within: "150s" });
     const lesson = quietLesson(world, many);
     damages["an entry that is missing"]!(world, lesson);
     const before = world.controlBytes;
