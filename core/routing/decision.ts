@@ -193,7 +193,7 @@ export class Decision implements LivenessUser {
     }
     const before = this.setMetric(neighbour, destination, cell, entry.metric);
     const isAhead = isStale && index > records.index(destination);
-    cells.setAge(cell, isAhead ? AGE_OLD : table.ageOf(destination, entry.epoch, index));
+    cells.setAge(cell, isAhead ? 0 : table.ageOf(destination, entry.epoch, index));
     if (isStale) cells.makeStale(cell);
     const flags = cells.flags(cell);
     const isFromOrigin = (entry.flags & ENTRY_ORIGIN) !== 0;
