@@ -68,7 +68,7 @@ function ghostOf(world: World, { names }: Setting, boundUs: number): Violation |
 
 function lostDeltaOf(world: World, { names, edges }: Setting): Violation | undefined {
   for (const edge of edges.keys()) {
-    const ends = world.sessionOf(edge);
+    const ends = world.cables.sessionOf(edge);
     if (ends === undefined) continue;
     for (const [one, other] of [ends, [ends[1], ends[0]] as const]) {
       const router = world.nodes[one.node]!.router;
@@ -88,7 +88,7 @@ function lostDeltaOf(world: World, { names, edges }: Setting): Violation | undef
 function deadlockOf(world: World, { names }: Setting): Violation | undefined {
   for (const [from, { router, isAlive }] of world.nodes.entries()) {
     if (!isAlive) continue;
-    for (const to of world.reachedFrom(from)) {
+    for (const to of world.cables.reachedFrom(from)) {
       if (to === from || router.nextHop(world.nodes[to]!.destination) >= 0) continue;
       return {
         invariant: "deadlock",

@@ -69,7 +69,7 @@ function wordsOf(choice: Choice, world: World, setting: Setting): string {
     case "lose": {
       const to = names[nodeOfEnd(choice.end, edges)]!;
       const from = names[nodeOfEnd(choice.end ^ 1, edges)]!;
-      const message = world.ends[choice.end]!.messages[choice.place];
+      const message = world.cables.ends[choice.end]!.messages[choice.place];
       const said = message === undefined ? "nothing" : recordWords(message.bytes);
       return choice.do === "deliver"
         ? `${to} hears from ${from}: ${said}`
@@ -97,11 +97,13 @@ function wordsOf(choice: Choice, world: World, setting: Setting): string {
 
 /** By pair of nodes: `from to to: over whom`; empty where `from` is dead. */
 function routesOf(world: World, { names }: Setting): string[] {
-  return world.nodes.flatMap(({ router, isAlive, ends }, from) =>
+  return world.nodes.flatMap(({ router, isAlive }, from) =>
     world.nodes.map(({ destination }, to) => {
       if (!isAlive) return "";
       const link = router.nextHop(destination);
-      const over = link < 0 ? "" : `over ${names[world.peerOf(ends[link]!)]!}, metric ${router.metric(destination)!}`;
+      const { cables } = world;
+      const peer = link < 0 ? -1 : cables.peerOf(cables.endsOf[from]![link]!);
+      const over = peer < 0 ? "" : `over ${names[peer]!}, metric ${router.metric(destination)!}`;
       return `${names[from]!} to ${names[to]!}: ${over || "no route"}`;
     }),
   );

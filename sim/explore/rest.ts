@@ -32,7 +32,7 @@ export function comeToRest(
     take(choice);
     const violation = violationOf(world, setting);
     if (violation !== undefined) return violation;
-    if (world.nowUs < answeredUs || world.ends.some(({ messages }) => messages.length > 0)) continue;
+    if (world.nowUs < answeredUs || world.cables.isTravelling) continue;
     answeredUs = NEVER;
     const unanswered = restViolationsOf(world, setting).find(({ invariant }) => invariant === "deadlock");
     if (unanswered !== undefined) return unanswered;

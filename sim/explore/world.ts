@@ -1,17 +1,12 @@
 import { NacDictionary } from "../../core/address/dictionary.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
+import { Cables, type End, type Life } from "./cables.js";
 import type { Choice } from "./choice.js";
 import { BEGIN_US, RelativeDigest } from "./relative-digest.js";
 import { Router } from "./router.js";
 import type { Fault, Setting } from "./setting.js";
 
 const HELLO_US = 2 * SECOND_US;
-/** A link whose other end is gone is found dead after this long at the latest: two hellos and their probes. */
-const NOTICE_US = 4_500 * MILLISECOND_US;
-/** The ends of a new session come up within so long of each other: what comes sooner waits in the pool of unknown sessions. */
-const MEET_US = 250 * MILLISECOND_US;
-/** No message travels longer. */
-const TRAVEL_US = SECOND_US;
 /** Beyond, the moment is given back as it is, and goes on in the next choice. */
 const HELLOS_MAX = 200;
 /** After so long, every clock of the core stands as it stood: ticks of 40 ms, whole seconds, and hellos. */
@@ -26,52 +21,23 @@ export interface Allowances {
   readonly late: number;
 }
 
-interface Message {
-  readonly bytes: Uint8Array;
-  readonly session: number;
-  readonly sentUs: number;
-}
-
-/** One node's side of an edge. */
-interface End {
-  readonly node: number;
-  /** The node's own number of the link. */
-  readonly link: number;
-  isUp: boolean;
-  /** Of the link session that is or was up. */
-  session: number;
-  /** The handshake is over, and the session comes up at this end by then; NEVER when none waits. */
-  upByUs: number;
-  /** The link is dead, and is found so by then; NEVER while it is alive. */
-  noticeByUs: number;
-  /** The neighbour's life that the session is with. */
-  peerLife: number;
-  /** What travels to this end. */
-  messages: Message[];
-}
-
-interface Node {
+interface Node extends Life {
   router: Router;
   isAlive: boolean;
   life: number;
   readonly destination: number;
-  /** Numbers of its ends, by link. */
-  readonly ends: number[];
   /** By destination's node: since when it cannot be reached; NEVER while it can. */
   readonly cutOffUs: number[];
 }
 
 /**
- * A small network in a state, and what may happen in it next. Built of the core's own Routing; links are queues from which any message
- * may be taken. The same choices lead to the same state.
+ * A small network in a state, and what may happen in it next. Built of the core's own Routing. The same choices lead to the same state.
  */
 export class World {
   nowUs = BEGIN_US;
   readonly nodes: readonly Node[];
-  readonly ends: readonly End[];
+  readonly cables: Cables;
   private readonly setting: Setting;
-  private readonly isWhole: boolean[];
-  private readonly session: number[];
   private readonly helloUs: number[];
   private readonly isSpent: boolean[];
   private readonly dictionary = new NacDictionary();
@@ -85,8 +51,6 @@ export class World {
     this.faults = allowances.faults;
     this.late = allowances.late;
     const { names, edges } = setting;
-    this.isWhole = edges.map(() => true);
-    this.session = edges.map(() => 0);
     this.helloUs = edges.map((_, i) => BEGIN_US + HELLO_US + Math.floor((i * HELLO_US) / edges.length));
     this.isSpent = setting.faults.map(() => false);
     const nodes: Node[] = names.map((_, i) => ({
@@ -94,19 +58,12 @@ export class World {
       isAlive: true,
       life: 1,
       destination: this.dictionary.intern(nacOf(i)),
-      ends: [],
       cutOffUs: names.map(() => NEVER),
     }));
     this.nodes = nodes;
-    this.ends = edges.flatMap(({ a, b }, edge) =>
-      [a, b].map((node, side) => {
-        const link = nodes[node]!.ends.push(edge * 2 + side) - 1;
-        const far = { upByUs: NEVER, noticeByUs: NEVER, peerLife: 0, messages: [] };
-        return { node, link, isUp: false, session: 0, ...far };
-      }),
-    );
+    this.cables = new Cables(edges, nodes);
     for (const { router, destination } of nodes) router.originate(this.nowUs, destination, FIRST_EPOCH);
-    for (const edge of edges.keys()) this.establish(edge);
+    for (const edge of edges.keys()) this.cables.establish(this.nowUs, edge);
     this.warmUp();
   }
 
@@ -117,7 +74,7 @@ export class World {
   /** All that may happen next: first what happens by itself, the likeliest first, then what an allowance is needed for. */
   choices(): Choice[] {
     const choices = this.fairChoices(false);
-    const { ends } = this;
+    const { ends } = this.cables;
     const { faults } = this.setting;
     if (this.losses > 0) {
       for (const [end, { messages }] of ends.entries()) {
@@ -142,19 +99,16 @@ export class World {
     switch (choice.do) {
       case "deliver":
         return this.deliver(choice.end, choice.place);
-      case "lose": {
-        const end = this.ends[choice.end]!;
-        if (this.losses === 0 || end.messages[choice.place] === undefined) return false;
+      case "lose":
+        if (this.losses === 0 || !this.cables.lose(choice.end, choice.place)) return false;
         this.losses -= 1;
-        end.messages.splice(choice.place, 1);
         return true;
-      }
       case "up":
-        if (this.ends[choice.end]!.upByUs === NEVER) return false;
+        if (this.cables.ends[choice.end]!.upByUs === NEVER) return false;
         this.takeUp(choice.end);
         return true;
       case "notice":
-        if (this.ends[choice.end]!.noticeByUs === NEVER) return false;
+        if (this.cables.ends[choice.end]!.noticeByUs === NEVER) return false;
         this.takeDown(choice.end);
         return true;
       case "timer": {
@@ -184,8 +138,7 @@ export class World {
       if (isAlive) router.digest(into);
     }
     into.span(this.nowUs % PHASE_US);
-    for (const [number, end] of this.ends.entries()) this.digestEnd(number, end, into);
-    for (const isWhole of this.isWhole) into.number(isWhole ? 1 : 0);
+    this.cables.digest(this.nowUs, into);
     const state = into.hex();
     const spent = this.isSpent.map((one) => (one ? "1" : "0")).join("");
     return { state, whole: `${state} ${this.losses} ${this.late} ${this.faults > 0 ? spent : "-"}` };
@@ -193,23 +146,20 @@ export class World {
 
   /** Where a packet goes from a node; a cut cable does not stop it here, a neighbour that forgot the session does. -1: nowhere. */
   following(node: number, to: number): number {
-    const { router, ends } = this.nodes[node]!;
+    const { cables } = this;
     if (node === to) return -1;
-    const link = router.nextHop(this.nodes[to]!.destination);
+    const link = this.nodes[node]!.router.nextHop(this.nodes[to]!.destination);
     if (link < 0) return -1;
-    const { peerLife } = this.ends[ends[link]!]!;
-    const peer = this.ends[ends[link]! ^ 1]!.node;
+    const end = cables.endsOf[node]![link]!;
+    const { peerLife } = cables.ends[end]!;
+    const peer = cables.peerOf(end);
     return this.nodes[peer]!.isAlive && this.nodes[peer]!.life === peerLife ? peer : -1;
-  }
-
-  /** The node that something which travels to or waits at an end comes from. */
-  peerOf(end: number): number {
-    return this.ends[end ^ 1]!.node;
   }
 
   /** Asked for at each step: without the loops that are nicer to read. */
   private fairChoices(isFirstEnough: boolean): Choice[] {
-    const { nodes, ends, nowUs } = this;
+    const { nodes, nowUs } = this;
+    const { ends } = this.cables;
     const choices: Choice[] = [];
     for (let end = 0; end < ends.length; end += 1) {
       const { isUp, session, messages } = ends[end]!;
@@ -234,11 +184,10 @@ export class World {
   }
 
   private deliver(number: number, place: number): boolean {
-    const end = this.ends[number]!;
-    const message = end.messages[place];
-    if (message === undefined || !end.isUp || message.session !== end.session) return false;
-    end.messages.splice(place, 1);
-    this.input(end.node, (router) => router.handleRecord(this.nowUs, end.link, message.bytes));
+    const bytes = this.cables.receive(number, place);
+    if (bytes === undefined) return false;
+    const { node, link } = this.cables.ends[number]!;
+    this.input(node, (router) => router.handleRecord(this.nowUs, link, bytes));
     return true;
   }
 
@@ -247,23 +196,19 @@ export class World {
     if (this.isDue()) return false;
     const nextUs = this.nextMoment();
     if (nextUs === NEVER && this.isCalm) return false;
-    const { ends, late } = this;
-    for (let end = 0; end < ends.length; end += 1) {
-      for (const { sentUs } of ends[end]!.messages) if (late === 0 || nextUs > sentUs + TRAVEL_US) return false;
-    }
-    return true;
+    return !this.cables.isTravelling || (this.late > 0 && !this.cables.isOverdue(nextUs));
   }
 
   /** To the next moment at which somebody has something to do. */
   private pass(): boolean {
-    const wasTravelling = this.ends.some(({ messages }) => messages.length > 0);
+    const wasTravelling = this.cables.isTravelling;
     if (wasTravelling) this.late -= 1;
     for (let hellos = 0; hellos < HELLOS_MAX; hellos += 1) {
       const nextUs = Math.min(this.nextMoment(), this.isCalm ? NEVER : this.nextHello());
       if (nextUs === NEVER) break;
       this.nowUs = nextUs;
       this.greetAll();
-      if (wasTravelling || this.isDue() || this.ends.some(({ messages }) => messages.length > 0)) break;
+      if (wasTravelling || this.isDue() || this.cables.isTravelling) break;
     }
     return true;
   }
@@ -274,16 +219,11 @@ export class World {
 
   /** The next but for hellos; NEVER when there is none. */
   private nextMoment(): number {
-    const { nodes, ends } = this;
-    let nextUs = NEVER;
+    const { nodes } = this;
+    let nextUs = this.cables.nextMoment();
     for (let node = 0; node < nodes.length; node += 1) {
       const { isAlive, router } = nodes[node]!;
       if (isAlive && router.nextTimeoutUs < nextUs) nextUs = router.nextTimeoutUs;
-    }
-    for (let end = 0; end < ends.length; end += 1) {
-      const { upByUs, noticeByUs } = ends[end]!;
-      if (upByUs < nextUs) nextUs = upByUs;
-      if (noticeByUs < nextUs) nextUs = noticeByUs;
     }
     return nextUs;
   }
@@ -294,8 +234,8 @@ export class World {
 
   /** Hellos change nothing: all that was told is processed, that is known, and all tables agree. */
   private get isCalm(): boolean {
-    for (let edge = 0; edge < this.isWhole.length; edge += 1) {
-      const [a, b] = this.sessionOf(edge) ?? [];
+    for (let edge = 0; edge < this.helloUs.length; edge += 1) {
+      const [a, b] = this.cables.sessionOf(edge) ?? [];
       if (a === undefined || b === undefined) continue;
       const one = this.nodes[a.node]!.router;
       const other = this.nodes[b.node]!.router;
@@ -310,20 +250,13 @@ export class World {
     return true;
   }
 
-  /** Both ends, when they are up in one session. */
-  sessionOf(edge: number): readonly [End, End] | undefined {
-    const a = this.ends[edge * 2]!;
-    const b = this.ends[edge * 2 + 1]!;
-    return this.isWhole[edge] && a.isUp && b.isUp && a.session === b.session ? [a, b] : undefined;
-  }
-
   /** Hellos of this moment, both ways and at once: they carry no routes, and what overtakes them makes no difference to them. */
   private greetAll(): void {
-    for (const edge of this.isWhole.keys()) {
+    for (const edge of this.helloUs.keys()) {
       const dueUs = this.helloUs[edge]!;
       if (dueUs > this.nowUs) continue;
       this.helloUs[edge] = dueUs + HELLO_US * (1 + Math.floor((this.nowUs - dueUs) / HELLO_US));
-      const [a, b] = this.sessionOf(edge) ?? [];
+      const [a, b] = this.cables.sessionOf(edge) ?? [];
       if (a === undefined || b === undefined || this.isCalm) continue;
       this.greet(a, b);
       this.greet(b, a);
@@ -342,9 +275,9 @@ export class World {
       case "start":
         return !this.nodes[fault.node]!.isAlive;
       case "cut":
-        return this.isWhole[fault.edge]!;
+        return !this.cables.isCut(fault.edge);
       case "mend":
-        return !this.isWhole[fault.edge]!;
+        return this.cables.isCut(fault.edge);
     }
   }
 
@@ -357,27 +290,18 @@ export class World {
         this.start(fault.node);
         break;
       case "cut":
-        this.isWhole[fault.edge] = false;
-        for (const end of [fault.edge * 2, fault.edge * 2 + 1]) {
-          this.ends[end]!.messages = [];
-          this.fallSilent(end);
-        }
+        this.cables.cut(this.nowUs, fault.edge);
         break;
       case "mend":
-        this.isWhole[fault.edge] = true;
-        this.establish(fault.edge);
+        this.cables.mend(this.nowUs, fault.edge);
         break;
     }
     this.noteReach();
   }
 
   private crash(number: number): void {
-    const node = this.nodes[number]!;
-    node.isAlive = false;
-    for (const end of node.ends) {
-      Object.assign(this.ends[end]!, { isUp: false, upByUs: NEVER, noticeByUs: NEVER, messages: [] });
-      this.fallSilent(end ^ 1);
-    }
+    this.nodes[number]!.isAlive = false;
+    this.cables.abandon(this.nowUs, number);
   }
 
   /** A new life knows nothing of the one before. */
@@ -387,82 +311,32 @@ export class World {
     node.life += 1;
     node.router = this.newRouter(number, node.life);
     this.input(number, (router) => router.originate(this.nowUs, node.destination, FIRST_EPOCH + node.life - 1));
-    for (const end of node.ends) this.establish(end >> 1);
-  }
-
-  /** Nothing comes from the other end any more. */
-  private fallSilent(number: number): void {
-    const end = this.ends[number]!;
-    end.upByUs = NEVER;
-    if (end.isUp) end.noticeByUs = Math.min(end.noticeByUs, this.nowUs + NOTICE_US);
-  }
-
-  /** A handshake over a cable that is whole, between nodes that live; a session that outlived the cut goes on. */
-  private establish(edge: number): void {
-    const [a, b] = [this.ends[edge * 2]!, this.ends[edge * 2 + 1]!];
-    const bothLive = this.nodes[a.node]!.isAlive && this.nodes[b.node]!.isAlive;
-    if (!this.isWhole[edge] || !bothLive) return;
-    const outlived = a.isUp && b.isUp && a.session === b.session && a.peerLife === this.nodes[b.node]!.life;
-    if (!outlived) this.session[edge]! += 1;
-    for (const end of [a, b]) {
-      end.noticeByUs = NEVER;
-      end.upByUs = outlived ? NEVER : this.nowUs + MEET_US;
-    }
+    for (const end of this.cables.endsOf[number]!) this.cables.establish(this.nowUs, end >> 1);
   }
 
   private takeUp(number: number): void {
-    if (this.ends[number]!.isUp) this.takeDown(number);
-    const end = this.ends[number]!;
-    const peer = this.peerOf(number);
-    const { life } = this.nodes[peer]!;
+    const { cables } = this;
+    const { node, link, isUp } = cables.ends[number]!;
+    if (isUp) this.takeDown(number);
+    cables.takeUp(number);
+    const peer = cables.peerOf(number);
+    const routerId = routerIdOf(peer, this.nodes[peer]!.life);
     const { cost } = this.setting.edges[number >> 1]!;
-    end.isUp = true;
-    end.upByUs = NEVER;
-    end.session = this.session[number >> 1]!;
-    end.peerLife = life;
-    end.messages = end.messages.filter(({ session }) => session === end.session);
-    this.input(end.node, (router) => router.linkUp(this.nowUs, end.link, routerIdOf(peer, life), cost));
+    this.input(node, (router) => router.linkUp(this.nowUs, link, routerId, cost));
   }
 
   private takeDown(number: number): void {
-    const end = this.ends[number]!;
-    end.isUp = false;
-    end.noticeByUs = NEVER;
-    end.messages = end.messages.filter(({ session }) => session !== end.session);
-    this.input(end.node, (router) => router.linkDown(this.nowUs, end.link));
+    const { node, link } = this.cables.ends[number]!;
+    this.cables.takeDown(number);
+    this.input(node, (router) => router.linkDown(this.nowUs, link));
   }
 
   /** One input, and all that leaves because of it. */
   private input(number: number, act: (router: Router) => void): void {
-    const { router, ends } = this.nodes[number]!;
+    const { router } = this.nodes[number]!;
+    const ends = this.cables.endsOf[number]!;
     act(router);
-    router.flush(this.nowUs, (link, bytes) => this.send(ends[link]!, bytes));
-  }
-
-  private send(from: number, bytes: Uint8Array): void {
-    const to = this.ends[from ^ 1]!;
-    if (!this.isWhole[from >> 1] || !this.nodes[to.node]!.isAlive) return;
-    const { session } = this.ends[from]!;
-    if (session === to.session ? to.isUp : to.upByUs !== NEVER) {
-      to.messages.push({ bytes, session, sentUs: this.nowUs });
-    }
-  }
-
-  private digestEnd(number: number, end: End, into: RelativeDigest): void {
-    const { isUp, session, upByUs, noticeByUs, peerLife, messages } = end;
-    const newest = this.session[number >> 1]!;
-    into
-      .number(isUp ? 1 + newest - session : 0)
-      .number(upByUs)
-      .number(noticeByUs)
-      .number(isUp ? peerLife : 0);
-    into.number(messages.length);
-    for (const message of messages) {
-      into
-        .bytes(message.bytes)
-        .number(newest - message.session)
-        .span(this.nowUs - message.sentUs);
-    }
+    router.flush(this.nowUs, (link, bytes) => this.cables.send(this.nowUs, ends[link]!, bytes));
   }
 
   private newRouter(number: number, life: number): Router {
@@ -488,26 +362,12 @@ export class World {
   /** Who can reach whom changed: since when somebody cannot is what a ghost is measured by. */
   private noteReach(): void {
     for (const [from, node] of this.nodes.entries()) {
-      const reached = this.reachedFrom(from);
+      const reached = this.cables.reachedFrom(from);
       for (const to of this.nodes.keys()) {
         if (reached.has(to)) node.cutOffUs[to] = NEVER;
         else if (node.cutOffUs[to] === NEVER) node.cutOffUs[to] = this.nowUs;
       }
     }
-  }
-
-  /** Over cables that are whole, through nodes that live. */
-  reachedFrom(from: number): ReadonlySet<number> {
-    const reached = new Set<number>();
-    const open = this.nodes[from]!.isAlive ? [from] : [];
-    for (let node = open.pop(); node !== undefined; node = open.pop()) {
-      reached.add(node);
-      for (const end of this.nodes[node]!.ends) {
-        const peer = this.peerOf(end);
-        if (this.isWhole[end >> 1] && this.nodes[peer]!.isAlive && !reached.has(peer)) open.push(peer);
-      }
-    }
-    return reached;
   }
 }
 
