@@ -58,6 +58,7 @@ export function nextGeneration(after: number, gear: number, nacEnd: number, phas
   const period = PERIODS[gear]!;
   const wanted = phase % (period / GEARS);
   for (let slot = after + 1; ; slot += 1) {
-    if (gearOf(slot, nacEnd) === gear && Math.floor(slot / GEARS) % (period / GEARS) === wanted) return slot;
+    const turn = Math.floor((((slot % period) + period) % period) / GEARS);
+    if (gearOf(slot, nacEnd) === gear && turn === wanted) return slot;
   }
 }
