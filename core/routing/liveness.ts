@@ -473,7 +473,10 @@ export class Liveness {
     for (const neighbour of this.table.neighbours) {
       if (neighbour === except) continue;
       const cell = cells.at(destination, neighbour.slot);
-      if (cells.metric(cell) === METRIC_NONE && cells.told(cell) === METRIC_NONE) continue;
+      const wasTold = cells.told(cell) !== METRIC_NONE;
+      if (cells.metric(cell) === METRIC_NONE && !wasTold) continue;
+      // It does not send the suspicion back, and may hear of the proof from nobody else.
+      if (wasTold) this.marks.addAsker(destination, neighbour.link);
       this.user.tellSuspicion(nowUs, neighbour, destination, slot);
     }
   }

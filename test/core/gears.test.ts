@@ -82,7 +82,8 @@ describe("generations of one origin", () => {
           const known = proofs[i - 2]!;
           // The lost one may have told a slower gear, of which nobody knows then: the origin must be in one for so long.
           if (proofs[i - 1]!.gear > known.gear) continue;
-          expect(proofs[i]!.releasedIn).toBeLessThanOrEqual(known.generation + lifetimeSlots(known.gear));
+          // Three slots are left for the way.
+          expect(proofs[i]!.releasedIn + 3).toBeLessThanOrEqual(known.generation + lifetimeSlots(known.gear));
         }
       }),
     );

@@ -47,6 +47,13 @@ export interface WorldOptions {
   isFeasible?: Feasibility;
   /** Those who carry for others only as a last resort. */
   lastResort?: readonly string[];
+  /** Every node has the strict profile. */
+  isStrict?: boolean;
+  /**
+   * Hellos take along what waits for company: in gears other than the periodic one proofs do. Then a better offer may wait
+   * for its next proof in a world that has settled.
+   */
+  joinsHellos?: boolean;
 }
 
 /** What a test that plays a bug reaches into. */
@@ -437,7 +444,7 @@ export class RoutingWorld {
     node.timerUs = NEVER;
     node.slot = -1;
     const random = randomFrom(`routing/${this.seed}/${node.name}/${node.incarnation}`);
-    const { isFeasible, lastResort } = this.options;
+    const { isFeasible, lastResort, isStrict } = this.options;
     const transit = lastResort?.includes(node.name) ? "lastResort" : "always";
     node.routing = new Routing(
       {
@@ -449,7 +456,7 @@ export class RoutingWorld {
           node.epoch = epoch;
         },
       },
-      { routerId: random.bytes(8), transit, ...(isFeasible === undefined ? {} : { isFeasible }) },
+      { routerId: random.bytes(8), transit, isStrict, ...(isFeasible === undefined ? {} : { isFeasible }) },
     );
     this.input(node, (routing) => routing.originate(this.nowUs, node.destination, node.epoch));
   }
@@ -526,6 +533,21 @@ export class RoutingWorld {
           throw new Error(`${this.repeat()}: bad hello`);
       });
     });
+    if (this.options.joinsHellos === true) this.joinHello(end);
+  }
+
+  /** What waits for company goes with the hello. */
+  private joinHello(end: End): void {
+    const out = new Writer(this.out);
+    end.owner.routing.joinHello(this.nowUs, end.link, out);
+    if (out.offset > 0) this.send(end, out);
+    this.flush(end.owner);
+  }
+
+  private send(end: End, { offset }: Writer): void {
+    const record = this.out.slice(0, offset);
+    this.controlBytes += paddedControlBytes(offset + 1 + RECORD_OVERHEAD_BYTES);
+    this.transmit(end, (other) => this.deliver(other, record));
   }
 
   /** Hands something to the far end, as far as the cable and the session allow. */
@@ -577,9 +599,7 @@ export class RoutingWorld {
     for (let link = routing.pollLink(); link >= 0; link = routing.pollLink()) {
       const out = new Writer(this.out);
       if (!routing.pollControl(this.nowUs, link, out)) continue;
-      const record = this.out.slice(0, out.offset);
-      this.controlBytes += paddedControlBytes(out.offset + 1 + RECORD_OVERHEAD_BYTES);
-      this.transmit(node.ends[link]!, (other) => this.deliver(other, record));
+      this.send(node.ends[link]!, out);
     }
     const dueUs = routing.nextTimeoutUs;
     if (dueUs >= node.timerUs) return;
@@ -614,7 +634,9 @@ export class RoutingWorld {
     if (node.destination === destination) return undefined;
     const link = node.routing.nextHop(destination);
     if (link < 0) return undefined;
-    const { peer, peerIncarnation } = node.ends[link]!;
+    const end = node.ends[link];
+    if (end === undefined) return undefined; // a liar's route to nobody
+    const { peer, peerIncarnation } = end;
     return peer.isAlive && peer.incarnation === peerIncarnation ? peer : undefined;
   }
 

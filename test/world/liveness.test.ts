@@ -1,0 +1,232 @@
+import { describe, expect, test } from "vitest";
+import type { Announcements } from "../../core/routing/announcements.js";
+import { gearOf } from "../../core/routing/gears.js";
+import type { Liveness } from "../../core/routing/liveness.js";
+import { Phantoms } from "../../sim/fault/byzantine/phantoms.js";
+import type { StackInside } from "../../sim/fault/stack-inside.js";
+import { insideOf, RoutingWorld, type WorldOptions } from "../support/routing-world.js";
+
+/** Routes from which on origins prove themselves every 90 s, and every 450 s. */
+const MIDDLE = 230;
+const SLOW = 1_320;
+/** Until all origins know how large the network is, and have proven themselves in the gear that suits it. */
+const WARM_UP = "40s";
+
+function newWorld(seed: string, options: WorldOptions = {}): RoutingWorld {
+  return new RoutingWorld(seed, { ...options, joinsHellos: true });
+}
+
+function livenessOf(world: RoutingWorld, name: string): Liveness {
+  return insideOf(world.routing(name)).decision.liveness;
+}
+
+/** Whom `name` loses it goes on telling of, as if a neighbour that nobody knows offered them. */
+function keepsGhosts(world: RoutingWorld, ...names: string[]): void {
+  for (const name of names) {
+    const { table, decision } = insideOf(world.routing(name));
+    const { selection, announcements } = decision;
+    new Phantoms({ table, decision, selection, announcements } as unknown as StackInside).keepLost();
+  }
+}
+
+/** What these nodes' liveness counted. */
+function sum(world: RoutingWorld, names: readonly string[], what: string): number {
+  return names.reduce((total, name) => total + world.routing(name).liveness[what]!, 0);
+}
+
+/** The seconds until none of these has a route to `name`; throws after `limit`. */
+function secondsUntilForgotten(world: RoutingWorld, name: string, by: readonly string[], limit: number): number {
+  const startUs = world.nowUs;
+  while (world.knowing(name).some((holder) => by.includes(holder))) {
+    world.run({ within: "250ms" });
+    if (world.nowUs - startUs > limit * 1e6) {
+      throw new Error(`${world.repeat()}: ${world.knowing(name).join(", ")} still have ${name} after ${limit} s`);
+    }
+  }
+  return (world.nowUs - startUs) / 1e6;
+}
+
+const HONEST = ["ada", "bob", "cyd", "fay"];
+
+/** dan beside bob and eve; bob and eve beside cyd, and behind cyd come fay and ada, who is the origin of `many` more. */
+function village(seed: string, many: number, options: WorldOptions = {}): RoutingWorld {
+  const world = newWorld(seed, options).add(...HONEST, "dan", "eve");
+  world.wire("dan", "bob").wire("dan", "eve").wire("bob", "cyd").wire("eve", "cyd").wire("bob", "eve");
+  world.wire("cyd", "fay").wire("fay", "ada").run({ untilSettled: true, within: "60s" });
+  if (many > 0) world.originate("ada", many);
+  return world.run({ within: many > MIDDLE ? "130s" : WARM_UP });
+}
+
+describe("who dies beside a liar that goes on telling of it", () => {
+  test.each([
+    [1, MIDDLE],
+    [2, SLOW],
+  ])("in gear %i is gone from honest tables within a minute, by suspicions and not by expiry", (gear, many) => {
+    const world = village(`ghost/${gear}`, many);
+    expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(gear);
+    keepsGhosts(world, "eve");
+    world.crash("dan").run({ within: "15s" });
+    expect(world.knowing("dan")).toEqual(expect.arrayContaining(["cyd", "fay", "ada"])); // the liar is believed at first
+
+    expect(15 + secondsUntilForgotten(world, "dan", HONEST, 45), world.repeat()).toBeLessThan(60);
+
+    expect(sum(world, HONEST, "suspected")).toBeGreaterThan(0);
+    expect(sum(world, ["cyd"], "dropped")).toBe(1);
+    expect(sum(world, HONEST, "expired")).toBe(0);
+    world.run({ within: "60s" });
+    expect(world.knowing("dan").filter((name) => HONEST.includes(name))).toEqual([]);
+    expect(world.loopsSeen()).toBe(0);
+  });
+
+  test("in the periodic gear is gone within a minute, by expiry and without any suspicion", () => {
+    const world = village("ghost/0", 0);
+    expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(0);
+    keepsGhosts(world, "eve");
+    world.crash("dan").run({ within: "15s" });
+    expect(world.knowing("dan")).toEqual(expect.arrayContaining(["cyd", "fay", "ada"]));
+
+    expect(15 + secondsUntilForgotten(world, "dan", HONEST, 45), world.repeat()).toBeLessThan(60);
+
+    expect(sum(world, HONEST, "expired")).toBeGreaterThan(0);
+    expect(sum(world, HONEST, "suspected") + sum(world, HONEST, "dropped")).toBe(0);
+    world.run({ within: "60s" });
+    expect(world.knowing("dan").filter((name) => HONEST.includes(name))).toEqual([]);
+  });
+});
+
+describe("who lives and is suspected by a liar", () => {
+  /** eve tells all neighbours that dan must prove the next slot. */
+  const suspect = (world: RoutingWorld) =>
+    world.command("eve", (eve) => {
+      const { table, decision } = insideOf(eve);
+      const { announcements, liveness } = decision as { announcements: Announcements; liveness: Liveness };
+      for (const neighbour of table.neighbours) {
+        announcements.tellSuspicion(world.nowUs, neighbour, world.destination("dan"), liveness.slot + 1);
+      }
+    });
+
+  test("answers, is never removed, and proves itself periodically from the second time on", () => {
+    const world = village("suspected", MIDDLE);
+    const dan = world.destination("dan");
+    const everybody = [...HONEST, "eve"].sort();
+    const seen = () => [world.knowing("dan").sort(), livenessOf(world, "ada").gear(dan)];
+    for (let time = 1; time <= 4; time += 1) {
+      suspect(world);
+      const suspected = livenessOf(world, "eve").slot + 1;
+      for (let second = 0; second < 30; second += 1) {
+        world.run({ within: "1s" });
+        if (time < 2) expect(seen(), world.repeat()).toEqual([everybody, 1]);
+        else if (second > 10) expect(seen(), world.repeat()).toEqual([everybody, 0]);
+        else expect(world.knowing("dan").sort(), world.repeat()).toEqual(everybody);
+        if (time < 2 && second === 11) {
+          for (const name of ["ada", "bob", "cyd"]) expect(livenessOf(world, name).marks.has(dan)).toBe(false);
+          expect(livenessOf(world, "bob").proven(dan)).toBeGreaterThanOrEqual(suspected);
+        }
+      }
+    }
+    expect(sum(world, HONEST, "suspicionsHeard")).toBeGreaterThan(0);
+    expect(sum(world, HONEST, "suspicionsRefused")).toBeGreaterThan(0); // who proves itself periodically is above suspicion
+    expect(sum(world, everybody, "dropped") + sum(world, everybody, "expired")).toBe(0);
+  });
+});
+
+describe("who was cut off and comes back after half a minute", () => {
+  test.each([
+    [0, 0],
+    [1, MIDDLE],
+  ])("in gear %i is used by everybody within two seconds, and so is everybody by it", (gear, many) => {
+    const world = newWorld(`back/${gear}`).add("ada", "bob", "cyd", "dan").wire("ada", "bob").wire("bob", "cyd");
+    world.wire("cyd", "dan").run({ untilSettled: true, within: "60s" });
+    if (many > 0) world.originate("ada", many);
+    world.run({ within: WARM_UP });
+    expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(gear);
+    world.cut("cyd", "dan").run({ within: "30s" });
+    expect(world.knowing("dan")).toEqual([]);
+
+    world.wire("cyd", "dan").run({ within: "2s" });
+
+    expect(world.knowing("dan"), world.repeat()).toEqual(["ada", "bob", "cyd"]);
+    for (const name of ["ada", "bob", "cyd"]) expect(world.path("dan", name).at(-1), world.repeat()).toBe(name);
+    world.run({ within: "30s" });
+    expect(world.wrongRoutes()).toEqual([]);
+  });
+});
+
+describe("who has been dead for long and is told of by a liar alone", () => {
+  /** joe comes up beside eve, and beside fay where `hasHonest`, `seconds` after dan died. */
+  const joined = (seed: string, seconds: number, hasHonest: boolean) => {
+    const world = village(seed, MIDDLE);
+    keepsGhosts(world, "eve");
+    world.crash("dan").run({ within: `${seconds}s` });
+    expect(world.knowing("dan")).toEqual(["eve"]);
+    world.add("joe").wire("joe", "eve");
+    if (hasHonest) world.wire("joe", "fay");
+    return world.run({ within: "1s" });
+  };
+
+  test("is believed by a newcomer for two slots where a neighbour remembers, and by nobody who noted the dead", () => {
+    const world = joined("joiner", 80, true);
+    expect(world.knowing("dan").sort()).toEqual(["eve", "joe"]);
+    let seconds = 1;
+    for (; world.knowing("dan").includes("joe"); seconds += 0.25) {
+      expect(seconds, world.repeat()).toBeLessThan(2 * 5 + 1.5);
+      expect(
+        world.knowing("dan").filter((name) => HONEST.includes(name)),
+        world.repeat(),
+      ).toEqual([]);
+      world.run({ within: "250ms" });
+    }
+    world.run({ within: "60s" });
+    expect(world.knowing("dan")).toEqual(["eve"]);
+    expect(sum(world, ["joe"], "expired")).toBe(0);
+  });
+
+  test("is believed for no moment once its last proof has expired", () => {
+    const world = joined("expired", 240, false);
+    expect(world.knowing("dan")).toEqual(["eve"]);
+    expect(sum(world, ["joe"], "expired")).toBe(1);
+    world.run({ within: "30s" });
+    expect(world.knowing("dan")).toEqual(["eve"]);
+  });
+});
+
+describe("with the strict profile", () => {
+  test("who sees nobody but liars forgets the dead within 55 seconds, however large the network is", () => {
+    const world = newWorld("eclipse", { isStrict: true }).add("ada", "dan", "eve", "eva", "vic");
+    world.wire("ada", "eve").wire("ada", "eva").wire("ada", "dan").wire("vic", "eve").wire("vic", "eva");
+    world.run({ untilSettled: true, within: "60s" }).originate("ada", MIDDLE);
+    world.run({ within: WARM_UP });
+    expect(world.routing("vic").count).toBeGreaterThan(MIDDLE);
+    keepsGhosts(world, "eve", "eva");
+    world.crash("dan").run({ within: "20s" });
+    expect(world.knowing("dan")).toContain("vic");
+    expect(20 + secondsUntilForgotten(world, "dan", ["vic"], 35), world.repeat()).toBeLessThan(55);
+    expect(world.knowing("dan")).toEqual(["eve", "eva"]);
+  });
+});
+
+test("a better offer of an older generation is not used until it is proven in the present one", () => {
+  const world = newWorld("stale").add("ada", "bob", "dan", "eve");
+  world.wire("ada", "bob").wire("bob", "dan", { cost: 2 }).wire("ada", "eve").wire("eve", "dan", { cost: 4 });
+  world.run({ untilSettled: true, within: "60s" }).run({ within: "20s" });
+  const dan = world.destination("dan");
+  expect(world.path("ada", "dan")).toEqual(["ada", "bob", "dan"]);
+  const { liveness, announcements } = insideOf(world.routing("eve")).decision;
+  const { lives } = announcements as unknown as Pick<StackInside, "lives">;
+  const { writeProof } = lives;
+  const { generationTold } = liveness;
+  liveness.generationTold = (destination) => generationTold.call(liveness, destination) - 3;
+  lives.writeProof = () => false;
+
+  world.setCost("eve", "dan", 1).run({ within: "40s" });
+
+  expect(world.metric("eve", "dan")).toBe(1);
+  expect(world.path("ada", "dan"), world.repeat()).toEqual(["ada", "bob", "dan"]);
+  expect(sum(world, ["ada"], "stale")).toBeGreaterThan(0);
+  Object.assign(liveness, { generationTold });
+  Object.assign(lives, { writeProof });
+  world.run({ within: "20s" });
+  expect(gearOf(livenessOf(world, "ada").generation(dan), world.nacs.bytesOf(dan)[15]!)).toBe(0);
+  expect(world.path("ada", "dan"), world.repeat()).toEqual(["ada", "eve", "dan"]);
+  expect(world.metric("ada", "dan")).toBe(2);
+});
