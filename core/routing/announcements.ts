@@ -1,6 +1,6 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { Cap } from "../collections/cap.js";
-import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
+import { MILLISECOND_US, NEVER } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import type { Writer } from "../wire/cursor.js";
 import {
@@ -33,7 +33,7 @@ import { ID_NONE, SHORT_IDS_MAX } from "./short-ids.js";
 /** The first leaves at once, what follows within this window leaves with the next batch. */
 const BATCH_WINDOW_US = 50 * MILLISECOND_US;
 /** Proofs of origins that prove themselves every 15 s: so much is gathered. */
-const PROOF_WINDOW_US = SECOND_US;
+const PROOF_WINDOW_US = 500 * MILLISECOND_US;
 /** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
 const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
 const SNAPSHOT_STEP_ENTRIES = 256;

@@ -435,6 +435,7 @@ describe("two daemons", () => {
       queueDelayMs: expect.any(Number),
       busyShare: expect.any(Number),
       upSeconds: expect.any(Number),
+      controlPeakBytesPerSecond: expect.any(Number),
     });
     const [other] = await json<PeerReport[]>("peers", "--dir", ada.directory);
     expect(other).toMatchObject({ endpoint: bob.status.udp[0], incoming: true, found: "incoming" });
