@@ -176,7 +176,7 @@ export class Decision implements LivenessUser {
     const isKnown = table.knows(destination);
     if (!this.admit(neighbour, destination)) return false;
     const cell = cells.at(destination, neighbour.slot);
-    const generation = liveness.full(entry.generation);
+    const generation = liveness.provable(entry.generation);
     const known = records.epoch(destination);
     const isBetter = entry.metric < cells.metric(cell);
     const isStale =

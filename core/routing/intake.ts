@@ -51,7 +51,7 @@ export class Intake {
   hurried = 0;
 
   readonly counts = {
-    /** Entries whose element was not of their origin's chain, or proved what cannot be yet. */
+    /** Entries whose element was not of their origin's chain. */
     forged: 0,
     /** Entries that were not looked at, since their neighbour has used up its share of hashes, or because chains disagree. */
     unchecked: 0,
@@ -228,7 +228,7 @@ export class Intake {
     }
     if (isLocal) return;
     if ((entry.flags & ENTRY_LIFE) !== 0) {
-      if (entry.epoch !== epoch || !this.isPossible(slot)) return;
+      if (entry.epoch !== epoch) return;
       const isMetric = (entry.flags & ENTRY_PROOF) !== 0;
       const verdict = isMetric
         ? elements.checkMetric(nowUs, neighbour.link, destination, epoch, slot, METRIC_LAST, bytes, at)
@@ -238,19 +238,19 @@ export class Intake {
     }
     const metric = neighbour.learnedMetric(destination);
     const generation = liveness.full(entry.generation);
-    if (metric === METRIC_NONE || !this.isPossible(generation)) return;
+    const proven = liveness.provable(entry.generation);
+    if (metric === METRIC_NONE) return;
     const cell = table.cells.at(destination, neighbour.slot);
     if (table.cells.age(cell) === AGE_OLD && !table.cells.isStale(cell)) return; // of an older epoch
     const verdict = elements.checkMetric(nowUs, neighbour.link, destination, epoch, generation, metric, bytes, at);
     if (this.isSound(nowUs, neighbour, verdict))
-      liveness.handleGeneration(nowUs, neighbour, destination, generation, false);
+      liveness.handleGeneration(nowUs, neighbour, destination, proven, false);
   }
 
   /** The route that an entry tells of is one that the neighbour can have. */
   private isAuthentic(nowUs: number, neighbour: Neighbour, destination: number): boolean {
     const { epoch, metric, bytes, elementAt, flags } = this.entry;
     const generation = this.decision.liveness.full(this.entry.generation);
-    if (!this.isPossible(generation)) return false;
     const isTagged = (flags & ENTRY_SHORT) === 0;
     const { link } = neighbour;
     return this.isSound(
@@ -258,12 +258,6 @@ export class Intake {
       neighbour,
       this.elements.checkMetric(nowUs, link, destination, epoch, generation, metric, bytes, elementAt, isTagged),
     );
-  }
-
-  private isPossible(slot: number): boolean {
-    if (this.decision.liveness.isPossible(slot)) return true;
-    this.counts.forged += 1;
-    return false;
   }
 
   private isSound(nowUs: number, neighbour: Neighbour, verdict: Verdict): boolean {

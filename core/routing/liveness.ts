@@ -103,8 +103,6 @@ export class Liveness {
   private readonly jitterUs: number;
   private slotStartUs = 0;
   private isWorkDue = false;
-  /** After a long pause, until a neighbour has told the time: slots stand still. */
-  isTimeUnknown = false;
   private pausedUntilUs = -NEVER;
   /** Noted destinations, the longest noted first: until when they are. */
   private readonly noted = new NumberQueue();
@@ -173,9 +171,12 @@ export class Liveness {
     return (this.records.life(destination) & BY_LIFE) !== 0;
   }
 
-  /** False for a generation that has not begun, by any clock near ours. While nobody knows the time, all have. */
-  isPossible(generation: number): boolean {
-    return this.isTimeUnknown || generation <= this.slot + 1;
+  /**
+   * The whole number of a slot that an origin proved, which counts as the next one if it is later: no origin knows elements of
+   * the future but one whose clock is ahead, or ours is behind. It lives now, and that is all that it proved.
+   */
+  provable(low: number): number {
+    return Math.min(this.full(low), this.slot + 1);
   }
 
   /** The destination is ours, and lives. */
@@ -251,8 +252,9 @@ export class Liveness {
   }
 
   /** The origin proved that it lived in `slot`, by its life chain. */
-  handleLife(nowUs: number, destination: number, slot: number): void {
+  handleLife(nowUs: number, destination: number, told: number): void {
     const { records } = this;
+    const slot = this.provable(told);
     const life = records.life(destination);
     const isNoted = (life & NOTED) !== 0;
     if (isNoted ? slot < this.wanted(destination) : slot <= this.proven(destination)) return;
@@ -331,8 +333,7 @@ export class Liveness {
   }
 
   /** This node did nothing for a while: others may have said more than it has read. */
-  handlePause(nowUs: number, isTimeUnknown: boolean): void {
-    this.isTimeUnknown ||= isTimeUnknown;
+  handlePause(nowUs: number): void {
     this.pausedUntilUs = nowUs + PAUSE_GRACE_US;
     this.expectWork();
   }

@@ -160,7 +160,6 @@ export class Origins {
 
   /** We were away, and know the time again: neighbours that gave us up meanwhile hear that we live. */
   handleReturn(nowUs: number): void {
-    this.decision.liveness.isTimeUnknown = false;
     for (const [destination, origin] of this.origins) {
       if (this.decision.liveness.proven(destination) < this.slot) this.live(nowUs, destination, origin);
       for (const neighbour of this.table.neighbours) this.decision.tellLife(nowUs, neighbour, destination);

@@ -232,9 +232,9 @@ export class Routing {
   }
 
   /** This node did nothing for a while: nobody is declared dead until it has read what was said meanwhile. */
-  handlePause(nowUs: number, isTimeUnknown: boolean): void {
+  handlePause(nowUs: number): void {
     this.excusedUntilUs = nowUs + STALL_US;
-    this.decision.liveness.handlePause(nowUs, isTimeUnknown);
+    this.decision.liveness.handlePause(nowUs);
     this.refresh();
   }
 

@@ -338,9 +338,8 @@ export class Stack {
     if (lagUs >= LAG_US) {
       this.links.handleLag(nowUs, lagUs);
       this.ends.handleLag(nowUs, lagUs);
-      const isTimeUnknown = lagUs >= CLOCK_LAG_US;
-      if (isTimeUnknown) this.plane.time.distrust(nowUs);
-      this.plane.routing.handlePause(nowUs, isTimeUnknown);
+      if (lagUs >= CLOCK_LAG_US) this.plane.time.distrust(nowUs);
+      this.plane.routing.handlePause(nowUs);
     }
     const { time } = this.plane;
     if (time.isDoubtful) time.handleInput(nowUs);
