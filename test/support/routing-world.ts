@@ -54,6 +54,8 @@ export interface WorldOptions {
    * for its next proof in a world that has settled.
    */
   joinsHellos?: boolean;
+  /** The slot of network time in which the world begins; 0 unless given. */
+  firstSlot?: number;
 }
 
 /** What a test that plays a bug reaches into. */
@@ -580,10 +582,11 @@ export class RoutingWorld {
   private input(node: Node, act: (routing: Routing) => void): void {
     if (!node.isAlive) return;
     this.events += 1;
-    const slot = Math.floor(this.nowUs / SLOT_US);
+    const passed = Math.floor(this.nowUs / SLOT_US);
+    const slot = (this.options.firstSlot ?? 0) + passed;
     if (slot !== node.slot && !this.isTimeless) {
       node.slot = slot;
-      node.routing.setSlot(this.nowUs, slot, slot * SLOT_US);
+      node.routing.setSlot(this.nowUs, slot, passed * SLOT_US);
     }
     act(node.routing);
     const { searches, miscounts } = node.routing.tables;

@@ -80,6 +80,17 @@ describe("who dies beside a liar that goes on telling of it", () => {
     expect(world.loopsSeen()).toBe(0);
   });
 
+  test.each([10, 12, 14, 16])("is gone all the same when the sixteen bits of slots end after %i of them", (left) => {
+    const world = village(`wrap/${left}`, MIDDLE, { firstSlot: 3 * 65_536 - left });
+    expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(1);
+    keepsGhosts(world, "eve");
+    world.crash("dan").run({ within: "15s" });
+    expect(world.knowing("dan")).toEqual(expect.arrayContaining(["cyd", "fay", "ada"]));
+    expect(15 + secondsUntilForgotten(world, "dan", HONEST, 45), world.repeat()).toBeLessThan(45);
+    expect(livenessOf(world, "ada").slot).toBeGreaterThan(3 * 65_536);
+    expect(sum(world, HONEST, "expired")).toBe(0);
+  });
+
   test("in the periodic gear is gone within a minute, by expiry and without any suspicion", () => {
     const world = village("ghost/0", 0);
     expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(0);
@@ -167,7 +178,11 @@ describe("who was cut off and comes back after half a minute", () => {
 test("who was cut off proves with its first word that it lives: nobody has to ask", () => {
   const link = { latencyMs: 100 };
   const world = newWorld("first word", { link }).add("ada", "bob", "cyd").wire("ada", "bob").wire("bob", "cyd");
-  world.run({ untilSettled: true, within: "60s" }).cut("bob", "cyd").run({ within: "30s" });
+  world.run({ untilSettled: true, within: "60s" }).originate("ada", MIDDLE);
+  world.run({ within: WARM_UP });
+  const cut = livenessOf(world, "bob").slot;
+  world.cut("bob", "cyd").run({ within: "30s" });
+  expect(livenessOf(world, "cyd").generation(world.destination("cyd"))).toBeLessThan(cut); // which would prove it as well
   expect(world.knowing("cyd")).toEqual([]);
   world.wire("bob", "cyd").run({ within: "570ms" }); // three latencies to the session, one each until both have it and for the word
   expect(world.knowing("cyd"), world.repeat()).toEqual(["bob"]);
