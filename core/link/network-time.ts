@@ -13,6 +13,9 @@ export const TIME_UNKNOWN = 0;
 /** Slots are u32 on the wire; a time beyond them (the year 2650) is nobody's honest clock. */
 const TIME_END_MS = SLOT_MS * 0x1_0000_0000;
 
+/** A change of network time by so much is a leap, and may be followed by others for so long. */
+const LEAP_MS = 2 * SLOT_MS;
+const LEAP_US = 3 * SECOND_US;
 /** What was said while we stood still is read first, and tells a time that is long over. */
 const QUEUED_US = 250 * MILLISECOND_US;
 /** When nobody has told the time for so long, all others doubt theirs as well, or are gone: ours is as good as any. */
@@ -30,6 +33,8 @@ export class NetworkTime {
   /** Our own clock stood still or leapt: until a neighbour tells the time, nobody does. */
   isDoubtful = false;
   private deafUntilUs = -NEVER;
+  /** When network time leapt last. */
+  private leaptUs = -NEVER;
   private doubtUntilUs = -NEVER;
 
   /** @param wallClockSeconds  the shell's clock at `nowUs`, seconds since 1970 */
@@ -53,7 +58,9 @@ export class NetworkTime {
     while (this.offsetsMs.length < link) this.offsetsMs.push(undefined);
     if (this.offsetsMs[link] === offsetMs) return;
     this.offsetsMs[link] = offsetMs;
+    const beforeMs = this.milliseconds(nowUs);
     this.settle();
+    if (Math.abs(this.milliseconds(nowUs) - beforeMs) >= LEAP_MS) this.leaptUs = nowUs;
   }
 
   /** Our own clock cannot be believed, nor what was measured by it: the next neighbours to tell the time are right. */
@@ -62,6 +69,11 @@ export class NetworkTime {
     this.doubtUntilUs = nowUs + DOUBT_US;
     this.deafUntilUs = nowUs + QUEUED_US;
     this.offsetsMs.length = 0;
+  }
+
+  /** Nodes whose clocks are far apart have met, and find a common time in some hellos: no slot is to be counted meanwhile. */
+  isLeaping(nowUs: number): boolean {
+    return nowUs - this.leaptUs < LEAP_US;
   }
 
   /** To be called before each input: doubt ends after a while. */
@@ -76,7 +88,10 @@ export class NetworkTime {
   }
 
   digest(into: Digest): void {
-    into.number(this.offsetMs).number(this.isDoubtful ? 1 : 0);
+    into
+      .number(this.offsetMs)
+      .number(this.isDoubtful ? 1 : 0)
+      .number(this.leaptUs);
     for (let link = 0; link < this.offsetsMs.length; link += 1) {
       const offsetMs = this.offsetsMs[link];
       if (offsetMs !== undefined) into.number(link).number(offsetMs);

@@ -343,7 +343,7 @@ export class Stack {
     }
     const { time } = this.plane;
     if (time.isDoubtful) time.handleInput(nowUs);
-    if (time.isDoubtful && this.slot >= 0) {
+    if ((time.isDoubtful || time.isLeaping(nowUs)) && this.slot >= 0) {
       this.wasDoubtful = true;
       return; // slots go on when a neighbour has told the time
     }

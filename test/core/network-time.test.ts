@@ -134,6 +134,18 @@ test("who distrusts its own clock adopts what the next neighbour tells, and goes
   expect(time.milliseconds(laterUs + 1_000_000)).toBe(WALL_MS + 8 * 3_600_000 + 1_000);
 });
 
+test("after a leap no slot is counted for three seconds, since another may follow", () => {
+  const time = clock();
+  time.observe(START_US, 0, WALL_MS + 1_000, 0);
+  expect(time.isLeaping(START_US)).toBe(false);
+  time.observe(START_US, 0, WALL_MS + 86_400_000, 0);
+  expect([
+    time.isLeaping(START_US),
+    time.isLeaping(START_US + 2_999_999),
+    time.isLeaping(START_US + 3_000_000),
+  ]).toEqual([true, true, false]);
+});
+
 test("when nobody tells the time for five seconds, its own is believed again", () => {
   const time = clock();
   time.distrust(START_US);
