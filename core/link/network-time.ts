@@ -59,8 +59,9 @@ export class NetworkTime {
     if (this.offsetsMs[link] === offsetMs) return;
     this.offsetsMs[link] = offsetMs;
     const beforeMs = this.milliseconds(nowUs);
+    const isAdopted = this.isDoubtful;
     this.settle();
-    if (Math.abs(this.milliseconds(nowUs) - beforeMs) >= LEAP_MS) this.leaptUs = nowUs;
+    if (!isAdopted && Math.abs(this.milliseconds(nowUs) - beforeMs) >= LEAP_MS) this.leaptUs = nowUs;
   }
 
   /** Our own clock cannot be believed, nor what was measured by it: the next neighbours to tell the time are right. */
@@ -69,6 +70,12 @@ export class NetworkTime {
     this.doubtUntilUs = nowUs + DOUBT_US;
     this.deafUntilUs = nowUs + QUEUED_US;
     this.offsetsMs.length = 0;
+  }
+
+  /** This node begins: whoever it meets first knows the time better, if it knows it at all. */
+  begin(nowUs: number): void {
+    this.isDoubtful = true;
+    this.doubtUntilUs = nowUs + DOUBT_US;
   }
 
   /** Nodes whose clocks are far apart have met, and find a common time in some hellos: no slot is to be counted meanwhile. */

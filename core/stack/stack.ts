@@ -39,6 +39,7 @@ export class Stack {
   /** The slot that routing was told last. */
   private slot = -1;
   private wasDoubtful = false;
+  private hasPaused = false;
   private readonly heap = new DeadlineHeap();
   private readonly plane: Plane;
   private readonly links: Links;
@@ -104,6 +105,7 @@ export class Stack {
   start(nowUs: number): number {
     this.persistEpoch(this.serviceNumber, this.epoch);
     this.tick(nowUs);
+    this.plane.time.begin(nowUs);
     this.ends.start(nowUs);
     return this.settle(nowUs);
   }
@@ -338,13 +340,16 @@ export class Stack {
     if (lagUs >= LAG_US) {
       this.links.handleLag(nowUs, lagUs);
       this.ends.handleLag(nowUs, lagUs);
-      if (lagUs >= CLOCK_LAG_US) this.plane.time.distrust(nowUs);
+      if (lagUs >= CLOCK_LAG_US) {
+        this.plane.time.distrust(nowUs);
+        this.hasPaused = true;
+      }
       this.plane.routing.handlePause(nowUs);
     }
     const { time } = this.plane;
     if (time.isDoubtful) time.handleInput(nowUs);
     if ((time.isDoubtful || time.isLeaping(nowUs)) && this.slot >= 0) {
-      this.wasDoubtful = true;
+      this.wasDoubtful ||= this.hasPaused || time.isLeaping(nowUs);
       return; // slots go on when a neighbour has told the time
     }
     const slot = time.slot(nowUs);
@@ -353,6 +358,7 @@ export class Stack {
     this.plane.routing.setSlot(nowUs, slot, nowUs - (time.milliseconds(nowUs) % SLOT_MS) * MILLISECOND_US);
     if (this.wasDoubtful) this.plane.routing.handleReturn(nowUs);
     this.wasDoubtful = false;
+    this.hasPaused = false;
   }
 
   /** After an input: what it set free goes out, and the next deadline is known. */
