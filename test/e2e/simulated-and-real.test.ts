@@ -61,7 +61,11 @@ describe("twenty nodes, in virtual time and as daemons", () => {
     const { happenings, report } = simulatedRun(plan);
     const { removal, join } = measure(happenings, plan.warmupUs);
     expect(report.ok).toBe(true);
-    expect(report.metrics.removal).toMatchObject({ count: removal.length, max: Math.max(...removal) });
+    expect(report.metrics.removal).toMatchObject({ count: removal.length });
+    // The chronicle ends a removal when nobody has a route for the first time; the report when nobody takes it back any more.
+    const again = Number((report.metrics.removal as { max: number }).max) - Math.max(...removal);
+    expect(again).toBeGreaterThanOrEqual(0);
+    expect(again).toBeLessThan(0.5);
     // The report sees joins at the ends of windows, and windows are as long as the shortest way between two nodes.
     const windowSeconds = plan.models[plan.defaultModel]!.delayUs / 1e6;
     const late = Number((report.metrics.join as { max: number }).max) - Math.max(...join);
