@@ -30,12 +30,11 @@ export class NetworkTime {
   /** By link; undefined for one that said nothing. */
   private readonly offsetsMs: (number | undefined)[] = [];
   private offsetMs = 0;
-  /** Our own clock stood still or leapt: until a neighbour tells the time, nobody does. */
-  isDoubtful = false;
+  /** Until then a neighbour that tells the time is right, and our own clock is not. */
+  private doubtUntilUs = -NEVER;
   private deafUntilUs = -NEVER;
   /** When network time leapt last. */
   private leaptUs = -NEVER;
-  private doubtUntilUs = -NEVER;
 
   /** @param wallClockSeconds  the shell's clock at `nowUs`, seconds since 1970 */
   constructor(nowUs: number, wallClockSeconds: number) {
@@ -59,33 +58,34 @@ export class NetworkTime {
     if (this.offsetsMs[link] === offsetMs) return;
     this.offsetsMs[link] = offsetMs;
     const beforeMs = this.milliseconds(nowUs);
-    const isAdopted = this.isDoubtful;
+    if (this.isDoubtful(nowUs)) {
+      this.adopt(offsetMs);
+      return;
+    }
     this.settle();
-    if (!isAdopted && Math.abs(this.milliseconds(nowUs) - beforeMs) >= LEAP_MS) this.leaptUs = nowUs;
+    if (Math.abs(this.milliseconds(nowUs) - beforeMs) >= LEAP_MS) this.leaptUs = nowUs;
   }
 
-  /** Our own clock cannot be believed, nor what was measured by it: the next neighbours to tell the time are right. */
+  /** This node begins: whoever it meets first knows the time better, if it knows it at all. */
+  begin(nowUs: number): void {
+    this.doubtUntilUs = nowUs + DOUBT_US;
+  }
+
+  /** Our own clock stood still or leapt. It cannot be believed, nor what was measured by it: the next neighbour to tell the time is right. */
   distrust(nowUs: number): void {
-    this.isDoubtful = true;
     this.doubtUntilUs = nowUs + DOUBT_US;
     this.deafUntilUs = nowUs + QUEUED_US;
     this.offsetsMs.length = 0;
   }
 
-  /** This node begins: whoever it meets first knows the time better, if it knows it at all. */
-  begin(nowUs: number): void {
-    this.isDoubtful = true;
-    this.doubtUntilUs = nowUs + DOUBT_US;
+  /** Until a neighbour tells the time, or for a while, nobody does. */
+  isDoubtful(nowUs: number): boolean {
+    return nowUs < this.doubtUntilUs;
   }
 
   /** Nodes whose clocks are far apart have met, and find a common time in some hellos: no slot is to be counted meanwhile. */
   isLeaping(nowUs: number): boolean {
     return nowUs - this.leaptUs < LEAP_US;
-  }
-
-  /** To be called before each input: doubt ends after a while. */
-  handleInput(nowUs: number): void {
-    if (nowUs >= this.doubtUntilUs) this.isDoubtful = false;
   }
 
   forget(link: number): void {
@@ -95,10 +95,7 @@ export class NetworkTime {
   }
 
   digest(into: Digest): void {
-    into
-      .number(this.offsetMs)
-      .number(this.isDoubtful ? 1 : 0)
-      .number(this.leaptUs);
+    into.number(this.offsetMs).number(this.doubtUntilUs).number(this.deafUntilUs).number(this.leaptUs);
     for (let link = 0; link < this.offsetsMs.length; link += 1) {
       const offsetMs = this.offsetsMs[link];
       if (offsetMs !== undefined) into.number(link).number(offsetMs);
@@ -110,27 +107,26 @@ export class NetworkTime {
   }
 
   private settle(): void {
-    let count = this.isDoubtful ? 0 : 1;
+    let count = 1;
     votes[0] = 0;
     for (const offsetMs of this.offsetsMs) {
       if (offsetMs === undefined) continue;
       insert(offsetMs, count);
       count += 1;
     }
-    if (count === (this.isDoubtful ? 0 : 1)) return; // alone again: keep what the network last agreed on
+    if (count === 1) return; // alone again: keep what the network last agreed on
     const middle = count >> 1;
     // Of an even number the mean of the middle two: the larger one would let a pair of nodes push each other forward.
     this.offsetMs = count % 2 === 1 ? votes[middle]! : Math.floor((votes[middle - 1]! + votes[middle]!) / 2);
-    if (this.isDoubtful) this.adopt();
   }
 
-  /** What the neighbours say is our own clock from now on. */
-  private adopt(): void {
-    this.isDoubtful = false;
-    this.wallMsAtStart += this.offsetMs;
+  /** What the first neighbour says is our own clock from now on. */
+  private adopt(offsetMs: number): void {
+    this.doubtUntilUs = -NEVER;
+    this.wallMsAtStart += offsetMs;
     for (let link = 0; link < this.offsetsMs.length; link += 1) {
-      const offsetMs = this.offsetsMs[link];
-      if (offsetMs !== undefined) this.offsetsMs[link] = offsetMs - this.offsetMs;
+      const known = this.offsetsMs[link];
+      if (known !== undefined) this.offsetsMs[link] = known - offsetMs;
     }
     this.offsetMs = 0;
   }

@@ -22,7 +22,7 @@ import type { Elements } from "./elements.js";
 import { METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 import { GEAR_PERIODIC, periodSlots } from "./gears.js";
 import { LifeWriter } from "./life-writer.js";
-import type { Liveness } from "./liveness.js";
+import { BY_LIFE, type Lives } from "./lives.js";
 import { mayHelp } from "./may-help.js";
 import { type Neighbour, Urgency } from "./neighbour.js";
 import type { RouteRecords } from "./records.js";
@@ -60,9 +60,9 @@ export class Announcements {
   private readonly cells: Cells;
   private readonly dictionary: NacDictionary;
   private readonly settling: Settling;
-  private readonly liveness: Liveness;
+  private readonly lives: Lives;
   private readonly elements: Elements;
-  private readonly lives: LifeWriter;
+  private readonly lifeWriter: LifeWriter;
   private readonly trace: TraceSink;
   /** Added to what is passed on. */
   private readonly transitCost: number;
@@ -85,19 +85,19 @@ export class Announcements {
   constructor(args: {
     table: RouteTable;
     settling: Settling;
-    liveness: Liveness;
+    lives: Lives;
     dictionary: NacDictionary;
     elements: Elements;
     trace: TraceSink;
     transitCost: number;
   }) {
-    const { table, settling, liveness, dictionary, elements, trace } = args;
+    const { table, settling, lives, dictionary, elements, trace } = args;
     this.table = table;
     this.transitCost = args.transitCost;
     this.settling = settling;
-    this.liveness = liveness;
+    this.lives = lives;
     this.elements = elements;
-    this.lives = new LifeWriter({ table, liveness, dictionary, elements, trace });
+    this.lifeWriter = new LifeWriter({ table, lives, dictionary, elements, trace });
     this.records = table.records;
     this.cells = table.cells;
     this.dictionary = dictionary;
@@ -179,10 +179,10 @@ export class Announcements {
   tellProof(nowUs: number, destination: number): void {
     const { cells, records } = this;
     const next = records.next(destination);
-    const isPeriodic = this.liveness.gear(destination) === GEAR_PERIODIC;
+    const isPeriodic = this.lives.gear(destination) === GEAR_PERIODIC;
     for (const neighbour of this.table.neighbours) {
       if (neighbour.link === next || cells.told(cells.at(destination, neighbour.slot)) === METRIC_NONE) continue;
-      neighbour.obtainOutbox().proofs.push(destination);
+      neighbour.obtainOutbox().proofs.add(destination);
       if (isPeriodic) this.hurry(nowUs, neighbour, nowUs + PROOF_WINDOW_US);
     }
   }
@@ -254,10 +254,10 @@ export class Announcements {
     let count = mayAnswer ? this.writeRepeats(neighbour, out) : 0;
     if (neighbour.isDraining && budget.opensUs(Share.retraction) <= nowUs) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
-      if (mayAnswer) count += this.lives.writeUrgent(neighbour, out, this.mayName);
+      if (mayAnswer) count += this.lifeWriter.writeUrgent(neighbour, out, this.mayName);
       if (mayTellNews) {
         count = this.drain(neighbour, out, Urgency.news, count);
-        count += this.lives.writeProofs(neighbour, out, this.offeredFor, this.mayName);
+        count += this.lifeWriter.writeProofs(neighbour, out, this.offeredFor, this.mayName);
       }
       if (mayTellNews && out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = neighbour.outbox?.isUrgent ? nowUs + BATCH_WINDOW_US : NEVER;
@@ -444,7 +444,7 @@ export class Announcements {
     entry.metric = metric;
     if (isShort) this.shortEntries += 1;
     else this.dictionary.write(destination, entry.bytes);
-    const generation = isRetraction ? 0 : this.liveness.generationTold(destination);
+    const generation = isRetraction ? 0 : this.lives.generationTold(destination);
     entry.generation = generation & 0xffff;
     const start = out.offset;
     const elementAt = encodeRouteEntry(out, entry);
@@ -453,7 +453,7 @@ export class Announcements {
     if (!isRetraction) {
       this.writeElement(destination, entry.epoch, generation, metric, out.bytes, elementAt);
       if (!isShort) this.elements.writeTag(destination, entry.epoch, out.bytes, elementAt + ELEMENT_BYTES);
-      if (told === METRIC_NONE && this.liveness.hasLife(destination)) {
+      if (told === METRIC_NONE && this.lives.has(destination, BY_LIFE)) {
         neighbour.obtainOutbox().lives.add(destination); // it may have lost the destination, and doubt it
         neighbour.batchAtUs = Math.min(neighbour.batchAtUs, neighbour.lastBatchUs + BATCH_WINDOW_US);
       }
@@ -474,9 +474,9 @@ export class Announcements {
     bytes: Uint8Array,
     at: number,
   ): void {
-    const { elements, liveness } = this;
+    const { elements, lives } = this;
     if (elements.writeMetric(destination, epoch, generation, metric, bytes, at)) return;
-    const older = generation - periodSlots(liveness.gear(destination));
+    const older = generation - periodSlots(lives.gear(destination));
     elements.writeMetric(destination, epoch, older, metric, bytes, at);
     bytes[at - 2] = older >>> 8;
     bytes[at - 1] = older;

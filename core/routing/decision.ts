@@ -7,7 +7,8 @@ import { Announcements } from "./announcements.js";
 import { type Cells, FROM_ORIGIN } from "./cells.js";
 import type { Elements } from "./elements.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
-import { BARRED, Liveness, type LivenessUser } from "./liveness.js";
+import { Liveness, type LivenessUser } from "./liveness.js";
+import { BARRED } from "./lives.js";
 import { LostSources } from "./lost-sources.js";
 import { type Neighbour, Urgency } from "./neighbour.js";
 import { OUTBID_EPOCH_MAX } from "./origins.js";
@@ -84,9 +85,9 @@ export class Decision implements LivenessUser {
     this.selection = new Selection(table, args.isFeasible);
     const settling = new Settling(table.records);
     this.requests = new Requests(table);
-    this.liveness = new Liveness({ table, dictionary, requests: this.requests, user: this, isStrict, trace, random });
-    const { liveness } = this;
-    this.announcements = new Announcements({ table, settling, liveness, dictionary, elements, trace, transitCost });
+    this.liveness = new Liveness({ table, requests: this.requests, user: this, isStrict, trace, random });
+    const { lives } = this.liveness;
+    this.announcements = new Announcements({ table, settling, lives, dictionary, elements, trace, transitCost });
     this.spread = new Spread(table, settling, this.announcements, transitCost);
     this.lost = new LostSources(table);
     this.trace = trace;
@@ -99,8 +100,7 @@ export class Decision implements LivenessUser {
       announcements.windowCap,
       announcements.idsCap,
       requests.cap,
-      liveness.cap,
-      liveness.marks.cap,
+      this.liveness.marks.cap,
       this.spread.budget.cap,
       lost.cap,
       wanted.cap,
@@ -176,7 +176,7 @@ export class Decision implements LivenessUser {
     const isKnown = table.knows(destination);
     if (!this.admit(neighbour, destination)) return false;
     const cell = cells.at(destination, neighbour.slot);
-    const generation = liveness.provable(entry.generation);
+    const generation = liveness.lives.provable(entry.generation);
     const known = records.epoch(destination);
     const isBetter = entry.metric < cells.metric(cell);
     const isStale =
@@ -315,7 +315,7 @@ export class Decision implements LivenessUser {
     const raised = isSpent ? Math.min(EPOCH_MAX, known + 1) : epoch;
     const index = raised === known ? Math.min(INDEX_MAX, Math.max(slot * 256, newest + 1)) : slot * 256;
     this.renew(destination, raised, index);
-    this.liveness.originate(destination, generation);
+    this.liveness.release(destination, generation);
     table.unname(destination);
     this.elements.originate(destination, raised, generation);
     this.announcements.tellAll(nowUs, destination, Urgency.news, true);
@@ -375,7 +375,7 @@ export class Decision implements LivenessUser {
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
         if (isNew) this.spread.handleNew(nowUs, destination);
         else this.spread.handleChanged(nowUs, destination, metric > this.beforeMetric);
-        if (next !== this.beforeNext) this.liveness.handleSwitch(nowUs, destination);
+        if (next !== this.beforeNext) this.liveness.proveNext(nowUs, destination);
         this.trace(Trace.routeSelected, destination, next, metric);
       }
       if ((records.state(destination) & REQUESTED) !== 0) {
@@ -397,7 +397,7 @@ export class Decision implements LivenessUser {
 
   private lose(nowUs: number, destination: number): void {
     this.spread.handleLost(nowUs, destination);
-    if ((this.records.life(destination) & BARRED) === 0) this.liveness.note(destination);
+    if (!this.liveness.lives.has(destination, BARRED)) this.liveness.note(destination);
     this.lost.add(nowUs, destination);
     this.trace(Trace.routeLost, destination, 0, 0);
   }

@@ -237,8 +237,8 @@ export class Intake {
       return;
     }
     const metric = neighbour.learnedMetric(destination);
-    const generation = liveness.full(entry.generation);
-    const proven = liveness.provable(entry.generation);
+    const generation = liveness.lives.full(entry.generation);
+    const proven = liveness.lives.provable(entry.generation);
     if (metric === METRIC_NONE) return;
     const cell = table.cells.at(destination, neighbour.slot);
     if (table.cells.age(cell) === AGE_OLD && !table.cells.isStale(cell)) return; // of an older epoch
@@ -250,7 +250,7 @@ export class Intake {
   /** The route that an entry tells of is one that the neighbour can have. */
   private isAuthentic(nowUs: number, neighbour: Neighbour, destination: number): boolean {
     const { epoch, metric, bytes, elementAt, flags } = this.entry;
-    const generation = this.decision.liveness.full(this.entry.generation);
+    const generation = this.decision.liveness.lives.full(this.entry.generation);
     const isTagged = (flags & ENTRY_SHORT) === 0;
     const { link } = neighbour;
     return this.isSound(
@@ -298,7 +298,7 @@ export class Intake {
     const index = request.epoch < known ? asked : request.epoch > known ? one : Math.min(asked, one);
     const has = table.chosenIndex(destination);
     const hasIndex = (asked === 0 && life > 0) || (has >= 0 && (known > epoch || has >= index));
-    const hasLife = life === 0 || decision.liveness.proven(destination) >= life;
+    const hasLife = life === 0 || decision.liveness.lives.proven(destination) >= life;
     if (!(asked === 0 && life > 0) && hasIndex && table.records.next(destination) !== neighbour.link) {
       decision.announcements.answer(nowUs, neighbour, destination);
     }

@@ -13,8 +13,7 @@ import {
 import { type Cells, NAMED } from "./cells.js";
 import type { Elements } from "./elements.js";
 import { METRIC_NONE } from "./feasible.js";
-import type { Liveness } from "./liveness.js";
-import { BY_LIFE, NEXT_PROVEN } from "./liveness.js";
+import { BY_LIFE, type Lives, NEXT_PROVEN } from "./lives.js";
 import type { Neighbour } from "./neighbour.js";
 import type { RouteRecords } from "./records.js";
 import { LOCAL, type RouteTable } from "./route-table.js";
@@ -28,7 +27,7 @@ export class LifeWriter {
   private readonly table: RouteTable;
   private readonly records: RouteRecords;
   private readonly cells: Cells;
-  private readonly liveness: Liveness;
+  private readonly lives: Lives;
   private readonly dictionary: NacDictionary;
   private readonly elements: Elements;
   private readonly trace: TraceSink;
@@ -36,7 +35,7 @@ export class LifeWriter {
 
   constructor(args: {
     table: RouteTable;
-    liveness: Liveness;
+    lives: Lives;
     dictionary: NacDictionary;
     elements: Elements;
     trace: TraceSink;
@@ -44,7 +43,7 @@ export class LifeWriter {
     this.table = args.table;
     this.records = args.table.records;
     this.cells = args.table.cells;
-    this.liveness = args.liveness;
+    this.lives = args.lives;
     this.dictionary = args.dictionary;
     this.elements = args.elements;
     this.trace = args.trace;
@@ -58,17 +57,13 @@ export class LifeWriter {
     const { outbox } = neighbour;
     if (outbox === undefined) return 0;
     let count = 0;
-    while (outbox.lives.size > 0 && out.room >= ROUTE_BYTES) {
-      const destination = outbox.takeLife();
-      if (!mayName(destination)) {
-        outbox.lives.add(destination);
-        return count;
-      }
+    for (const destination of outbox.lives) {
+      if (out.room < ROUTE_BYTES || !mayName(destination)) return count;
+      outbox.lives.delete(destination);
       if (this.writeLife(neighbour, destination, out)) count += 1;
     }
-    while (outbox.suspicions.size > 0 && out.room >= ROUTE_BYTES) {
-      const destination = outbox.firstSuspected();
-      const slot = outbox.suspicions.get(destination)!;
+    for (const [destination, slot] of outbox.suspicions) {
+      if (out.room < ROUTE_BYTES) return count;
       outbox.suspicions.delete(destination);
       if (!this.table.knows(destination)) continue;
       this.entry.slot = slot;
@@ -88,10 +83,9 @@ export class LifeWriter {
     const { outbox } = neighbour;
     if (outbox === undefined) return 0;
     let count = 0;
-    while (outbox.proofs.length > 0 && out.room >= ROUTE_BYTES) {
-      const destination = outbox.proofs.peek();
-      if (!mayName(destination)) return count;
-      outbox.proofs.shift();
+    for (const destination of outbox.proofs) {
+      if (out.room < ROUTE_BYTES || !mayName(destination)) return count;
+      outbox.proofs.delete(destination);
       if (this.writeProof(neighbour, destination, out, offered)) count += 1;
     }
     return count;
@@ -103,16 +97,15 @@ export class LifeWriter {
     out: Writer,
     offered: (destination: number) => number,
   ): boolean {
-    const { records, cells, liveness } = this;
+    const { records, cells, lives } = this;
     if (!this.table.knows(destination)) return false;
     const next = records.next(destination);
     const isLocal = (records.state(destination) & LOCAL) !== 0;
-    if (!isLocal && (next < 0 || next === neighbour.link || (records.life(destination) & NEXT_PROVEN) === 0))
-      return false;
+    if (!isLocal && (next < 0 || next === neighbour.link || !lives.has(destination, NEXT_PROVEN))) return false;
     const told = cells.told(cells.at(destination, neighbour.slot));
     // A route that grew worse cannot prove what was told of it; the change itself is told soon.
     if (told === METRIC_NONE || told < offered(destination)) return false;
-    const generation = liveness.generation(destination);
+    const generation = lives.generation(destination);
     this.entry.generation = generation & 0xffff;
     const start = out.offset;
     const at = this.write(neighbour, destination, ENTRY_PROOF, out);
@@ -123,11 +116,11 @@ export class LifeWriter {
   }
 
   private writeLife(neighbour: Neighbour, destination: number, out: Writer): boolean {
-    const { records, liveness } = this;
+    const { lives } = this;
     if (!this.table.knows(destination)) return false;
-    const isOfChain = (records.life(destination) & BY_LIFE) !== 0;
-    const slot = isOfChain ? liveness.full(records.proof(destination)) : liveness.generation(destination);
-    const epoch = records.epoch(destination);
+    const isOfChain = lives.has(destination, BY_LIFE);
+    const slot = isOfChain ? lives.proof(destination) : lives.generation(destination);
+    const epoch = this.records.epoch(destination);
     this.entry.slot = slot;
     const at = this.write(neighbour, destination, isOfChain ? ENTRY_LIFE : ENTRY_LIFE | ENTRY_PROOF, out);
     if (isOfChain) this.elements.writeLife(destination, epoch, slot, out.bytes, at);

@@ -54,13 +54,15 @@ export class Marks {
     else mark.slots = open;
   }
 
-  /** Calls `drop` for each destination whose time is over, with the slot that it did not prove. */
+  /**
+   * Calls `drop` for each destination whose time is over, with the newest slot that it has to prove: whoever suspected it later
+   * is not to be answered by less.
+   */
   handleSlot(slot: number, drop: (destination: number, unproven: number) => void): void {
     for (const [destination, mark] of this.marks) {
-      const due = mark.slots.filter((wanted) => slot >= wanted + REFUTE_SLOTS);
-      if (due.length === 0) continue;
+      if (slot < Math.min(...mark.slots) + REFUTE_SLOTS) continue;
       this.marks.delete(destination);
-      drop(destination, Math.max(...due));
+      drop(destination, Math.max(...mark.slots));
     }
   }
 

@@ -3,7 +3,7 @@ import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import type { Decision } from "./decision.js";
 import { AGE_OLD } from "./feasible.js";
 import { GEAR_PERIODIC, gearFor, generationAt, nextGeneration } from "./gears.js";
-import { NEXT_PROVEN } from "./liveness.js";
+import { AHEAD_SLOTS } from "./lives.js";
 import type { Neighbour } from "./neighbour.js";
 import type { RouteTable } from "./route-table.js";
 
@@ -24,8 +24,6 @@ const PERIODIC_SLOTS_MIN = 120;
 const PERIODIC_SLOTS_MAX = 1_440;
 /** A generation that is late by more than this is not waited for any longer. */
 const OVERSLEPT_SLOTS = 2;
-/** A proof of life is given for the present slot, or for one of the next two once it has begun. */
-const WISH_AHEAD = 2;
 /** Generations begin this long after their slot, spread by the NAC: no clock near ours may see one too early. */
 const RELEASE_DELAY_US = SECOND_US;
 const RELEASE_SPREAD_US = 3 * SECOND_US;
@@ -71,7 +69,7 @@ export class Origins {
 
   /** The present slot of network time. */
   get slot(): number {
-    return this.decision.liveness.slot;
+    return this.decision.liveness.lives.slot;
   }
 
   /** What this node is the origin of. */
@@ -154,14 +152,14 @@ export class Origins {
   handleLinkUp(nowUs: number): void {
     if (!this.hasLostLink) return;
     for (const [destination, origin] of this.origins) {
-      if (this.decision.liveness.proven(destination) < this.slot) this.live(nowUs, destination, origin);
+      if (this.decision.liveness.lives.proven(destination) < this.slot) this.live(nowUs, destination, origin);
     }
   }
 
   /** We were away, and know the time again: neighbours that gave us up meanwhile hear that we live. */
   handleReturn(nowUs: number): void {
     for (const [destination, origin] of this.origins) {
-      if (this.decision.liveness.proven(destination) < this.slot) this.live(nowUs, destination, origin);
+      if (this.decision.liveness.lives.proven(destination) < this.slot) this.live(nowUs, destination, origin);
       for (const neighbour of this.table.neighbours) this.decision.tellLife(nowUs, neighbour, destination);
     }
   }
@@ -170,7 +168,7 @@ export class Origins {
   handleSlot(nowUs: number, startUs: number): void {
     for (const [destination, origin] of this.origins) {
       if (origin.wish !== 0 && origin.wish <= this.slot) this.live(nowUs, destination, origin);
-      if (this.decision.liveness.generation(destination) > this.slot + WISH_AHEAD) {
+      if (this.decision.liveness.lives.generation(destination) > this.slot + AHEAD_SLOTS) {
         // Our clock was ahead by so much that nobody can believe the generation: a new epoch begins with a better one.
         this.goBeyond(nowUs, destination, origin, this.table.records.epoch(destination));
         continue;
@@ -180,7 +178,7 @@ export class Origins {
         this.release(nowUs, destination, origin);
         continue;
       }
-      const spreadUs = (phaseOf(this.nacOf(destination)) * 257) % RELEASE_SPREAD_US;
+      const spreadUs = (this.phaseOf(destination) * 257) % RELEASE_SPREAD_US;
       origin.releaseUs = startUs + RELEASE_DELAY_US + spreadUs;
       this.nextTimeoutUs = Math.min(this.nextTimeoutUs, origin.releaseUs);
     }
@@ -189,9 +187,9 @@ export class Origins {
   /** A neighbour wants to know whether we live, in a slot that has begun or is about to. */
   handleLifeAsked(nowUs: number, neighbour: Neighbour, destination: number, slot: number): void {
     const origin = this.origins.get(destination);
-    if (origin === undefined || slot > this.slot + WISH_AHEAD) return;
+    if (origin === undefined || slot > this.slot + AHEAD_SLOTS) return;
     if (slot <= this.slot) {
-      if (this.decision.liveness.proven(destination) < slot) this.live(nowUs, destination, origin);
+      if (this.decision.liveness.lives.proven(destination) < slot) this.live(nowUs, destination, origin);
       this.decision.tellLife(nowUs, neighbour, destination);
       return;
     }
@@ -205,7 +203,7 @@ export class Origins {
     if (origin === undefined) return;
     this.handleLifeAsked(nowUs, neighbour, destination, slot);
     const since = this.slot - origin.suspectedSlot;
-    if (since <= WISH_AHEAD) return; // the same wave, by another way
+    if (since <= AHEAD_SLOTS) return; // the same wave, by another way
     origin.suspectedSlot = this.slot;
     if (since > ALARM_SLOTS || origin.periodicUntil > this.slot) return;
     if (this.slot - origin.periodicUntil < PERIODIC_SLOTS_MAX) {
@@ -236,9 +234,10 @@ export class Origins {
   /** In a new epoch; its first generation is a slot that has begun already. Returns the epoch. */
   private begin(nowUs: number, destination: number, epoch: number): number {
     const origin = this.origins.get(destination)!;
-    const nac = this.nacOf(destination);
-    const generation = generationAt(this.slot, this.gearOf(origin), nac[15]!);
-    origin.nextGeneration = nextGeneration(generation, this.gearOf(origin), nac[15]!, phaseOf(nac));
+    const gear = this.gearOf(origin);
+    const nacEnd = this.nacEnd(destination);
+    const generation = generationAt(this.slot, gear, nacEnd);
+    origin.nextGeneration = nextGeneration(generation, gear, nacEnd, this.phaseOf(destination));
     origin.releaseUs = NEVER;
     return this.decision.originate(nowUs, destination, epoch, this.slot, generation);
   }
@@ -246,14 +245,14 @@ export class Origins {
   /** Proves to everybody that we live: in this slot, or one of the last two, as the gear has it. */
   private release(nowUs: number, destination: number, origin: Origin): void {
     const { liveness } = this.decision;
-    const nac = this.nacOf(destination);
+    const nacEnd = this.nacEnd(destination);
     origin.gear = this.isStrict ? GEAR_PERIODIC : gearFor(this.table.count, origin.gear);
     const gear = this.gearOf(origin);
-    const generation = generationAt(this.slot, gear, nac[15]!);
-    origin.nextGeneration = nextGeneration(this.slot, gear, nac[15]!, phaseOf(nac));
+    const generation = generationAt(this.slot, gear, nacEnd);
+    origin.nextGeneration = nextGeneration(this.slot, gear, nacEnd, this.phaseOf(destination));
     origin.releaseUs = NEVER;
-    if (generation <= liveness.generation(destination)) return;
-    liveness.setGeneration(destination, generation, NEXT_PROVEN);
+    if (generation <= liveness.lives.generation(destination)) return;
+    liveness.release(destination, generation);
     this.decision.passOn(nowUs, destination);
   }
 
@@ -266,8 +265,14 @@ export class Origins {
     return this.slot < periodicUntil ? GEAR_PERIODIC : gear;
   }
 
-  private nacOf(destination: number): Uint8Array {
-    return this.table.dictionary.bytesOf(destination);
+  /** The last byte of the NAC. */
+  private nacEnd(destination: number): number {
+    return this.table.dictionary.word(destination, 3) & 0xff;
+  }
+
+  /** Tells origins apart: the first two bytes of the NAC. */
+  private phaseOf(destination: number): number {
+    return this.table.dictionary.word(destination, 0) >>> 16;
   }
 
   private raise(nowUs: number, destination: number, origin: Origin): void {
@@ -275,9 +280,4 @@ export class Origins {
     origin.raiseAtUs = NEVER;
     this.decision.raiseIndex(nowUs, destination);
   }
-}
-
-/** Tells origins apart. */
-function phaseOf(nac: Uint8Array): number {
-  return nac[0]! * 256 + nac[1]!;
 }

@@ -1,5 +1,4 @@
 import type { Digest } from "../collections/digest.js";
-import { NumberQueue } from "../collections/number-queue.js";
 
 /**
  * What a neighbour is to be told of lives rather than of routes. Each destination waits at most once for each; what is told is
@@ -7,14 +6,14 @@ import { NumberQueue } from "../collections/number-queue.js";
  */
 export class Outbox {
   /** Destinations whose newest generation proves what the neighbour was told. */
-  readonly proofs = new NumberQueue();
+  readonly proofs = new Set<number>();
   /** Destinations of which the newest proof of life is wanted. */
   readonly lives = new Set<number>();
   /** Destination to the slot that it must prove. */
   readonly suspicions = new Map<number, number>();
 
   get isEmpty(): boolean {
-    return this.proofs.length === 0 && !this.isUrgent;
+    return this.proofs.size === 0 && !this.isUrgent;
   }
 
   /** Answers and questions; proofs can wait for company. */
@@ -27,23 +26,8 @@ export class Outbox {
     this.suspicions.set(destination, Math.max(slot, this.suspicions.get(destination) ?? 0));
   }
 
-  /** One that waits, taken off; -1 when none does. */
-  takeLife(): number {
-    for (const destination of this.lives) {
-      this.lives.delete(destination);
-      return destination;
-    }
-    return -1;
-  }
-
-  /** One that waits, -1 when none does. It goes on waiting. */
-  firstSuspected(): number {
-    for (const destination of this.suspicions.keys()) return destination;
-    return -1;
-  }
-
   digest(into: Digest): void {
-    into.number(this.proofs.length).number(this.lives.size).number(this.suspicions.size);
+    into.number(this.proofs.size).number(this.lives.size).number(this.suspicions.size);
     for (const slot of this.suspicions.values()) into.number(slot);
   }
 }

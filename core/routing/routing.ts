@@ -9,7 +9,6 @@ import { type Reader, Writer } from "../wire/cursor.js";
 import { ROUTER_ID_BYTES, TABLE_DIGEST_BYTES } from "../wire/hello.js";
 import { RECORD_OVERHEAD_BYTES } from "../wire/record.js";
 import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.js";
-import { FROM_ORIGIN } from "./cells.js";
 import { Share } from "./control-budget.js";
 import { STALL_US } from "./control-stream.js";
 import { Decision } from "./decision.js";
@@ -166,14 +165,6 @@ export class Routing {
     }
   }
 
-  /** True when the neighbour on `link` says that it is the origin of the destination: we watch it. */
-  isOriginOn(link: number, destination: number): boolean {
-    const neighbour = this.table.byLink[link];
-    if (neighbour === undefined || !this.table.knows(destination)) return false;
-    const { cells } = this.table;
-    return (cells.flags(cells.at(destination, neighbour.slot)) & FROM_ORIGIN) !== 0;
-  }
-
   /** Newest control message number sent on the link; 0 when it is down. */
   controlSent(link: number): number {
     return this.table.byLink[link]?.stream.sent ?? 0;
@@ -249,12 +240,14 @@ export class Routing {
     return { ...this.decision.liveness.counts, ...this.intake.counts };
   }
 
-  /** A hello is about to leave on `link`: what waits for company goes with it. */
-  joinHello(nowUs: number, link: number, out: Writer): void {
+  /** A hello is about to leave on `link`: what waits for company goes with it. Returns the bytes that were charged for it. */
+  joinHello(nowUs: number, link: number, out: Writer): number {
     const neighbour = this.table.byLink[link];
-    if (neighbour === undefined) return;
+    if (neighbour === undefined) return 0;
     this.decision.announcements.joinHello(nowUs, neighbour);
-    if (neighbour.batchAtUs <= nowUs) this.pollControl(nowUs, link, out);
+    if (neighbour.batchAtUs > nowUs) return 0;
+    const start = out.offset;
+    return this.pollControl(nowUs, link, out) ? this.chargedBytes(out.offset - start) : 0;
   }
 
   /** We are `destination`, in this epoch: announced to all neighbours at once. */
@@ -428,8 +421,7 @@ export class Routing {
     if (entries > 0) this.trace(Trace.routesSent, link, entries, 0);
     neighbour.isReady = false;
     if (out.offset > start) {
-      const bytes = paddedControlBytes(out.offset - start + 1 + RECORD_OVERHEAD_BYTES); // 1: the kind of the record
-      neighbour.budget.charge(nowUs, Math.max(0, bytes - this.snapshotBytes));
+      neighbour.budget.charge(nowUs, this.chargedBytes(out.offset - start));
     }
     this.wake(nowUs, neighbour);
     return out.offset > start;
@@ -450,6 +442,12 @@ export class Routing {
     this.table.digest(into);
     this.decision.digest(into);
     this.origins.digest(into);
+  }
+
+  /** Of so many bytes of frames, as a record of their own, what counts: all but the snapshot's. */
+  private chargedBytes(written: number): number {
+    const bytes = paddedControlBytes(written + 1 + RECORD_OVERHEAD_BYTES); // 1: the kind of the record
+    return Math.max(0, bytes - this.snapshotBytes);
   }
 
   private writeRequests(neighbour: Neighbour, out: Writer): void {

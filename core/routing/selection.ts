@@ -1,6 +1,6 @@
 import type { Cells } from "./cells.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY } from "./feasible.js";
-import { BARRED } from "./liveness.js";
+import { BARRED } from "./lives.js";
 import type { Neighbour } from "./neighbour.js";
 import type { RouteRecords } from "./records.js";
 import { LOCAL, type RouteTable } from "./route-table.js";

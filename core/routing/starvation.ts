@@ -87,7 +87,7 @@ export class Starvation {
     if (this.routelessUs <= nowUs) this.askRouteless(nowUs);
     if (this.backgroundUs <= nowUs) {
       this.backgroundUs = NEVER;
-      this.askNext(nowUs, this.waiting, Number.POSITIVE_INFINITY);
+      this.askNext(nowUs, this.waiting, BACKGROUND_LOOK);
       if (this.waiting.length > 0) this.pace(nowUs);
     }
     this.nextTimeoutUs = Math.min(this.routelessUs, this.backgroundUs);
@@ -98,8 +98,9 @@ export class Starvation {
   }
 
   private askRouteless(nowUs: number): void {
+    const looked = Math.min(this.routeless.length, BACKGROUND_LOOK);
     let due = 0;
-    while (due < this.routeless.length && this.sinceMs.at(due) * MILLISECOND_US + PATIENCE_US <= nowUs) due += 1;
+    while (due < looked && this.sinceMs.at(due) * MILLISECOND_US + PATIENCE_US <= nowUs) due += 1;
     this.askNext(nowUs, this.routeless, due);
     while (this.sinceMs.length > this.routeless.length) this.sinceMs.shift();
     this.routelessUs = NEVER;
@@ -108,9 +109,9 @@ export class Starvation {
   }
 
   /** The first of the queue that starves still is asked for, and goes to the end of those that wait. */
-  private askNext(nowUs: number, queue: NumberQueue, due: number): void {
+  private askNext(nowUs: number, queue: NumberQueue, looked: number): void {
     const { records } = this.table;
-    for (let i = 0; i < Math.min(due, BACKGROUND_LOOK); i += 1) {
+    for (let i = 0; i < looked; i += 1) {
       const destination = queue.shift();
       if (destination < 0) return;
       records.setState(destination, records.state(destination) & ~STARVING);

@@ -80,7 +80,7 @@ export class LinkSender {
     const out = this.controlWriter();
     copyFew(this.routerId, hello.routerId);
     const { time } = this.plane;
-    hello.networkTimeMs = time.isDoubtful ? TIME_UNKNOWN : time.milliseconds(nowUs);
+    hello.networkTimeMs = time.isDoubtful(nowUs) ? TIME_UNKNOWN : time.milliseconds(nowUs);
     hello.held = link.isHeld(nowUs);
     hello.stub = link.isStub || routing.isStub(link.id);
     hello.controlSent = link.routed ? routing.controlSent(link.id) : 0;
@@ -90,9 +90,9 @@ export class LinkSender {
     hello.load = Math.min(LOAD_MAX, this.load.busy);
     encodeHello(out.u8(ControlFrame.hello), link.neighbour.nextHello(nowUs, hello, hello));
     this.writeMerges(link, out);
-    routing.joinHello(nowUs, link.id, out);
+    const charged = routing.joinHello(nowUs, link.id, out);
     this.say(link, out);
-    this.charge(nowUs, link);
+    this.charge(nowUs, link, charged);
     this.plane.watch(link);
   }
 
@@ -143,13 +143,14 @@ export class LinkSender {
     link.meter.saidBytes += this.sendControl(link, out, path);
   }
 
-  private charge(nowUs: number, link: Link): void {
+  /** @param charged  bytes that routing has charged already */
+  private charge(nowUs: number, link: Link, charged: number): void {
     const { meter, id } = link;
     const { routing } = this.plane;
     const bytes = meter.saidBytes;
     meter.saidBytes = 0;
     if (this.note(nowUs, link, bytes) && link.routed) routing.linkRate(id, meter.carriedPerSecond);
-    if (link.routed) routing.noteSaid(nowUs, id, bytes);
+    if (link.routed) routing.noteSaid(nowUs, id, Math.max(0, bytes - charged));
   }
 
   private note(nowUs: number, { meter }: Link, bytes: number): boolean {

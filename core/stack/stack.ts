@@ -38,8 +38,8 @@ export class Stack {
   private inputUs: number;
   /** The slot that routing was told last. */
   private slot = -1;
-  private wasDoubtful = false;
-  private hasPaused = false;
+  /** This node stood still, or its time leapt: neighbours may have given it up. */
+  private wasAway = false;
   private readonly heap = new DeadlineHeap();
   private readonly plane: Plane;
   private readonly links: Links;
@@ -342,23 +342,19 @@ export class Stack {
       this.ends.handleLag(nowUs, lagUs);
       if (lagUs >= CLOCK_LAG_US) {
         this.plane.time.distrust(nowUs);
-        this.hasPaused = true;
+        this.wasAway = true;
       }
       this.plane.routing.handlePause(nowUs);
     }
     const { time } = this.plane;
-    if (time.isDoubtful) time.handleInput(nowUs);
-    if ((time.isDoubtful || time.isLeaping(nowUs)) && this.slot >= 0) {
-      this.wasDoubtful ||= this.hasPaused || time.isLeaping(nowUs);
-      return; // slots go on when a neighbour has told the time
-    }
+    this.wasAway ||= time.isLeaping(nowUs);
+    if ((time.isDoubtful(nowUs) || time.isLeaping(nowUs)) && this.slot >= 0) return; // slots go on when the time is known
     const slot = time.slot(nowUs);
-    if (slot === this.slot && !this.wasDoubtful) return;
+    if (slot === this.slot && !this.wasAway) return;
     this.slot = slot;
     this.plane.routing.setSlot(nowUs, slot, nowUs - (time.milliseconds(nowUs) % SLOT_MS) * MILLISECOND_US);
-    if (this.wasDoubtful) this.plane.routing.handleReturn(nowUs);
-    this.wasDoubtful = false;
-    this.hasPaused = false;
+    if (this.wasAway) this.plane.routing.handleReturn(nowUs);
+    this.wasAway = false;
   }
 
   /** After an input: what it set free goes out, and the next deadline is known. */

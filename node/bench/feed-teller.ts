@@ -157,7 +157,7 @@ export class FeedTeller {
 
   /** Of network time, as the stack has it. */
   private get slot(): number {
-    return this.inside.decision.liveness.slot;
+    return this.inside.decision.liveness.lives.slot;
   }
 
   private sendAll<Item>(items: readonly Item[], write: (item: Item) => void): void {

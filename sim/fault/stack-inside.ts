@@ -30,7 +30,7 @@ export interface StackInside {
   readonly intake: Pick<Intake, "handleFrame">;
   /** The one place where routes and retractions are written, and those where proofs and signs of life are. */
   readonly entries: { writeEntry: WriteEntry };
-  readonly lives: { writeProof: WriteEntry; writeLife: WriteEntry };
+  readonly lifeWriter: { writeProof: WriteEntry; writeLife: WriteEntry };
   /** Whoever makes or checks elements of hash chains does it by its own field of this name. */
   readonly chained: readonly { elements: Elements }[];
   readonly origins: Origins;
@@ -56,7 +56,7 @@ export function insideOf(stack: Stack): StackInside {
     origins: Origins;
   };
   const { selection } = decision as unknown as Pick<StackInside, "selection">;
-  const { lives } = decision.announcements as unknown as Pick<StackInside, "lives">;
+  const { lifeWriter } = decision.announcements as unknown as Pick<StackInside, "lifeWriter">;
   return {
     routing,
     table,
@@ -65,8 +65,8 @@ export function insideOf(stack: Stack): StackInside {
     selection,
     intake,
     entries: decision.announcements as unknown as StackInside["entries"],
-    lives,
-    chained: [decision.announcements, lives, intake] as unknown as StackInside["chained"],
+    lifeWriter,
+    chained: [decision.announcements, lifeWriter, intake] as unknown as StackInside["chained"],
     origins,
     links: links.links,
     sender: links.sender,

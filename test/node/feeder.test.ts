@@ -185,7 +185,7 @@ test("a recorded origin proves that it lives when its time has come, and not bef
   const { stack, teller } = worldOf();
   const { decision, table } = insideOf(stack);
   teller.tell(T + 2, [telling(5, 3)]);
-  const proven = () => decision.liveness.generation(table.dictionary.find(NAC));
+  const proven = () => decision.liveness.lives.generation(table.dictionary.find(NAC));
   const first = proven();
   expect(first).toBeLessThanOrEqual(SLOT);
   expect(first).toBeGreaterThan(SLOT - 3); // of so few nodes, each speaks every three slots
@@ -214,7 +214,7 @@ test("who doubts that a recorded origin lives is shown it in the slot that was a
   expect(teller.answer(T + 5)).toBe(0); // it has not begun
   stack.handleTimer(T + 5_000_000);
   expect(teller.answer(T + 5_000_001)).toBe(1);
-  expect(decision.liveness.proven(table.dictionary.find(NAC))).toBe(SLOT + 1);
+  expect(decision.liveness.lives.proven(table.dictionary.find(NAC))).toBe(SLOT + 1);
 
   teller.tell(T + 5_000_002, [{ ...telling(5, 3), metric: NO_ROUTE }]);
   ask(T + 9_000_000, SLOT + 2);

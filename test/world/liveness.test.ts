@@ -65,7 +65,7 @@ describe("who dies beside a liar that goes on telling of it", () => {
     [2, SLOW, "1s"],
   ])("in gear %i is gone from honest tables within a minute, by suspicions and not by expiry", (gear, many, pause) => {
     const world = village(`ghost/${gear}`, many).run({ within: pause }); // wherever in a slot it dies
-    expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(gear);
+    expect(livenessOf(world, "ada").lives.gear(world.destination("dan"))).toBe(gear);
     keepsGhosts(world, "eve");
     world.crash("dan").run({ within: "15s" });
     expect(world.knowing("dan")).toEqual(expect.arrayContaining(["cyd", "fay", "ada"])); // the liar is believed at first
@@ -82,18 +82,18 @@ describe("who dies beside a liar that goes on telling of it", () => {
 
   test.each([10, 12, 14, 16])("is gone all the same when the sixteen bits of slots end after %i of them", (left) => {
     const world = village(`wrap/${left}`, MIDDLE, { firstSlot: 3 * 65_536 - left });
-    expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(1);
+    expect(livenessOf(world, "ada").lives.gear(world.destination("dan"))).toBe(1);
     keepsGhosts(world, "eve");
     world.crash("dan").run({ within: "15s" });
     expect(world.knowing("dan")).toEqual(expect.arrayContaining(["cyd", "fay", "ada"]));
     expect(15 + secondsUntilForgotten(world, "dan", HONEST, 45), world.repeat()).toBeLessThan(45);
-    expect(livenessOf(world, "ada").slot).toBeGreaterThan(3 * 65_536);
+    expect(livenessOf(world, "ada").lives.slot).toBeGreaterThan(3 * 65_536);
     expect(sum(world, HONEST, "expired")).toBe(0);
   });
 
   test("in the periodic gear is gone within a minute, by expiry and without any suspicion", () => {
     const world = village("ghost/0", 0);
-    expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(0);
+    expect(livenessOf(world, "ada").lives.gear(world.destination("dan"))).toBe(0);
     keepsGhosts(world, "eve");
     world.crash("dan").run({ within: "15s" });
     expect(world.knowing("dan")).toEqual(expect.arrayContaining(["cyd", "fay", "ada"]));
@@ -114,7 +114,7 @@ describe("who lives and is suspected by a liar", () => {
       const { table, decision } = insideOf(eve);
       const { announcements, liveness } = decision as { announcements: Announcements; liveness: Liveness };
       for (const neighbour of table.neighbours) {
-        announcements.tellSuspicion(world.nowUs, neighbour, world.destination("dan"), liveness.slot + 1);
+        announcements.tellSuspicion(world.nowUs, neighbour, world.destination("dan"), liveness.lives.slot + 1);
       }
     });
 
@@ -122,10 +122,10 @@ describe("who lives and is suspected by a liar", () => {
     const world = village("suspected", MIDDLE);
     const dan = world.destination("dan");
     const everybody = [...HONEST, "eve"].sort();
-    const seen = () => [world.knowing("dan").sort(), livenessOf(world, "ada").gear(dan)];
+    const seen = () => [world.knowing("dan").sort(), livenessOf(world, "ada").lives.gear(dan)];
     for (let time = 1; time <= 4; time += 1) {
       suspect(world);
-      const suspected = livenessOf(world, "eve").slot + 1;
+      const suspected = livenessOf(world, "eve").lives.slot + 1;
       for (let second = 0; second < 30; second += 1) {
         world.run({ within: "1s" });
         if (time < 2) expect(seen(), world.repeat()).toEqual([everybody, 1]);
@@ -133,7 +133,7 @@ describe("who lives and is suspected by a liar", () => {
         else expect(world.knowing("dan").sort(), world.repeat()).toEqual(everybody);
         if (time < 2 && second === 11) {
           for (const name of ["ada", "bob", "cyd"]) expect(livenessOf(world, name).marks.has(dan)).toBe(false);
-          expect(livenessOf(world, "bob").proven(dan)).toBeGreaterThanOrEqual(suspected);
+          expect(livenessOf(world, "bob").lives.proven(dan)).toBeGreaterThanOrEqual(suspected);
         }
       }
     }
@@ -146,10 +146,10 @@ describe("who lives and is suspected by a liar", () => {
 test("who asks for a proof of life makes nobody doubt what is known at first hand", () => {
   const world = village("asked", MIDDLE);
   const destination = world.destination("dan");
-  const life = livenessOf(world, "eve").slot + 1;
+  const life = livenessOf(world, "eve").lives.slot + 1;
   world.corrupt("eve", "cyd", (_, cyd) => cyd.addRequest({ hops: 1, destination, epoch: 1_000, index: 0, life }));
   world.run({ within: "500ms" });
-  expect(livenessOf(world, "cyd").proven(destination)).toBeLessThan(life);
+  expect(livenessOf(world, "cyd").lives.proven(destination)).toBeLessThan(life);
   expect(livenessOf(world, "cyd").isNoted(destination)).toBe(false);
 });
 
@@ -162,7 +162,7 @@ describe("who was cut off and comes back after half a minute", () => {
     world.wire("cyd", "dan").run({ untilSettled: true, within: "60s" });
     if (many > 0) world.originate("ada", many);
     world.run({ within: WARM_UP });
-    expect(livenessOf(world, "ada").gear(world.destination("dan"))).toBe(gear);
+    expect(livenessOf(world, "ada").lives.gear(world.destination("dan"))).toBe(gear);
     world.cut("cyd", "dan").run({ within: "30s" });
     expect(world.knowing("dan")).toEqual([]);
 
@@ -180,9 +180,9 @@ test("who was cut off proves with its first word that it lives: nobody has to as
   const world = newWorld("first word", { link }).add("ada", "bob", "cyd").wire("ada", "bob").wire("bob", "cyd");
   world.run({ untilSettled: true, within: "60s" }).originate("ada", MIDDLE);
   world.run({ within: WARM_UP });
-  const cut = livenessOf(world, "bob").slot;
+  const cut = livenessOf(world, "bob").lives.slot;
   world.cut("bob", "cyd").run({ within: "30s" });
-  expect(livenessOf(world, "cyd").generation(world.destination("cyd"))).toBeLessThan(cut); // which would prove it as well
+  expect(livenessOf(world, "cyd").lives.generation(world.destination("cyd"))).toBeLessThan(cut); // which would prove it as well
   expect(world.knowing("cyd")).toEqual([]);
   world.wire("bob", "cyd").run({ within: "570ms" }); // three latencies to the session, one each until both have it and for the word
   expect(world.knowing("cyd"), world.repeat()).toEqual(["bob"]);
@@ -251,11 +251,12 @@ test("with the strict profile a newcomer believes no proof for longer that tells
   keepsGhosts(world, "eve");
   world.crash("dan").run({ within: "20s" });
   const { liveness } = insideOf(world.routing("eve")).decision;
-  const { generationTold } = liveness;
-  liveness.generationTold = (destination) => generationTold.call(liveness, destination) - 1; // made from the newest element
+  const { lives } = liveness;
+  const { generationTold } = lives;
+  lives.generationTold = (destination) => generationTold.call(lives, destination) - 1; // made from the newest element
   world.add("joe").wire("joe", "eve").run({ within: "2s" });
   expect(world.knowing("dan").sort()).toEqual(["eve", "joe"]);
-  expect(livenessOf(world, "joe").gear(world.destination("dan"))).toBe(2);
+  expect(livenessOf(world, "joe").lives.gear(world.destination("dan"))).toBe(2);
   expect(22 + secondsUntilForgotten(world, "dan", ["joe"], 35), world.repeat()).toBeLessThan(55);
 });
 
@@ -266,21 +267,22 @@ test("a better offer of an older generation is not used until it is proven in th
   const dan = world.destination("dan");
   expect(world.path("ada", "dan")).toEqual(["ada", "bob", "dan"]);
   const { liveness, announcements } = insideOf(world.routing("eve")).decision;
-  const { lives } = announcements as unknown as Pick<StackInside, "lives">;
-  const { writeProof } = lives;
-  const { generationTold } = liveness;
-  liveness.generationTold = (destination) => generationTold.call(liveness, destination) - 3;
-  lives.writeProof = () => false;
+  const { lifeWriter } = announcements as unknown as Pick<StackInside, "lifeWriter">;
+  const { writeProof } = lifeWriter;
+  const { lives } = liveness;
+  const { generationTold } = lives;
+  lives.generationTold = (destination) => generationTold.call(lives, destination) - 3;
+  lifeWriter.writeProof = () => false;
 
   world.setCost("eve", "dan", 1).run({ within: "40s" });
 
   expect(world.metric("eve", "dan")).toBe(1);
   expect(world.path("ada", "dan"), world.repeat()).toEqual(["ada", "bob", "dan"]);
   expect(sum(world, ["ada"], "stale")).toBeGreaterThan(0);
-  Object.assign(liveness, { generationTold });
-  Object.assign(lives, { writeProof });
+  Object.assign(lives, { generationTold });
+  Object.assign(lifeWriter, { writeProof });
   world.run({ within: "20s" });
-  expect(gearOf(livenessOf(world, "ada").generation(dan), world.nacs.bytesOf(dan)[15]!)).toBe(0);
+  expect(gearOf(livenessOf(world, "ada").lives.generation(dan), world.nacs.bytesOf(dan)[15]!)).toBe(0);
   expect(world.path("ada", "dan"), world.repeat()).toEqual(["ada", "eve", "dan"]);
   expect(world.metric("ada", "dan")).toBe(2);
 });

@@ -30,7 +30,7 @@ export class HeldElements {
       const next = table.knows(destination) ? table.byLink[table.records.next(destination)] : undefined;
       const metric = next?.learnedMetric(destination) ?? METRIC_NONE;
       if (metric === METRIC_NONE) continue;
-      const generation = decision.liveness.generationTold(destination);
+      const generation = decision.liveness.lives.generationTold(destination);
       this.hear(this.metrics, destination, { epoch: table.records.epoch(destination), generation, metric });
     }
     const held = this.around(chained[0]!.elements, (destination) => table.isLocal(destination));

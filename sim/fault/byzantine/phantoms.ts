@@ -61,7 +61,7 @@ export class Phantoms {
       metric: records.metric(destination),
       epoch: records.epoch(destination),
       index: this.inside.table.chosenIndex(destination),
-      generation: this.inside.decision.liveness.generationTold(destination),
+      generation: this.inside.decision.liveness.lives.generationTold(destination),
     };
   }
 

@@ -6,7 +6,7 @@ import { proveAs, writeAs } from "./tongue.js";
 /** Keeps bad news to itself: no retraction leaves, and of the lives of others neither proofs nor doubts. */
 export function swallow(_nowUs: number, liar: Liar): void {
   const { inside } = liar;
-  const { announcements, lives, table } = inside;
+  const { announcements, lifeWriter, table } = inside;
   const { records } = table;
   const tellAll = announcements.tellAll.bind(announcements);
   announcements.tellAll = (nowUs, destination, urgency, isForced) => {
@@ -17,8 +17,8 @@ export function swallow(_nowUs: number, liar: Liar): void {
     return !isGone && write(); // what it told stays told
   });
   proveAs(inside, (write, _neighbour, destination) => table.isLocal(destination) && write());
-  const writeLife = lives.writeLife.bind(lives);
-  lives.writeLife = (neighbour, destination, ...rest) =>
+  const writeLife = lifeWriter.writeLife.bind(lifeWriter);
+  lifeWriter.writeLife = (neighbour, destination, ...rest) =>
     table.isLocal(destination) && writeLife(neighbour, destination, ...rest);
   announcements.tellSuspicion = () => undefined;
 }

@@ -17,9 +17,9 @@ export function writeAs(inside: StackInside, around: Around): void {
 }
 
 /** The same for proofs of generations alone. */
-export function proveAs({ lives }: StackInside, around: Around): void {
-  const writeProof = lives.writeProof.bind(lives);
-  lives.writeProof = (neighbour, destination, ...rest) =>
+export function proveAs({ lifeWriter }: StackInside, around: Around): void {
+  const writeProof = lifeWriter.writeProof.bind(lifeWriter);
+  lifeWriter.writeProof = (neighbour, destination, ...rest) =>
     around(() => writeProof(neighbour, destination, ...rest), neighbour, destination);
 }
 

@@ -1,0 +1,123 @@
+import { expect, test } from "vitest";
+import { NacDictionary } from "../../core/address/dictionary.js";
+import { heapAllocator } from "../../core/collections/table-allocator.js";
+import { type Elements, noElements } from "../../core/routing/elements.js";
+import { Routing } from "../../core/routing/routing.js";
+import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
+import { traceNothing } from "../../core/trace/trace.js";
+import { ControlFrame } from "../../core/wire/control-frame.js";
+import { Reader, Writer } from "../../core/wire/cursor.js";
+import {
+  decodeRouteEntry,
+  decodeRoutesHead,
+  ENTRY_KIND,
+  ENTRY_PROOF,
+  emptyRouteEntry,
+  encodeRouteEntry,
+  openRoutes,
+  type RouteEntry,
+  sealRoutes,
+} from "../../core/wire/routes.js";
+
+const SLOT_US = 5 * SECOND_US;
+const NAC = new Uint8Array(16).fill(3); // its periodic generations are slots that are multiples of three
+const OTHER = new Uint8Array(16).fill(6);
+const routerId = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, last);
+
+/** A node that heard of one route from the neighbour on link 0, and tells the one on link 1 of it. */
+class Relay {
+  slot = 300;
+  private number = 0;
+  private readonly routing: Routing;
+
+  constructor(elements: Elements) {
+    const dictionary = new NacDictionary();
+    const ports = { dictionary, allocate: heapAllocator, elements, trace: traceNothing, random: () => 0 };
+    this.routing = new Routing(ports, { routerId: routerId(1) });
+    this.begin(this.slot);
+    this.routing.linkUp(this.nowUs, 0, routerId(10), 1);
+  }
+
+  private get nowUs(): number {
+    return this.slot * SLOT_US + 2 * SECOND_US;
+  }
+
+  begin(slot: number): void {
+    this.slot = slot;
+    this.routing.setSlot(this.nowUs, slot, slot * SLOT_US);
+  }
+
+  hear(entry: Partial<RouteEntry>): void {
+    const out = new Writer(new Uint8Array(1_200));
+    this.number += 1;
+    const start = openRoutes(out, this.number);
+    const route = { epoch: 1, slot: 300, repair: 0, metric: 2, generation: 300 };
+    encodeRouteEntry(out, { ...emptyRouteEntry(), ...route, id: 5, bytes: NAC, ...entry });
+    sealRoutes(out, start, 1);
+    expect(this.routing.handleFrame(this.nowUs, 0, ControlFrame.routes, new Reader(out.bytes, 1, out.offset))).toBe(
+      true,
+    );
+  }
+
+  meet(): void {
+    this.routing.linkUp(this.nowUs, 1, routerId(11), 1);
+  }
+
+  /** All that the neighbour on link 1 is told within a second. */
+  told(): RouteEntry[] {
+    const entries: RouteEntry[] = [];
+    for (let nowUs = this.nowUs; nowUs <= this.nowUs + SECOND_US; nowUs += 10 * MILLISECOND_US) {
+      this.routing.handleTimeout(nowUs);
+      for (let link = this.routing.pollLink(); link >= 0; link = this.routing.pollLink()) {
+        const out = new Writer(new Uint8Array(1_170));
+        this.routing.pollControl(nowUs, link, out);
+        if (link !== 1) continue;
+        const input = new Reader(out.bytes, 0, out.offset);
+        if (input.u8() !== ControlFrame.routes) continue;
+        for (let left = decodeRoutesHead(input)!.count; left > 0; left -= 1) {
+          const entry = emptyRouteEntry();
+          expect(decodeRouteEntry(input, entry)).toBe(true);
+          entries.push(entry);
+        }
+      }
+    }
+    return entries;
+  }
+}
+
+/** Chains that cannot prove our metric of the first destination in `generation`. */
+function unprovable(generation: number): Elements {
+  return { ...noElements, writeMetric: (destination, _epoch, told) => destination > 0 || told !== generation };
+}
+
+test("a route is told in the generation before when nobody has proven it in the newest", () => {
+  for (const [elements, generation] of [
+    [noElements, 303],
+    [unprovable(303), 300],
+  ] as const) {
+    const relay = new Relay(elements);
+    relay.hear({});
+    relay.begin(303);
+    relay.hear({ flags: ENTRY_PROOF, generation: 303 });
+    relay.meet();
+    expect(relay.told().map((entry) => [entry.flags & ENTRY_KIND, entry.generation])).toEqual([[0, generation]]);
+  }
+});
+
+test("a generation that cannot be proven at the metric told is not passed on", () => {
+  for (const [elements, ids] of [
+    [noElements, [0, 1]],
+    [unprovable(303), [1]],
+  ] as const) {
+    const relay = new Relay(elements);
+    relay.hear({});
+    relay.hear({ bytes: OTHER, id: 6 });
+    relay.meet();
+    expect(relay.told()).toHaveLength(2);
+    relay.begin(303);
+    relay.hear({ flags: ENTRY_PROOF, generation: 303 });
+    relay.hear({ flags: ENTRY_PROOF, generation: 303, bytes: OTHER, id: 6 });
+    const proofs = relay.told().filter((entry) => (entry.flags & ENTRY_KIND) === ENTRY_PROOF);
+    expect(proofs.map(({ id }) => id)).toEqual(ids);
+  }
+});
