@@ -45,7 +45,7 @@ export interface RoutingConfig {
   readonly isFeasible?: Feasibility;
   /** "always" unless given. */
   readonly transit?: Transit | undefined;
-  /** Every origin proves every 15 s that it lives, and is believed dead 50 s after the last proof; see liveness.ts. */
+  /** Every origin proves every 15 s that it lives, and is believed dead 45 s after the slot of its last proof; see liveness.ts. */
   readonly isStrict?: boolean | undefined;
 }
 

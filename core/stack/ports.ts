@@ -66,7 +66,7 @@ export interface StackConfig {
   readonly sessionLimits?: Partial<SessionLimits> | undefined;
   /** Whether it carries what others send to others; "always" unless given. */
   readonly transit?: Transit | undefined;
-  /** Every node proves every 15 s that it lives, and the dead are gone after 50 s even where all neighbours lie; see routing/liveness.ts. */
+  /** Every node proves every 15 s that it lives, and the dead are gone within 55 s even where all neighbours lie; see routing/liveness.ts. */
   readonly isStrict?: boolean | undefined;
 }
 
