@@ -34,7 +34,7 @@ import type {
   StreamReport,
   Verdict,
 } from "./control/protocol.js";
-import { idReport, peerReport, routeReport, startingReport, streamReport } from "./control/reports.js";
+import { chainsReport, idReport, peerReport, routeReport, startingReport, streamReport } from "./control/reports.js";
 import { ControlServer } from "./control/server.js";
 import { createNativeSuite } from "./crypto/native-suite.js";
 import { Driver } from "./driver.js";
@@ -58,6 +58,7 @@ const CUT_OFF_MS = 1_000;
 const CUT_OFF_CHECK_MS = 100;
 const VERDICT_CHECK_MS = 250;
 const PING_TIMEOUT_MS_MAX = 60_000;
+const CHAIN_SEED_BYTES = 32;
 /** How often the event loop is looked at. */
 const LOOP_RESOLUTION_MS = 20;
 
@@ -238,6 +239,7 @@ export class Daemon {
       replays: stack.replays,
       handshakes: stack.handshakes,
       liveness: stack.liveness,
+      chains: stack.chains === undefined ? null : chainsReport(stack.chains),
       storms: stack.storms,
       queues: stack.queues,
       loopLagMs: { p99: this.loopLagMs() },
@@ -276,6 +278,7 @@ export class Daemon {
 
   private async open(options: DaemonOptions): Promise<void> {
     this.loopDelay.enable();
+    this.upkeep.probe();
     this.driver.start();
     await this.openProxies(options);
     this.proxyListens = true;
@@ -373,6 +376,8 @@ export class Daemon {
       ],
       linkKeys: linkKey.keys,
       storedEpoch: knownEpoch,
+      isStateDamaged: damage !== undefined,
+      chainSeed: systemEntropy(CHAIN_SEED_BYTES),
       wallClockSeconds,
       sessionLimits: { ...LIMITS, ...this.config.session },
       transit,

@@ -29,6 +29,11 @@ export class IdentityUpkeep {
     return former === undefined || this.isFormerErased ? null : printNac(former.identity.nac);
   }
 
+  /** Throws where `keepEpoch` would: better at the start than when the first neighbour comes. */
+  probe(): void {
+    writeState(this.directory.stateFile, this.state);
+  }
+
   /** On disk before it returns. `nac` is ours or the former one. */
   keepEpoch(nac: Uint8Array, epoch: number): void {
     const { state } = this;

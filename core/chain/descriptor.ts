@@ -1,6 +1,6 @@
 /**
  * The descriptor of an epoch: the identity itself signs what the chains end in. It settles disputes, and speaks for an origin that
- * lost count of its epochs. Nobody needs it to join: it is asked for inside a session, when two claims contradict each other.
+ * lost count of its epochs. Nobody needs it to join: a caller asks for it inside a session (stack/descriptor-fetch.ts).
  *
  *   offset  size  field
  *        0     1  suiteFloor

@@ -1,14 +1,16 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { sameBytes } from "../collections/bytes.js";
 import type { CryptoSuite } from "../crypto/suite.js";
-import { EPOCH_PROOF_BYTES, type Verdict } from "../routing/elements.js";
-import { anchorOf, decodeEpochProof, walkToTag } from "./epoch-proof.js";
-import { BOUND, epochOf, generationOf, type HeldRows, STATE, TAG } from "./held-rows.js";
+import { EPOCH_PROOF_BYTES, type Verdict, type VouchedEpoch } from "../routing/elements.js";
+import { anchorOf, decodeEpochProof, type EpochProof, walkToTag } from "./epoch-proof.js";
+import { epochOf, generationOf, type HeldRows, TAG } from "./held-rows.js";
 import type { MeteredWalks } from "./metered-walks.js";
 import { ONE_TIME_HASHES_MAX, type OneTimeKeys } from "./one-time-key.js";
 import { gridSlot } from "./own-chain.js";
 import { EPOCH_SLOTS_MAX, readWords, START_GRID, type Walker } from "./step.js";
 
+/** Proofs kept of one destination: whoever missed as many of its epochs is led over them. */
+const STEPS_KEPT = 4;
 /** Epochs that were proven and not met yet, and proofs kept for those who ask; beyond, the one that was put first goes. */
 const EXPECTED_MAX = 1_024;
 const KEPT_MAX = 8_192;
@@ -26,8 +28,8 @@ export interface ExpectedEpoch {
   /** Two words and four. */
   readonly tag: Int32Array;
   readonly metricEnd: Int32Array;
-  /** The 344 bytes; none with a descriptor. */
-  readonly proof: Uint8Array | undefined;
+  /** From the held epoch to this one; none with a descriptor. */
+  readonly steps: readonly VouchedEpoch[];
 }
 
 /** The epochs that the held ones, or descriptors, vouch for. */
@@ -38,8 +40,9 @@ export class ExpectedEpochs {
   private readonly walker: Walker;
   private readonly walks: MeteredWalks;
   private readonly keys: OneTimeKeys;
+  private readonly tag = new Int32Array(2);
   private readonly expected = new Map<number, ExpectedEpoch>();
-  private readonly kept = new Map<number, { readonly epoch: number; readonly proof: Uint8Array }>();
+  private readonly kept = new Map<number, readonly VouchedEpoch[]>();
 
   constructor(
     suite: CryptoSuite,
@@ -61,28 +64,83 @@ export class ExpectedEpochs {
     return this.expected.get(destination);
   }
 
-  check(nowUs: number, link: number, destination: number, epoch: number, bytes: Uint8Array, at: number): Verdict {
+  check(
+    nowUs: number,
+    link: number,
+    destination: number,
+    epoch: number,
+    previous: number,
+    bytes: Uint8Array,
+    at: number,
+  ): Verdict {
     const proof = decodeEpochProof(bytes, at);
     if (proof === undefined) return "forged";
     const row = this.rows.find(destination);
     if (row < 0) return "unproven";
     const { words } = this.rows;
     const held = epochOf(words, row);
-    if (epoch === held) return "sound";
-    if (epoch !== held + 1) return "disputed"; // of an epoch that was missed nothing is held
+    if (epoch === held) return this.checkHeld(nowUs, link, destination, row, previous, proof);
+    if (epoch < held) return this.checkSigned(nowUs, link, destination, epoch, previous, proof); // a step that others want
     const known = this.expected.get(destination);
+    const isNext = known !== undefined && known.epoch === previous && !known.isBound && epoch > previous;
+    if (!isNext && previous !== held) return "disputed"; // of an epoch that was missed nothing is held
     const copy = bytes.slice(at, at + EPOCH_PROOF_BYTES);
-    if (known?.link === link && sameBytes(known.proof, copy)) return "sound";
+    if (known?.link === link && known.epoch === epoch && sameBytes(known.steps.at(-1)?.proof, copy)) return "sound";
     if (known?.isBound === true) return "disputed"; // a descriptor says more
     if (!this.walks.pay(nowUs, link, TAG_HASHES)) return "busy";
-    if (!this.opensTag(destination, row, proof.previousLife, proof.previousKey))
-      return (words[row + STATE]! & BOUND) !== 0 ? "forged" : "disputed"; // what is held may be the lie
+    // What is held may be the lie; and who passed the proof on may not know of the epoch before.
+    const isOpen = isNext
+      ? this.opensExpected(destination, known, proof.previousLife, proof.previousKey)
+      : this.opensTag(destination, row, proof.previousLife, proof.previousKey);
+    if (!isOpen) return "disputed";
     if (!this.walks.pay(nowUs, link, ONE_TIME_HASHES_MAX)) return "busy";
-    const anchor = anchorOf(this.suite, this.dictionary, destination, epoch, proof.tag, proof.metricEnd);
-    const signer = this.keys.signerOf(destination, held, anchor, proof.signature, 0);
-    if (!sameBytes(signer, proof.previousKey)) return "forged";
-    this.expect(destination, epoch, proof.startSlot, proof.tag, proof.metricEnd, link, copy);
+    if (!this.isSigned(destination, epoch, previous, proof)) return "forged";
+    const steps = [...(isNext ? known.steps : []), { epoch, previous, proof: copy }];
+    this.expect(destination, epoch, proof.startSlot, proof.tag, proof.metricEnd, link, steps);
     return "sound";
+  }
+
+  /**
+   * Of the epoch that is held already: to be passed on to who knows the one before. That this one opens that one's tag cannot be seen
+   * from here, but whatever else is wrong with it.
+   */
+  private checkHeld(
+    nowUs: number,
+    link: number,
+    destination: number,
+    row: number,
+    previous: number,
+    proof: EpochProof,
+  ): Verdict {
+    const { words } = this.rows;
+    readWords(proof.tag, 0, this.tag, 0, 2);
+    if (words[row + TAG] !== this.tag[0] || words[row + TAG + 1] !== this.tag[1]) return "disputed";
+    return this.checkSigned(nowUs, link, destination, epochOf(words, row), previous, proof);
+  }
+
+  private checkSigned(
+    nowUs: number,
+    link: number,
+    destination: number,
+    epoch: number,
+    previous: number,
+    proof: EpochProof,
+  ): Verdict {
+    if (!this.walks.pay(nowUs, link, ONE_TIME_HASHES_MAX)) return "busy";
+    return this.isSigned(destination, epoch, previous, proof) ? "sound" : "forged";
+  }
+
+  private isSigned(destination: number, epoch: number, previous: number, proof: EpochProof): boolean {
+    const anchor = anchorOf(this.suite, this.dictionary, destination, epoch, proof.tag, proof.metricEnd);
+    const signer = this.keys.signerOf(destination, previous, anchor, proof.signature, 0);
+    return sameBytes(signer, proof.previousKey);
+  }
+
+  /** The epoch before was proven a moment ago, and will never be met: of it too, all that is needed is its tag. */
+  private opensExpected(destination: number, known: ExpectedEpoch, life: Uint8Array, key: Uint8Array): boolean {
+    this.walker.load(life, 0);
+    walkToTag(this.walker, this.dictionary, destination, known.epoch, key, 0, known.startSlot);
+    return this.walker.word(0) === known.tag[0] && this.walker.word(1) === known.tag[1];
   }
 
   /** The held epoch began in a slot of the grid, at most a day before its newest generation: which one, nobody says. */
@@ -106,7 +164,7 @@ export class ExpectedEpochs {
     tag: Uint8Array,
     metricEnd: Uint8Array,
     link: number,
-    proof: Uint8Array | undefined,
+    steps: readonly VouchedEpoch[],
   ): void {
     const tagWords = new Int32Array(2);
     const endWords = new Int32Array(4);
@@ -115,22 +173,31 @@ export class ExpectedEpochs {
     this.expected.delete(destination);
     dropFirst(this.expected, EXPECTED_MAX);
     const isBound = link < 0;
-    this.expected.set(destination, { epoch, link, isBound, startSlot, tag: tagWords, metricEnd: endWords, proof });
+    this.expected.set(destination, {
+      epoch,
+      link,
+      isBound,
+      startSlot,
+      tag: tagWords,
+      metricEnd: endWords,
+      steps,
+    });
   }
 
   /** Its first element came and was sound: the proof is kept for others. */
   meet(destination: number): void {
     const met = this.expected.get(destination);
     this.expected.delete(destination);
-    if (met?.proof === undefined) return;
+    if (met === undefined || met.steps.length === 0) return;
+    const steps = [...(this.kept.get(destination) ?? []), ...met.steps].slice(-STEPS_KEPT);
     this.kept.delete(destination);
     dropFirst(this.kept, KEPT_MAX);
-    this.kept.set(destination, { epoch: met.epoch, proof: met.proof });
+    this.kept.set(destination, steps);
   }
 
-  prove(destination: number, epoch: number, into: Uint8Array, at: number): boolean {
-    const kept = this.kept.get(destination);
-    if (kept?.epoch !== epoch) return false;
+  prove(destination: number, epoch: number, previous: number, into: Uint8Array, at: number): boolean {
+    const kept = this.kept.get(destination)?.find((step) => step.epoch === epoch && step.previous === previous);
+    if (kept === undefined) return false;
     into.set(kept.proof, at);
     return true;
   }

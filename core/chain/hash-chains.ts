@@ -1,6 +1,14 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import type { CryptoSuite } from "../crypto/suite.js";
-import { type Elements, EPOCH_PROOF_BYTES, LIFE_PROOF_BYTES, TAG_BYTES, type Verdict } from "../routing/elements.js";
+import {
+  type Elements,
+  type ElementsReport,
+  EPOCH_PROOF_BYTES,
+  LIFE_PROOF_BYTES,
+  TAG_BYTES,
+  type Verdict,
+} from "../routing/elements.js";
+import { SECOND_US } from "../time/instant.js";
 import { ELEMENT_BYTES } from "../wire/routes.js";
 import { checkDescriptor, type Descriptor, type EpochStatement } from "./descriptor.js";
 import { ExpectedEpochs } from "./expected-epochs.js";
@@ -23,6 +31,23 @@ import {
 
 /** A verification of ML-DSA-44 in hashes, about 2 ms. */
 const SIGNATURE_HASHES = 5_000;
+/** What descriptors cost has an allowance of its own, beside those of the links. */
+const OWN_WALKS = -1;
+/** More hashes than a chain grows while a descriptor is walked down to. */
+const GROWN_HASHES_MAX = 4_096;
+/** A descriptor that nobody showed again for so long is given up for another one. */
+const BINDING_IDLE_US = SECOND_US;
+
+/** A descriptor whose signature is sound, while what is held is walked down to it: a day of slots is a million hashes. */
+interface Binding {
+  readonly destination: number;
+  readonly descriptor: Descriptor;
+  /** What was held when it began: newer elements of the chain come meanwhile. */
+  readonly generation: number;
+  readonly metric: number;
+  readonly element: Int32Array;
+  shownUs: number;
+}
 
 export interface HashChainArguments {
   readonly suite: CryptoSuite;
@@ -30,17 +55,14 @@ export interface HashChainArguments {
   /** 32 bytes: descriptors are of one network. */
   readonly networkId: Uint8Array;
   readonly secretOf: ChainSecretOf;
-  /** Slots of an epoch of ours, a multiple of 128; a day unless said. Others see only where it ends. */
+  /** Slots of an epoch of ours, a multiple of 128; a day unless said. Others see only where it ends. The same after a restart. */
   readonly epochSlots?: number;
+  /** Of one that begins at once, likewise; no longer than the others. */
+  readonly firstSlots?: number;
 }
 
-/** How often what was claimed did not hold. */
-export interface ChainCounters {
-  readonly forged: number;
-  readonly disputed: number;
-  readonly unproven: number;
-  readonly busy: number;
-}
+/** An epoch that begins at once lasts 64 minutes: 49,152 hashes, some 25 ms, where those of a day are half a second. */
+const FIRST_SLOTS = 768;
 
 /**
  * Adverts made authentic: the chains of this node, and what it holds of those of others.
@@ -50,6 +72,7 @@ export interface ChainCounters {
  * in the next (routing/origins.ts), and then the newer epoch decides.
  */
 export class HashChains implements Elements {
+  readonly provesEpochs = true;
   readonly own: OwnChains;
   readonly held: HeldElements;
   private readonly suite: CryptoSuite;
@@ -61,20 +84,36 @@ export class HashChains implements Elements {
   private readonly end = new Int32Array(4);
   private readonly counts = { forged: 0, disputed: 0, unproven: 0, busy: 0, sound: 0 };
 
-  constructor({ suite, dictionary, networkId, secretOf, epochSlots = EPOCH_SLOTS_MAX }: HashChainArguments) {
+  private ownHashes = 0;
+  private binding: Binding | undefined;
+
+  constructor(args: HashChainArguments) {
+    const { suite, dictionary, networkId, secretOf, epochSlots: slots = EPOCH_SLOTS_MAX } = args;
+    const firstSlots = Math.min(slots, args.firstSlots ?? FIRST_SLOTS);
     this.suite = suite;
     this.dictionary = dictionary;
     this.networkId = networkId;
     this.walker = new Walker(suite);
     this.walks = new MeteredWalks(this.walker, new HashBudget());
     const keys = new OneTimeKeys(suite, dictionary, this.walker);
-    this.own = new OwnChains(suite, dictionary, this.walker, keys, secretOf, epochSlots);
+    this.own = new OwnChains({ suite, dictionary, walker: this.walker, keys, secretOf, slots, firstSlots });
     this.held = new HeldElements(dictionary, this.walker, this.walks);
     this.expected = new ExpectedEpochs(suite, dictionary, this.held.rows, this.walker, this.walks, keys);
   }
 
-  get counters(): ChainCounters {
+  get counters(): Readonly<Record<Verdict, number>> {
     return this.counts;
+  }
+
+  report(destination: number): ElementsReport | undefined {
+    const own = this.own.of(destination);
+    if (own === undefined) return undefined;
+    const { epoch, lastSlot } = own;
+    const checkHashes = this.walker.hashes - this.ownHashes;
+    const verdicts = { ...this.counts };
+    const isReady = this.own.isReady(destination, epoch);
+    const { count: held, bound } = this.held.rows;
+    return { epoch, isReady, lastSlot, held, bound, ownHashes: this.ownHashes, checkHashes, verdicts };
   }
 
   writeMetric(
@@ -168,26 +207,46 @@ export class HashChains implements Elements {
     return this.count(this.judgeOwn(isOurs, own.epoch === epoch, bytes, at));
   }
 
-  proveEpoch(destination: number, epoch: number, into: Uint8Array, at: number): boolean {
-    const proof = this.own.proof(destination, epoch);
+  proveEpoch(destination: number, epoch: number, into: Uint8Array, at: number, previous = epoch - 1): boolean {
+    const proof = this.own.proof(destination, epoch, previous);
     if (proof !== undefined) into.set(proof, at);
-    if (proof !== undefined || this.expected.prove(destination, epoch, into, at)) return true;
+    if (proof !== undefined || this.expected.prove(destination, epoch, previous, into, at)) return true;
     into.fill(0, at, at + EPOCH_PROOF_BYTES);
     return false;
   }
 
-  checkEpoch(nowUs: number, link: number, destination: number, epoch: number, bytes: Uint8Array, at: number): Verdict {
+  checkEpoch(
+    nowUs: number,
+    link: number,
+    destination: number,
+    epoch: number,
+    bytes: Uint8Array,
+    at: number,
+    previous = epoch - 1,
+  ): Verdict {
     if (this.own.of(destination) !== undefined) return this.count("disputed");
-    return this.count(this.expected.check(nowUs, link, destination, epoch, bytes, at));
+    return this.count(this.expected.check(nowUs, link, destination, epoch, previous, bytes, at));
   }
 
-  originate(destination: number, epoch: number, startSlot: number): void {
-    this.own.originate(destination, epoch, startSlot);
+  isOwnEpoch(
+    destination: number,
+    epoch: number,
+    generation: number,
+    bytes: Uint8Array,
+    at: number,
+    isTagged: boolean,
+  ): boolean {
+    if (!isTagged) return false;
+    const tag = bytes.subarray(at + ELEMENT_BYTES, at + ELEMENT_BYTES + TAG_BYTES);
+    return this.own.isOurs(destination, epoch, generation, tag);
+  }
+
+  originate(destination: number, epoch: number, startSlot: number, isFresh = false): boolean {
+    return this.own.originate(destination, epoch, startSlot, isFresh);
   }
 
   isReady(destination: number, epoch: number): boolean {
-    const own = this.own.of(destination);
-    return own !== undefined && own.epoch === epoch && own.isReady;
+    return this.own.isReady(destination, epoch);
   }
 
   lastSlot(destination: number): number {
@@ -195,7 +254,18 @@ export class HashChains implements Elements {
   }
 
   work(hashesMax: number): boolean {
-    return this.own.work(hashesMax);
+    const before = this.walker.hashes;
+    const hasMore = this.own.work(hashesMax);
+    this.ownHashes += this.walker.hashes - before;
+    return hasMore;
+  }
+
+  /** Whether a chain of the destination is held that no descriptor vouches for. */
+  isUnbound(destination: number): boolean {
+    const { rows } = this.held;
+    const row = rows.find(destination);
+    if (row < 0 || this.own.of(destination) !== undefined) return false;
+    return (rows.words[row + STATE]! & BOUND) === 0 && this.expected.of(destination)?.isBound !== true;
   }
 
   /** What a descriptor of an own destination has to say; undefined while its chain is not ready. */
@@ -206,32 +276,52 @@ export class HashChains implements Elements {
   }
 
   /**
-   * A descriptor came, over whatever link or session: from now on only that epoch and its successors are the destination's. One of
+   * A descriptor came in a session: from now on only that epoch and its successors are the destination's. One of
    * an epoch before the held one changes nothing, for anybody may show yesterday's; an origin that is spoken of in an epoch that it
-   * never began takes a newer one. `busy`: to be asked again.
+   * never began takes a newer one. `busy`: to be shown again soon, the same object; one at a time is looked at.
    */
-  bind(nowUs: number, link: number, destination: number, descriptor: Descriptor): Verdict {
+  bind(nowUs: number, destination: number, descriptor: Descriptor): Verdict {
     const { epoch, startSlot, tag, metricEnd } = descriptor;
     const row = this.held.rows.find(destination);
     const { words } = this.held.rows;
     if (row >= 0 && epoch < epochOf(words, row)) return this.count("disputed");
     if (row >= 0 && epoch === epochOf(words, row) && (words[row + STATE]! & BOUND) !== 0) return "sound";
-    if (!this.walks.pay(nowUs, link, SIGNATURE_HASHES)) return this.count("busy");
-    const nac = this.dictionary.bytesOf(destination);
-    if (checkDescriptor(this.suite, this.networkId, nac, descriptor) !== "sound") return this.count("forged");
+    const isBegun = this.binding?.destination === destination && this.binding.descriptor === descriptor;
+    if (!isBegun) {
+      const isTaken = this.binding !== undefined && nowUs - this.binding.shownUs < BINDING_IDLE_US;
+      if (isTaken || !this.walks.pay(nowUs, OWN_WALKS, SIGNATURE_HASHES)) return "busy";
+      const nac = this.dictionary.bytesOf(destination);
+      if (checkDescriptor(this.suite, this.networkId, nac, descriptor) !== "sound") return this.count("forged");
+    }
     const known = this.expected.of(destination);
     if (known?.isBound === true && known.epoch > epoch) return this.count("disputed");
     if (row >= 0 && epoch === epochOf(words, row)) {
-      const fit = this.leadsTo(nowUs, link, destination, row, startSlot, tag, metricEnd);
-      if (fit === undefined) return this.count("busy");
+      const binding = this.bindingOf(nowUs, destination, row, descriptor);
+      const fit = this.leadsTo(nowUs, binding, row);
+      if (fit === undefined) return "busy";
+      this.binding = undefined;
+      if (fit && !this.hasGrownFrom(row, binding)) return "busy"; // another chain is held since
       if (fit) {
         words[row + STATE]! |= BOUND;
         return "sound";
       }
       this.held.forget(destination);
     }
-    this.expected.expect(destination, epoch, startSlot, tag, metricEnd, -1, undefined);
+    this.expected.expect(destination, epoch, startSlot, tag, metricEnd, -1, []);
     return "sound";
+  }
+
+  private bindingOf(nowUs: number, destination: number, row: number, descriptor: Descriptor): Binding {
+    const { words } = this.held.rows;
+    let { binding } = this;
+    if (binding?.destination !== destination || binding.descriptor !== descriptor) {
+      const element = words.slice(row + METRIC_ELEMENT, row + METRIC_ELEMENT + 4);
+      const [generation, metric] = [generationOf(words, row), metricOf(words, row)];
+      binding = { destination, descriptor, generation, metric, element, shownUs: nowUs };
+      this.binding = binding;
+    }
+    binding.shownUs = nowUs;
+    return binding;
   }
 
   forget(destination: number): void {
@@ -239,6 +329,7 @@ export class HashChains implements Elements {
     this.held.forget(destination);
     this.expected.forget(destination);
     this.walks.forget(destination);
+    if (this.binding?.destination === destination) this.binding = undefined;
   }
 
   forgetLink(link: number): void {
@@ -249,26 +340,33 @@ export class HashChains implements Elements {
   /** Whether what is held leads down to this end; undefined while that is being walked. */
   private leadsTo(
     nowUs: number,
-    link: number,
-    destination: number,
+    { destination, descriptor, generation, metric, element }: Binding,
     row: number,
-    startSlot: number,
-    tag: Uint8Array,
-    metricEnd: Uint8Array,
   ): boolean | undefined {
     const { words } = this.held.rows;
+    const { startSlot, tag, metricEnd } = descriptor;
     readWords(tag, 0, this.end, 0, 2);
     if (words[row + TAG] !== this.end[0] || words[row + TAG + 1] !== this.end[1]) return false;
-    const generation = generationOf(words, row);
-    const steps = slotsBetween(generation, startSlot) * METRICS + METRICS - metricOf(words, row);
+    const steps = slotsBetween(generation, startSlot) * METRICS + METRICS - metric;
     if (steps < 1 || steps > EPOCH_SLOTS_MAX * METRICS) return false;
     const epoch = epochOf(words, row);
     this.walker.enter(Chain.metric, this.dictionary, destination, epoch, this.end[0]!, this.end[1]!);
-    this.walker.loadWords(words, row + METRIC_ELEMENT);
-    const position = metricPosition(generation, metricOf(words, row));
-    if (!this.walks.walk(nowUs, link, Chain.metric, destination, epoch, position, steps)) return undefined;
+    this.walker.loadWords(element, 0);
+    const position = metricPosition(generation, metric);
+    if (!this.walks.walk(nowUs, OWN_WALKS, Chain.metric, destination, epoch, position, steps)) return undefined;
     readWords(metricEnd, 0, this.end, 0);
     return this.walker.holds(this.end, 0);
+  }
+
+  /** Whether what is held now leads down to what was held then; the walker is in the chain still. */
+  private hasGrownFrom(row: number, { generation, metric, element }: Binding): boolean {
+    const { words } = this.held.rows;
+    const [newest, best] = [generationOf(words, row), metricOf(words, row)];
+    const steps = slotsBetween(newest, generation) * METRICS + metric - best;
+    if (steps < 0 || steps > GROWN_HASHES_MAX) return false;
+    this.walker.loadWords(words, row + METRIC_ELEMENT);
+    if (steps > 0) this.walker.walk(metricPosition(newest, best), steps);
+    return this.walker.holds(element, 0);
   }
 
   private write(isFound: boolean, into: Uint8Array, at: number): boolean {

@@ -35,6 +35,22 @@ const ROWS_MIN = 64;
 export class HeldRows {
   words = new Int32Array(0);
 
+  /** Rows in use. */
+  get count(): number {
+    let count = 0;
+    for (let row = 0; row < this.words.length; row += ROW_WORDS)
+      if ((this.words[row + STATE]! & HELD) !== 0) count += 1;
+    return count;
+  }
+
+  /** Rows that a descriptor vouches for. */
+  get bound(): number {
+    let bound = 0;
+    for (let row = 0; row < this.words.length; row += ROW_WORDS)
+      if ((this.words[row + STATE]! & BOUND) !== 0) bound += 1;
+    return bound;
+  }
+
   get bytes(): number {
     return this.words.byteLength;
   }

@@ -24,6 +24,7 @@ const TOP = ascii("mq chain top");
  */
 export class OwnChain {
   readonly epoch: number;
+  /** Of the metric chain, and so of the epoch. */
   readonly slots: number;
   /** Divisible by START_GRID. */
   readonly startSlot: number;
@@ -45,7 +46,11 @@ export class OwnChain {
   private metricLeft: number;
   private lifeLeft: number;
 
-  /** @param slots  a multiple of 128  @param nextKey  12 bytes */
+  /**
+   * @param slots      of the epoch, a multiple of 128
+   * @param lifeSlots  of its life chain, likewise, no fewer: the same in all epochs, so that the next one knows where it ends
+   * @param nextKey    12 bytes
+   */
   constructor(
     suite: CryptoSuite,
     dictionary: NacDictionary,
@@ -53,6 +58,7 @@ export class OwnChain {
     epoch: number,
     startSlot: number,
     slots: number,
+    lifeSlots: number,
     secret: Uint8Array,
     nextKey: Uint8Array,
   ) {
@@ -63,7 +69,7 @@ export class OwnChain {
     this.slots = slots;
     this.nextKey = nextKey;
     this.metricLeft = (slots * METRICS) / METRIC_SPACING;
-    this.lifeLeft = slots / LIFE_SPACING;
+    this.lifeLeft = lifeSlots / LIFE_SPACING;
     this.metric = new Int32Array(this.metricLeft * 4);
     this.life = new Int32Array(this.lifeLeft * 4);
     const tops = suite.expand(secret, epochInfo(TOP, dictionary, destination, epoch), 2 * ELEMENT_BYTES);
@@ -77,6 +83,12 @@ export class OwnChain {
 
   get lastSlot(): number {
     return this.startSlot + this.slots - 1;
+  }
+
+  /** Whether the epoch can prove the slot. */
+  covers(slot: number): boolean {
+    const position = slotsBetween(slot, this.startSlot);
+    return position >= 0 && position < this.slots;
   }
 
   get bytes(): number {
@@ -149,7 +161,7 @@ export class OwnChain {
   }
 }
 
-/** The lowest element of the life chain of an epoch that is over. All its hashes, 17,279 for a day. */
+/** The lowest element of the life chain of another epoch, of `slots`. All its hashes, 17,279 for a day. */
 export function lowestLife(
   walker: Walker,
   suite: CryptoSuite,

@@ -46,6 +46,8 @@ export class Walker {
   private readonly suite: CryptoSuite;
   private chain = 0;
   private mask = POSITION_MASK;
+  /** Steps walked since it was made. */
+  hashes = 0;
 
   constructor(suite: CryptoSuite) {
     this.suite = suite;
@@ -74,6 +76,7 @@ export class Walker {
   /** From the element at `position` down by so many steps. Positions may be of any size: they count modulo the grid. */
   walk(position: number, steps: number): void {
     const { block, suite, mask, chain } = this;
+    this.hashes += steps;
     const from = position % (mask + 1); // so that the loop stays in small integers however large slots are
     for (let i = 0; i < steps; i += 1) {
       block[POSITION_WORD] = chain | ((from - i) & mask);

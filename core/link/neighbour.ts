@@ -6,13 +6,16 @@ import { costClass } from "./cost.js";
 
 // Protocol constants: both ends must hold them.
 export const HELLO_INTERVAL_US = 2 * SECOND_US;
-export const LINK_DEAD_US = 4_500 * MILLISECOND_US;
+export const LINK_DEAD_US = 4 * SECOND_US;
 
 // Tuning constants.
-/** Nothing heard for so long: the first miss. Then quick probes ask until it is time to blame: at 20 % loss all eight fail once in hours. */
-const MISSED_AFTER_US = HELLO_INTERVAL_US + 500 * MILLISECOND_US;
-const PROBES_MAX = 8;
-/** Between probes, and between hellos while no echo came yet: a link is up within a round trip or two. */
+/** Nothing heard for so long: the first miss. Then quick probes ask until it is time to blame: at 20 % loss all seven fail once in an hour. */
+const MISSED_AFTER_US = HELLO_INTERVAL_US + 250 * MILLISECOND_US;
+const PROBES_MAX = 7;
+/**
+ * Between probes, and between hellos while no echo came yet: a link is up within a round trip or two. It is more than TOGETHER_US, or
+ * each hello of another link would send them before their time.
+ */
 const URGENT_INTERVAL_US = 250 * MILLISECOND_US;
 /** The interval is shorter by up to this much, at random: nodes must not fall into step with each other. */
 const JITTER_US = 200 * MILLISECOND_US;
@@ -73,7 +76,7 @@ export interface HelloFields {
 /**
  * One neighbour, as its hellos show it: is the link up both ways, how far is it, how much does it lose.
  *
- *   greeting --(a hello that echoes one of ours)--> up --(no new echo for 4.5 s, or for 1 s and 2 RTT when in doubt)--> dead
+ *   greeting --(a hello that echoes one of ours)--> up --(no new echo for 4 s, or for 1 s and 2 RTT when in doubt)--> dead
  *
  * A link is up only when both directions are echoed, so a one-way link never carries traffic.
  */
@@ -131,7 +134,7 @@ export class Neighbour {
     return Math.min(this.helloDueUs, firstProbeUs, this.deadUs);
   }
 
-  /** "hello": send one now (nextHello); "dead": no new echo for 4.5 s, or none in spite of a doubt. */
+  /** "hello": send one now (nextHello); "dead": no new echo for 4 s, or none in spite of a doubt. */
   handleTimeout(nowUs: number): "hello" | "dead" | undefined {
     const dueUs = this.nextTimeoutUs;
     if (nowUs - dueUs >= LAG_US) this.excuse(nowUs, nowUs - dueUs);

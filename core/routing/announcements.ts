@@ -67,11 +67,16 @@ export class Announcements {
   /** Added to what is passed on. */
   private readonly transitCost: number;
   private readonly entry = emptyRouteEntry();
+  /** What proves the entry being written, and of which generation. */
+  private readonly element = new Uint8Array(ELEMENT_BYTES);
+  private generation = 0;
   /** Destinations that are about to be told. */
   private readonly ahead = new Int32Array(AHEAD_MAX);
   /** The message being written names a destination that is or was our own. A second one goes into a message of its own. */
   private namesOwn = false;
   private isCut = false;
+  /** Lost destinations whose origin may be dead: a neighbour of it lost it. Those who are told of the loss are told so. */
+  readonly originLost = new Set<number>();
   /** Entries written, and how many of them with a short id. */
   entries = 0;
   shortEntries = 0;
@@ -135,6 +140,10 @@ export class Announcements {
         continue;
       }
       if (isUnknown && next >= 0 && neighbour.isSpared) continue;
+      if (isUnknown && next >= 0 && this.transitCost > 0 && neighbour.awaitsSnapshot(nowUs)) {
+        neighbour.extendSnapshot();
+        continue;
+      }
       const isNews = isUnknown
         ? mayHelp(cells.age(cell), cells.metric(cell), age, metric)
         : isForced || told !== metric;
@@ -175,13 +184,21 @@ export class Announcements {
     this.table.makeReady(neighbour);
   }
 
-  /** A new generation proves what was told of the route: all who were told hear it, soon or with the next hello. */
+  /**
+   * A new generation proves what was told of the route: all who were told hear it, soon or with the next hello. In slower gears
+   * only those to whom our route is better than what they announce: for the others it is a backup, which counts as proven when
+   * it becomes the next hop.
+   */
   tellProof(nowUs: number, destination: number): void {
     const { cells, records } = this;
     const next = records.next(destination);
     const isPeriodic = this.lives.gear(destination) === GEAR_PERIODIC;
+    const first = cells.at(destination, 0);
     for (const neighbour of this.table.neighbours) {
-      if (neighbour.link === next || cells.told(cells.at(destination, neighbour.slot)) === METRIC_NONE) continue;
+      const cell = first + neighbour.slot;
+      const told = cells.told(cell);
+      if (neighbour.link === next || told === METRIC_NONE) continue;
+      if (!isPeriodic && cells.metric(cell) <= told) continue;
       neighbour.obtainOutbox().proofs.add(destination);
       if (isPeriodic) this.hurry(nowUs, neighbour, nowUs + PROOF_WINDOW_US);
     }
@@ -251,13 +268,16 @@ export class Announcements {
     this.isCut = false;
     const mayAnswer = budget.opensUs(Share.answer) <= nowUs;
     const mayTellNews = budget.opensUs(Share.news) <= nowUs;
+    let proofs = 0;
     let count = mayAnswer ? this.writeRepeats(neighbour, out) : 0;
     if (neighbour.isDraining && budget.opensUs(Share.retraction) <= nowUs) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
       if (mayAnswer) count += this.lifeWriter.writeUrgent(neighbour, out, this.mayName);
+      if (neighbour.outbox !== undefined && neighbour.outbox.epochs.size > 0) this.isCut = true; // their routes come behind them
       if (mayTellNews) {
         count = this.drain(neighbour, out, Urgency.news, count);
-        count += this.lifeWriter.writeProofs(neighbour, out, this.offeredFor, this.mayName);
+        proofs = this.lifeWriter.writeProofs(neighbour, out, this.offeredFor, this.mayName);
+        count += proofs;
       }
       if (mayTellNews && out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = neighbour.outbox?.isUrgent ? nowUs + BATCH_WINDOW_US : NEVER;
@@ -274,7 +294,7 @@ export class Announcements {
       return 0;
     }
     sealRoutes(out, start, count);
-    neighbour.stream.keep(nowUs, out.bytes, start, out.offset);
+    neighbour.stream.keep(nowUs, out.bytes, start, out.offset, count > proofs);
     this.windowCap.note(neighbour.stream.sent - neighbour.stream.acknowledged);
     this.idsCap.note(this.table.ids.inUse);
     return count;
@@ -428,6 +448,7 @@ export class Announcements {
     }
     const mustTell = isRepeat || (flags & OWED) !== 0;
     if (isOffered && !mustTell && !this.mayHelp(neighbour, destination)) metric = METRIC_NONE;
+    if (metric < METRIC_INFINITY && !this.prove(destination, metric)) metric = METRIC_NONE;
     if (metric === METRIC_NONE && told === METRIC_NONE) {
       cells.setFlags(cell, flags & ~(PENDING | FORCED | OWED));
       return false;
@@ -435,7 +456,8 @@ export class Announcements {
     const isRetraction = metric >= METRIC_INFINITY;
     const index = next < 0 ? records.index(destination) : table.chosenIndex(destination);
     const isShort = (flags & NAMED) !== 0 && (isRetraction || !isRepeat);
-    entry.flags = (isRetraction ? ENTRY_RETRACTION : isLocal ? ENTRY_ORIGIN : 0) | (isShort ? ENTRY_SHORT : 0);
+    const isOrigin = isRetraction ? !isOffered && this.originLost.has(destination) : isLocal;
+    entry.flags = (isRetraction ? ENTRY_RETRACTION : 0) | (isOrigin ? ENTRY_ORIGIN : 0) | (isShort ? ENTRY_SHORT : 0);
     const id = isShort || isRetraction ? records.id(destination) : this.idFor(destination);
     entry.id = id < 0 ? ID_NONE : id;
     entry.epoch = records.epoch(destination);
@@ -444,14 +466,13 @@ export class Announcements {
     entry.metric = metric;
     if (isShort) this.shortEntries += 1;
     else this.dictionary.write(destination, entry.bytes);
-    const generation = isRetraction ? 0 : this.lives.generationTold(destination);
-    entry.generation = generation & 0xffff;
+    entry.generation = isRetraction ? 0 : this.generation & 0xffff;
     const start = out.offset;
     const elementAt = encodeRouteEntry(out, entry);
     this.entries += 1;
     this.trace(Trace.entryWritten, destination, out.offset - start, urgency);
     if (!isRetraction) {
-      this.writeElement(destination, entry.epoch, generation, metric, out.bytes, elementAt);
+      out.bytes.set(this.element, elementAt);
       if (!isShort) this.elements.writeTag(destination, entry.epoch, out.bytes, elementAt + ELEMENT_BYTES);
       if (told === METRIC_NONE && this.lives.has(destination, BY_LIFE)) {
         neighbour.obtainOutbox().lives.add(destination); // it may have lost the destination, and doubt it
@@ -465,21 +486,17 @@ export class Announcements {
     return true;
   }
 
-  /** Where nobody proved the route in its newest generation to us, an older one can be claimed. */
-  private writeElement(
-    destination: number,
-    epoch: number,
-    generation: number,
-    metric: number,
-    bytes: Uint8Array,
-    at: number,
-  ): void {
-    const { elements, lives } = this;
-    if (elements.writeMetric(destination, epoch, generation, metric, bytes, at)) return;
-    const older = generation - periodSlots(lives.gear(destination));
-    elements.writeMetric(destination, epoch, older, metric, bytes, at);
-    bytes[at - 2] = older >>> 8;
-    bytes[at - 1] = older;
+  /**
+   * Makes the element for our route, and its generation: where nobody proved the route in its newest one to us, an older one can be
+   * claimed. False when there is none: an own chain is not made yet, or what is held of the destination is not what the route came from.
+   */
+  private prove(destination: number, metric: number): boolean {
+    const { elements, lives, element } = this;
+    const epoch = this.records.epoch(destination);
+    this.generation = lives.generationTold(destination);
+    if (elements.writeMetric(destination, epoch, this.generation, metric, element, 0)) return true;
+    this.generation -= periodSlots(lives.gear(destination));
+    return elements.writeMetric(destination, epoch, this.generation, metric, element, 0);
   }
 
   /** The metric that our route is announced at; METRIC_NONE when nobody could hold such a route. */

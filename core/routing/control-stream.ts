@@ -39,8 +39,9 @@ const RANGES_MAX = WAITING_MAX / 2 + 1;
 /**
  * One neighbour session's control stream, both directions: numbered messages, processed in order, repaired by lists of
  * what is missing. There is no acknowledgement per message: hellos carry how far the neighbour got, and a ROUTE_STATUS after
- * many messages. A ROUTE_HEAD follows the last message, and is answered only by who misses something: what is lost at the end is
- * repaired as soon as what is lost before it. A new session starts a new stream.
+ * many messages. A ROUTE_HEAD follows the last message of news, and is answered only by who misses something: what is lost at
+ * the end is repaired as soon as what is lost before it. What is no news can wait for the next hello, which says as much. A new
+ * session starts a new stream.
  */
 export class ControlStream {
   /** Our newest message number; 0 before the first. */
@@ -60,6 +61,8 @@ export class ControlStream {
   private repeats = 0;
   private readonly resends = new RateLimit(RESENDS_PER_SECOND, RESENDS_BURST);
   private headAtUs = NEVER;
+  /** The last message that is news. */
+  private news = 0;
   private progressUs = 0;
 
   /** What came beyond a gap, or has to wait; undefined while all that came is processed. */
@@ -103,10 +106,12 @@ export class ControlStream {
   }
 
   /** Takes a copy of message `sent + 1`, just written at `bytes[start, end)`, and makes it the newest. */
-  keep(nowUs: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
+  keep(nowUs: number, bytes: Uint8Array, start = 0, end = bytes.length, isNews = true): void {
     if (this.sent === this.acknowledged) this.progressUs = nowUs;
     this.sent += 1;
     this.kept.push(this.frames.keep(nowUs, bytes, start, end));
+    if (!isNews) return;
+    this.news = this.sent;
     // It stands for those before it, too: the head that they were to have may wait for this one's.
     this.headAtUs = nowUs + this.repeatUs();
   }
@@ -121,7 +126,7 @@ export class ControlStream {
     }
     this.acknowledged = number;
     this.progressUs = nowUs;
-    this.headAtUs = number === this.sent ? NEVER : nowUs + this.repeatUs();
+    this.headAtUs = number >= this.news ? NEVER : nowUs + this.repeatUs();
     return true;
   }
 
@@ -244,7 +249,7 @@ export class ControlStream {
 
   digest(into: Digest): void {
     into.number(this.sent).number(this.acknowledged).number(this.processed).number(this.reported).number(this.promised);
-    into.number(this.repeats).number(this.headAtUs).number(this.statusAtUs);
+    into.number(this.repeats).number(this.headAtUs).number(this.news).number(this.statusAtUs);
     if (this.register === undefined) into.number(0);
     else this.register.digest(into);
     this.resends.digest(into);

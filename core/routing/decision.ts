@@ -6,6 +6,7 @@ import { ENTRY_ORIGIN, ENTRY_RETRACTION, type RouteEntry } from "../wire/routes.
 import { Announcements } from "./announcements.js";
 import { type Cells, FROM_ORIGIN } from "./cells.js";
 import type { Elements } from "./elements.js";
+import { EpochDesk } from "./epoch-desk.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 import { Liveness, type LivenessUser } from "./liveness.js";
 import { BARRED } from "./lives.js";
@@ -14,7 +15,7 @@ import { type Neighbour, Urgency } from "./neighbour.js";
 import { OUTBID_EPOCH_MAX } from "./origins.js";
 import type { RouteRecords } from "./records.js";
 import { Requests } from "./requests.js";
-import { KNOWN, LOCAL, LOST, OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
+import { KNOWN, LOCAL, LOST, OURS, REQUESTED, type RouteTable } from "./route-table.js";
 import { Selection } from "./selection.js";
 import { Settling } from "./settling.js";
 import { Spread } from "./spread.js";
@@ -30,6 +31,9 @@ export const DESTINATIONS_MAX = 262_144;
 const EPOCH_MAX = 0xffff_ffff;
 const INDEX_MAX = EPOCH_MAX * 256 + 255;
 
+/** What a route is lost by: the link to its origin, or whoever heard of that loss; the way there; or nothing but a link that is another one now. */
+type LossCause = "origin" | "way" | "merged";
+
 /**
  * What happens to a destination when somebody teaches something about it: choose, remember, tell, ask. All changes of
  * routes go through `decide`.
@@ -40,6 +44,7 @@ export class Decision implements LivenessUser {
   readonly lost: LostSources;
   readonly wanted: Wanted;
   readonly liveness: Liveness;
+  readonly epochs: EpochDesk;
   private readonly spread: Spread;
   private readonly starvation: Starvation;
   /** Entries ignored because a bound was reached. */
@@ -56,6 +61,9 @@ export class Decision implements LivenessUser {
   private readonly dictionary: NacDictionary;
   private readonly elements: Elements;
   private readonly onIgnored: () => void;
+
+  /** What is lost now is lost by this. */
+  private cause: LossCause = "way";
 
   // The route in use before a change, read by `decide`.
   private beforeNext = -1;
@@ -88,6 +96,7 @@ export class Decision implements LivenessUser {
     this.liveness = new Liveness({ table, requests: this.requests, user: this, isStrict, trace, random });
     const { lives } = this.liveness;
     this.announcements = new Announcements({ table, settling, lives, dictionary, elements, trace, transitCost });
+    this.epochs = new EpochDesk({ table, dictionary, announcements: this.announcements, elements });
     this.spread = new Spread(table, settling, this.announcements, transitCost);
     this.lost = new LostSources(table);
     this.trace = trace;
@@ -100,6 +109,7 @@ export class Decision implements LivenessUser {
       announcements.windowCap,
       announcements.idsCap,
       requests.cap,
+      this.epochs.cap,
       this.liveness.marks.cap,
       this.spread.budget.cap,
       lost.cap,
@@ -108,8 +118,9 @@ export class Decision implements LivenessUser {
   }
 
   get nextTimeoutUs(): number {
-    const { spread, starvation, requests, liveness, lost } = this;
+    const { spread, starvation, requests, liveness, lost, epochs } = this;
     return Math.min(
+      epochs.nextTimeoutUs,
       spread.nextTimeoutUs,
       starvation.nextTimeoutUs,
       requests.nextTimeoutUs,
@@ -121,6 +132,7 @@ export class Decision implements LivenessUser {
   handleTimeout(nowUs: number): void {
     this.spread.handleTimeout(nowUs);
     this.requests.handleTimeout(nowUs);
+    this.epochs.handleTimeout(nowUs);
     this.liveness.handleTimeout(nowUs);
     this.lost.handleTimeout(nowUs, (destination) => this.forget(nowUs, destination));
     this.starvation.handleTimeout(nowUs);
@@ -153,7 +165,7 @@ export class Decision implements LivenessUser {
     return neighbour.isStub || neighbour.taught >= TAUGHT_MAX || this.dictionary.held >= DESTINATIONS_MAX;
   }
 
-  /** An entry about a destination of our own: kept for the digest, and used for nothing. */
+  /** An entry about a destination of our own, or one that may be a lie: kept for the digest, and used for nothing. */
   overhear(neighbour: Neighbour, destination: number, entry: RouteEntry): boolean {
     if ((entry.flags & ENTRY_RETRACTION) !== 0) {
       this.unlearn(neighbour, destination);
@@ -169,7 +181,8 @@ export class Decision implements LivenessUser {
   /** One entry of a neighbour's ROUTES about a destination that is not ours. False when a bound refuses it. */
   learn(nowUs: number, neighbour: Neighbour, destination: number, entry: RouteEntry): boolean {
     if ((entry.flags & ENTRY_RETRACTION) !== 0) {
-      if (this.isTaught(neighbour, destination)) this.learnRetraction(nowUs, neighbour, destination);
+      if (this.isTaught(neighbour, destination))
+        this.learnRetraction(nowUs, neighbour, destination, (entry.flags & ENTRY_ORIGIN) !== 0);
       return true;
     }
     const { table, records, cells, liveness } = this;
@@ -188,6 +201,7 @@ export class Decision implements LivenessUser {
     // Of what may be made up not even the index is believed.
     const step = isStale ? 0 : table.hear(destination, entry.epoch, index);
     if (!isKnown || entry.epoch > known) {
+      this.epochs.handleLearned(destination);
       liveness.handleBirth(destination, generation);
       table.unname(destination);
     }
@@ -212,13 +226,17 @@ export class Decision implements LivenessUser {
     return true;
   }
 
-  private learnRetraction(nowUs: number, neighbour: Neighbour, destination: number): void {
+  /** @param isOriginLost  the neighbour says that the origin may be dead */
+  private learnRetraction(nowUs: number, neighbour: Neighbour, destination: number, isOriginLost: boolean): void {
+    this.cause = isOriginLost ? "origin" : "way";
     if (this.records.next(destination) === neighbour.link) {
       this.note(destination);
       this.unlearn(neighbour, destination);
       this.decide(nowUs, destination);
     } else this.unlearn(neighbour, destination);
-    this.spread.handleHeard(nowUs, neighbour, destination, true);
+    this.cause = "way";
+    if (isOriginLost) this.spread.handleOriginLost(nowUs, neighbour, destination);
+    else this.spread.handleHeard(nowUs, neighbour, destination, true);
     this.dropOrphan(nowUs, destination);
   }
 
@@ -258,12 +276,12 @@ export class Decision implements LivenessUser {
       this.table.touchAhead(i);
       const destination = order[i]!;
       const isOwn = (cells.flags(cells.at(destination, neighbour.slot)) & FROM_ORIGIN) !== 0;
-      if (!isOwn && this.isTaught(neighbour, destination)) this.learnRetraction(nowUs, neighbour, destination);
+      if (!isOwn && this.isTaught(neighbour, destination)) this.learnRetraction(nowUs, neighbour, destination, false);
     }
   }
 
   /** The neighbour is detached already: everything that used it is chosen anew, and its cells are cleared for the next. */
-  handleDown(nowUs: number, neighbour: Neighbour): void {
+  handleDown(nowUs: number, neighbour: Neighbour, isMerged: boolean): void {
     const { records, cells } = this;
     const { order, listed } = this.table;
     const { link, slot } = neighbour;
@@ -273,6 +291,7 @@ export class Decision implements LivenessUser {
       const cell = cells.at(destination, slot);
       const wasOffered = cells.metric(cell) !== METRIC_NONE;
       const wasWatched = (cells.flags(cell) & FROM_ORIGIN) !== 0;
+      this.cause = isMerged ? "merged" : wasWatched ? "origin" : "way";
       if (records.next(destination) === link) {
         this.note(destination);
         cells.clear(cell);
@@ -281,9 +300,11 @@ export class Decision implements LivenessUser {
         cells.clear(cell);
         if (wasOffered) this.dropOrphan(nowUs, destination);
       }
-      if (wasWatched) this.liveness.note(destination);
+      if (wasWatched && !isMerged) this.liveness.note(destination);
     }
+    this.cause = "way";
     this.liveness.handleLinkDown(link);
+    this.epochs.handleDown(neighbour);
     this.elements.forgetLink(link);
   }
 
@@ -299,8 +320,8 @@ export class Decision implements LivenessUser {
     }
   }
 
-  /** We become the origin, with an index that is newer than all heard of. Returns the epoch, raised where it had to be. */
-  originate(nowUs: number, destination: number, epoch: number, slot: number, generation: number): number {
+  /** We become the origin, with an index that is newer than all heard of. Returns the epoch, raised where it had to be. Not announced yet. */
+  originate(destination: number, epoch: number, slot: number, generation: number): number {
     const { table, records, cells } = this;
     table.admit(destination);
     for (const { slot } of table.neighbours) cells.setAge(cells.at(destination, slot), AGE_OLD); // nobody leads us to ourselves
@@ -317,15 +338,18 @@ export class Decision implements LivenessUser {
     this.renew(destination, raised, index);
     this.liveness.release(destination, generation);
     table.unname(destination);
-    this.elements.originate(destination, raised, generation);
-    this.announcements.tellAll(nowUs, destination, Urgency.news, true);
     return raised;
+  }
+
+  announceOwn(nowUs: number, destination: number): void {
+    this.announcements.tellAll(nowUs, destination, Urgency.news, true);
   }
 
   withdraw(nowUs: number, destination: number): void {
     const { records } = this;
     records.setState(destination, records.state(destination) & ~LOCAL);
     records.setMetric(destination, METRIC_INFINITY);
+    this.announcements.originLost.add(destination);
     this.announcements.tellAll(nowUs, destination, Urgency.retraction, false);
     this.lost.add(nowUs, destination);
   }
@@ -346,9 +370,11 @@ export class Decision implements LivenessUser {
 
   digest(into: Digest): void {
     this.requests.digest(into);
+    this.epochs.digest(into);
     this.lost.digest(into);
     this.wanted.digest(into);
     this.spread.digest(into);
+    into.number(this.announcements.originLost.size);
     this.liveness.digest(into);
     this.starvation.digest(into);
   }
@@ -372,6 +398,7 @@ export class Decision implements LivenessUser {
     } else {
       const epoch = records.epoch(destination);
       const isNew = this.beforeNext < 0 || epoch !== this.beforeEpoch;
+      if (isNew) this.announcements.originLost.delete(destination);
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
         if (isNew) this.spread.handleNew(nowUs, destination);
         else this.spread.handleChanged(nowUs, destination, metric > this.beforeMetric);
@@ -396,9 +423,12 @@ export class Decision implements LivenessUser {
   }
 
   private lose(nowUs: number, destination: number): void {
+    const { lives } = this.liveness;
+    if (this.cause === "origin") this.announcements.originLost.add(destination);
     this.spread.handleLost(nowUs, destination);
-    if (!this.liveness.lives.has(destination, BARRED)) this.liveness.note(destination);
+    if (this.cause !== "merged" && !lives.has(destination, BARRED)) this.liveness.note(destination);
     this.lost.add(nowUs, destination);
+    this.starvation.handleLost(nowUs, destination);
     this.trace(Trace.routeLost, destination, 0, 0);
   }
 
@@ -408,21 +438,29 @@ export class Decision implements LivenessUser {
     records.setDistance(destination, AGE_OLD, METRIC_NONE);
     const offers = table.neighbours.filter((neighbour) => neighbour.learnedMetric(destination) !== METRIC_NONE);
     if (offers.length > 0) {
-      // All offers are older than the newest index ever heard of, and nobody tells of that any more: it may have been a lie.
+      const isStale = offers.some(({ slot }) => cells.isStale(cells.at(destination, slot)));
       const isOld = offers.every(({ slot }) => cells.age(cells.at(destination, slot)) === AGE_OLD);
-      if (isOld) {
+      if (isStale) {
+        this.lost.add(nowUs, destination); // of the newest epoch, but proven by nobody: what it has to prove is not forgotten
+      } else if (isOld) {
+        // All offers are older than the newest index ever heard of, and nobody tells of that any more: it may have been a lie.
         table.forgetIndex(destination);
         this.liveness.forget(destination);
+        this.elements.forget(destination);
+        this.epochs.forget(destination);
       }
       this.note(destination);
       this.decide(nowUs, destination);
     } else if (
-      (records.state(destination) & (STARVING | REQUESTED)) === 0 &&
+      (records.state(destination) & REQUESTED) === 0 &&
+      !this.starvation.has(destination) &&
       !this.spread.isWaiting(destination) &&
       !this.liveness.isNoted(destination)
     ) {
       this.elements.forget(destination);
+      this.epochs.forget(destination);
       this.spread.budget.forget(destination);
+      this.announcements.originLost.delete(destination);
       table.forget(destination);
     } else {
       this.lost.add(nowUs, destination); // a queue still names it

@@ -1,11 +1,13 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { ControlFrame } from "../wire/control-frame.js";
 import type { Reader } from "../wire/cursor.js";
+import { decodeEpochRequest } from "../wire/epoch-request.js";
 import { decodeRouteHead } from "../wire/route-head.js";
 import { decodeRouteRequest } from "../wire/route-request.js";
 import { decodeRouteStatus } from "../wire/route-status.js";
 import {
   decodeRoutesHead,
+  ENTRY_EPOCH,
   ENTRY_LIFE,
   ENTRY_ORIGIN,
   ENTRY_PROOF,
@@ -25,13 +27,14 @@ import { UNPROCESSED_MAX } from "./control-stream.js";
 import { DESTINATIONS_MAX, type Decision } from "./decision.js";
 import type { Elements, Verdict } from "./elements.js";
 import { AGE_OLD, METRIC_NONE } from "./feasible.js";
+import { HeldBody } from "./held-body.js";
 import { METRIC_LAST } from "./life-writer.js";
 import type { Neighbour } from "./neighbour.js";
 import type { Origins } from "./origins.js";
 import type { RouteTable } from "./route-table.js";
 
 /** Entries that say nothing of routes. */
-const ENTRY_LIVES = ENTRY_PROOF | ENTRY_LIFE | ENTRY_SUSPICION;
+const ENTRY_LIVES = ENTRY_PROOF | ENTRY_LIFE | ENTRY_SUSPICION | ENTRY_EPOCH;
 /** Looked at ahead: short retractions of a message may be more. */
 const NAMED_MAX = 48;
 
@@ -45,6 +48,8 @@ export class Intake {
   private readonly entry = emptyRouteEntry();
   /** Destinations of the message at hand, -1 and less for none. */
   private readonly named = new Int32Array(NAMED_MAX);
+  /** The entry at hand could not be checked for want of hashes. */
+  private isBusy = false;
   /** Entries with an id that stands for nothing: no honest neighbour writes one. */
   senseless = 0;
   /** ROUTES messages that came faster than they are taken from one neighbour. */
@@ -53,8 +58,10 @@ export class Intake {
   readonly counts = {
     /** Entries whose element was not of their origin's chain. */
     forged: 0,
-    /** Entries that were not looked at, since their neighbour has used up its share of hashes, or because chains disagree. */
+    /** Entries that were not believed, since their neighbour has used up its share of hashes, or because chains disagree. */
     unchecked: 0,
+    /** Messages that had to wait for hashes. */
+    held: 0,
   };
 
   constructor(args: {
@@ -87,6 +94,13 @@ export class Intake {
       }
       case ControlFrame.routeRequest:
         return this.handleRequest(nowUs, neighbour, input);
+      case ControlFrame.epochRequest: {
+        const request = decodeEpochRequest(input);
+        if (request === undefined || neighbour === undefined) return request !== undefined;
+        if (neighbour.requested.take(nowUs)) this.decision.epochs.handleRequest(nowUs, neighbour, request);
+        else this.decision.requests.refused += 1;
+        return true;
+      }
       case ControlFrame.tableQuery: {
         const query = decodeTableQuery(input);
         if (query !== undefined) neighbour?.obtainAnswers().handleQuery(nowUs, query);
@@ -109,10 +123,11 @@ export class Intake {
     if (!skipRouteEntries(input, head.count)) return false;
     if (neighbour === undefined) return true;
     const { bytes, offset: end } = input;
-    const mustWait = neighbour.messages.nextUs > nowUs;
+    const isFast = neighbour.messages.nextUs > nowUs;
+    const mustWait = isFast || neighbour.held !== undefined;
     const arrival = neighbour.stream.receive(nowUs, head.number, bytes, mustWait, start, end);
-    if (mustWait) this.hurried += 1;
-    if (mustWait && neighbour.messages.isSpent) neighbour.blame(nowUs, "rate");
+    if (isFast) this.hurried += 1;
+    if (isFast && neighbour.messages.isSpent) neighbour.blame(nowUs, "rate");
     if (head.number > neighbour.stream.processed + UNPROCESSED_MAX) neighbour.blame(nowUs, "window");
     if (arrival === "next") {
       neighbour.messages.take(nowUs);
@@ -124,24 +139,41 @@ export class Intake {
 
   /** Messages that wait in order, as far as the neighbour's rate allows: the rest is processed later, and acknowledged then. */
   process(nowUs: number, neighbour: Neighbour): void {
-    const { stream, messages } = neighbour;
+    const { stream, messages, held } = neighbour;
+    if (held !== undefined && held.retryUs <= nowUs) {
+      neighbour.held = undefined;
+      this.learnAll(nowUs, neighbour, held.bytes, 0, held.bytes.length, held.untilUs);
+    }
     if (!stream.hasNext) return;
-    while (stream.hasNext && messages.take(nowUs)) {
+    while (stream.hasNext && neighbour.held === undefined && messages.take(nowUs)) {
       const body = stream.next(nowUs)!;
       this.learnAll(nowUs, neighbour, body, 0, body.length);
     }
     if (!stream.hasNext) stream.expectMissing(nowUs); // there is room now for what came too early
   }
 
-  /** Entries that were checked when they came. */
-  private learnAll(nowUs: number, neighbour: Neighbour, bytes: Uint8Array, start: number, end: number): void {
+  /** Entries that were checked when they came; until `untilUs` they may wait for hashes. */
+  private learnAll(
+    nowUs: number,
+    neighbour: Neighbour,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    untilUs?: number,
+  ): void {
     const { entry } = this;
     this.touchAll(neighbour, bytes, start, end);
     let entries = 0;
     for (let at = start; at < end; entries += 1) {
+      const from = at;
       at = readRouteEntry(bytes, at, entry);
+      this.isBusy = false;
       if ((entry.flags & ENTRY_SHORT) !== 0) this.learnShort(nowUs, neighbour);
       else this.learnFull(nowUs, neighbour);
+      if (!this.isBusy || (untilUs !== undefined && nowUs >= untilUs)) continue;
+      if (untilUs === undefined) this.counts.held += 1;
+      neighbour.held = new HeldBody(nowUs, bytes.slice(from, end), untilUs);
+      break;
     }
     neighbour.messages.charge(nowUs, entries);
   }
@@ -197,6 +229,7 @@ export class Intake {
     const destination = known < 0 ? dictionary.intern(entry.bytes, entry.nacAt) : known;
     const isTaken = this.learn(nowUs, neighbour, destination);
     neighbour.incoming.give(entry.id, isTaken ? destination : -1);
+    if (!isTaken && !this.table.knows(destination)) this.elements.forget(destination); // of what is not in the table nothing is held
     if (known < 0) dictionary.release(destination); // held by the table now, if it was taken
   }
 
@@ -204,15 +237,36 @@ export class Intake {
   private learn(nowUs: number, neighbour: Neighbour, destination: number): boolean {
     if (neighbour.isStub && (this.entry.flags & (ENTRY_RETRACTION | ENTRY_ORIGIN)) === 0) return false; // hearsay
     const isRetraction = (this.entry.flags & ENTRY_RETRACTION) !== 0;
-    if (!this.table.isLocal(destination)) {
-      if (!isRetraction && !this.isAuthentic(nowUs, neighbour, destination)) return false;
+    if (this.table.isLocal(destination)) {
+      if (!isRetraction) this.handleOwn(nowUs, destination);
+      return this.decision.overhear(neighbour, destination, this.entry);
+    }
+    const verdict = isRetraction ? "sound" : this.judge(nowUs, neighbour, destination);
+    if (this.isSound(nowUs, neighbour, verdict)) {
       return this.decision.learn(nowUs, neighbour, destination, this.entry);
     }
-    if (!isRetraction) this.origins.handleHeard(nowUs, destination, this.entry.epoch);
+    if (verdict === "unproven") this.decision.epochs.want(nowUs, neighbour, destination, this.entry.epoch);
+    if (verdict === "forged" || verdict === "busy" || !this.table.knows(destination)) return false;
+    const { records } = this.table;
+    if (this.entry.epoch < records.epoch(destination)) {
+      return this.decision.learn(nowUs, neighbour, destination, this.entry); // too old to be chosen
+    }
+    // What is used is kept as it was: it may be that this is the lie. It ends with its proofs.
+    if (records.next(destination) === neighbour.link) return false;
     return this.decision.overhear(neighbour, destination, this.entry);
   }
 
-  /** A proof, a sign of life or a suspicion, about what somebody spoke of before. */
+  /** Others speak of what we are. */
+  private handleOwn(nowUs: number, destination: number): void {
+    const { epoch, bytes, elementAt, flags } = this.entry;
+    const generation = this.decision.liveness.lives.full(this.entry.generation);
+    const isTagged = (flags & ENTRY_SHORT) === 0;
+    this.origins.handleHeard(nowUs, destination, epoch, () =>
+      this.elements.isOwnEpoch(destination, epoch, generation, bytes, elementAt, isTagged),
+    );
+  }
+
+  /** A proof, a sign of life or a suspicion, or whose successor an epoch is: about what somebody spoke of before. */
   private hearOf(nowUs: number, neighbour: Neighbour, destination: number): void {
     const { entry, table, decision, elements } = this;
     const { liveness } = decision;
@@ -227,6 +281,7 @@ export class Intake {
       return;
     }
     if (isLocal) return;
+    if ((entry.flags & ENTRY_EPOCH) !== 0) return this.handleEpoch(nowUs, neighbour, destination);
     if ((entry.flags & ENTRY_LIFE) !== 0) {
       if (entry.epoch !== epoch) return;
       const isMetric = (entry.flags & ENTRY_PROOF) !== 0;
@@ -247,17 +302,27 @@ export class Intake {
       liveness.handleGeneration(nowUs, neighbour, destination, proven, false);
   }
 
-  /** The route that an entry tells of is one that the neighbour can have. */
-  private isAuthentic(nowUs: number, neighbour: Neighbour, destination: number): boolean {
+  /** The proof of an epoch, which was asked for. */
+  private handleEpoch(nowUs: number, neighbour: Neighbour, destination: number): void {
+    const { epochs } = this.decision;
+    const { epoch, slot: previous, bytes, elementAt: at } = this.entry;
+    if (!epochs.isAwaited(neighbour, destination, epoch, previous))
+      return epochs.handleRefused(nowUs, neighbour, destination);
+    const verdict = this.elements.checkEpoch(nowUs, neighbour.link, destination, epoch, bytes, at, previous);
+    if (this.isSound(nowUs, neighbour, verdict)) {
+      epochs.handleProven(nowUs, neighbour, destination, epoch, bytes, at);
+    } else if (verdict !== "busy") epochs.handleRefused(nowUs, neighbour, destination);
+  }
+
+  /** Whether the route that an entry tells of is one that the neighbour can have. */
+  private judge(nowUs: number, neighbour: Neighbour, destination: number): Verdict {
     const { epoch, metric, bytes, elementAt, flags } = this.entry;
     const generation = this.decision.liveness.lives.full(this.entry.generation);
     const isTagged = (flags & ENTRY_SHORT) === 0;
+    const { elements } = this;
+    const known = elements.provesEpochs ? this.decision.epochs.judgedBy(destination, epoch) : -1;
     const { link } = neighbour;
-    return this.isSound(
-      nowUs,
-      neighbour,
-      this.elements.checkMetric(nowUs, link, destination, epoch, generation, metric, bytes, elementAt, isTagged),
-    );
+    return elements.checkMetric(nowUs, link, destination, epoch, generation, metric, bytes, elementAt, isTagged, known);
   }
 
   private isSound(nowUs: number, neighbour: Neighbour, verdict: Verdict): boolean {
@@ -266,6 +331,7 @@ export class Intake {
       this.counts.forged += 1;
       neighbour.blame(nowUs, "element");
     } else this.counts.unchecked += 1;
+    this.isBusy = verdict === "busy";
     return false;
   }
 

@@ -2,10 +2,12 @@ import type { NacDictionary } from "../address/dictionary.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import type { Writer } from "../wire/cursor.js";
 import {
+  ENTRY_EPOCH,
   ENTRY_LIFE,
   ENTRY_PROOF,
   ENTRY_SHORT,
   ENTRY_SUSPICION,
+  EPOCH_ENTRY_BYTES,
   emptyRouteEntry,
   encodeRouteEntry,
   ROUTE_BYTES,
@@ -22,7 +24,7 @@ import { ID_NONE } from "./short-ids.js";
 /** The metric at which an element of the metric chain proves nothing but its generation. */
 export const METRIC_LAST = 63;
 
-/** Writes what ROUTES messages say of lives: proofs of generations, signs of life, suspicions. */
+/** Writes what ROUTES messages say of lives: proofs of generations, signs of life, suspicions, and whose successors epochs are. */
 export class LifeWriter {
   private readonly table: RouteTable;
   private readonly records: RouteRecords;
@@ -50,7 +52,7 @@ export class LifeWriter {
   }
 
   /**
-   * Signs of life, then suspicions, as many as fit. Returns the number of entries. `mayName` is false for what must not be named in
+   * Signs of life, suspicions, then proofs of epochs, as many as fit. Returns the number of entries. `mayName` is false for what must not be named in
    * this message: then it ends.
    */
   writeUrgent(neighbour: Neighbour, out: Writer, mayName: (destination: number) => boolean): number {
@@ -69,6 +71,20 @@ export class LifeWriter {
       this.entry.slot = slot;
       this.write(neighbour, destination, ENTRY_SUSPICION, out);
       count += 1;
+    }
+    for (const [destination, vouched] of outbox.epochs) {
+      if (!mayName(destination)) return count;
+      for (const [place, { epoch, previous, proof }] of vouched.entries()) {
+        if (out.room < EPOCH_ENTRY_BYTES) {
+          outbox.epochs.set(destination, vouched.slice(place)); // the others in the next message
+          return count;
+        }
+        if (!this.table.knows(destination)) break;
+        this.entry.slot = previous;
+        out.bytes.set(proof, this.write(neighbour, destination, ENTRY_EPOCH, out, epoch));
+        count += 1;
+      }
+      outbox.epochs.delete(destination);
     }
     return count;
   }
@@ -122,18 +138,27 @@ export class LifeWriter {
     const slot = isOfChain ? lives.proof(destination) : lives.generation(destination);
     const epoch = this.records.epoch(destination);
     this.entry.slot = slot;
+    const start = out.offset;
     const at = this.write(neighbour, destination, isOfChain ? ENTRY_LIFE : ENTRY_LIFE | ENTRY_PROOF, out);
-    if (isOfChain) this.elements.writeLife(destination, epoch, slot, out.bytes, at);
-    else this.elements.writeMetric(destination, epoch, slot, METRIC_LAST, out.bytes, at);
-    return true;
+    const isProven = isOfChain
+      ? this.elements.writeLife(destination, epoch, slot, out.bytes, at)
+      : this.elements.writeMetric(destination, epoch, slot, METRIC_LAST, out.bytes, at);
+    if (!isProven) out.offset = start; // our own, whose chain is not made yet, or what others proved before the epoch changed
+    return isProven;
   }
 
-  private write(neighbour: Neighbour, destination: number, kind: number, out: Writer): number {
+  private write(
+    neighbour: Neighbour,
+    destination: number,
+    kind: number,
+    out: Writer,
+    epoch = this.records.epoch(destination),
+  ): number {
     const { records, cells, entry } = this;
     const isShort = (cells.flags(cells.at(destination, neighbour.slot)) & NAMED) !== 0;
     entry.flags = kind | (isShort ? ENTRY_SHORT : 0);
     entry.id = isShort ? records.id(destination) : ID_NONE;
-    entry.epoch = records.epoch(destination);
+    entry.epoch = epoch;
     if (!isShort) this.dictionary.write(destination, entry.bytes);
     const start = out.offset;
     const at = encodeRouteEntry(out, entry);

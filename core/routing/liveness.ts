@@ -21,6 +21,11 @@ const PAUSE_GRACE_US = 5 * SECOND_US;
 /** Notes end in slots that are multiples of this, so that the table is not gone through for each of them. */
 const NOTE_END_SLOTS = 16;
 
+/** An answer may take so long: the origin is not suspected sooner. */
+const LIFE_PATIENCE_US = 3 * SECOND_US;
+/** Doubts that there was no allowance to ask about are asked about this much later. */
+const BEHIND_US = 100 * MILLISECOND_US;
+
 const ASKED_PHASE = 1;
 const SUSPECTED_PHASE = 2;
 
@@ -28,6 +33,7 @@ interface Doubt {
   readonly destination: number;
   /** 0 to be asked, 1 asked, 2 suspected. */
   phase: number;
+  askedUs: number;
 }
 
 /** What liveness asks of its surroundings. */
@@ -79,6 +85,8 @@ export class Liveness {
   private isWorkDue = false;
   private pausedUntilUs = -NEVER;
   private doubts: Doubt[] = [];
+  /** There was no allowance to ask about all of them. */
+  private hasUnasked = false;
   /** Up to this slot no proof of a usable destination grows too old, and no note ends. */
   private soonestEnd: number = NEVER;
 
@@ -123,7 +131,7 @@ export class Liveness {
     this.counts.expired += 1;
     this.demand(destination, lives.slot);
     lives.set(destination, BARRED);
-    this.doubt(destination);
+    this.beginDoubt(destination);
   }
 
   /**
@@ -181,7 +189,7 @@ export class Liveness {
   note(destination: number): void {
     if ((this.records.state(destination) & (KNOWN | LOCAL)) !== KNOWN) return;
     this.demand(destination, this.lives.slot + 1);
-    this.doubt(destination);
+    this.beginDoubt(destination);
   }
 
   /** A neighbour offers what was lost: it may know something that we do not. */
@@ -189,8 +197,8 @@ export class Liveness {
     const { lives } = this;
     if (!lives.has(destination, NOTED) || lives.has(destination, DOUBTED)) return;
     const wanted = lives.wanted(destination);
-    const mayAsk = lives.has(destination, BARRED) && lives.slot >= wanted;
-    this.doubt(destination, mayAsk && this.requests.wantLife(nowUs, destination, wanted) ? ASKED_PHASE : 0);
+    const doubt = this.doubt(destination);
+    if (lives.has(destination, BARRED) && lives.slot >= wanted) this.ask(nowUs, doubt, wanted);
   }
 
   /** The neighbour on `link` is told once the origin, which is this node, has proven the slot. */
@@ -204,7 +212,7 @@ export class Liveness {
     const { lives } = this;
     if (!lives.has(destination, HEARSAY) || slot > lives.slot + AHEAD_SLOTS) return;
     this.demand(destination, slot);
-    this.doubt(destination);
+    this.beginDoubt(destination);
   }
 
   /** A neighbour demands that the origin prove `slot`. */
@@ -248,20 +256,27 @@ export class Liveness {
 
   handleTimeout(nowUs: number): void {
     if (nowUs < this.nextTimeoutUs) return;
-    this.marks.handleSlot(this.lives.slot, (destination, unproven) => {
-      this.counts.dropped += 1;
-      this.bar(nowUs, destination, unproven);
-    });
-    this.handleDoubts(nowUs);
-    if (this.lives.slot > this.soonestEnd) this.endOld(nowUs);
-    this.isWorkDue = false;
-    this.nextTimeoutUs = NEVER;
+    this.hasUnasked = false;
+    if (this.isWorkDue) this.work(nowUs);
+    else this.askDoubts(nowUs);
+    this.nextTimeoutUs = this.hasUnasked ? nowUs + BEHIND_US : NEVER;
   }
 
   digest(into: Digest): void {
     into.number(this.lives.slot).number(this.doubts.length).number(this.soonestEnd).number(this.nextTimeoutUs);
     for (const { phase } of this.doubts) into.number(phase);
     this.marks.digest(into);
+  }
+
+  /** All that is done once per slot. */
+  private work(nowUs: number): void {
+    this.isWorkDue = false;
+    this.marks.handleSlot(this.lives.slot, (destination, unproven) => {
+      this.counts.dropped += 1;
+      this.bar(nowUs, destination, unproven);
+    });
+    this.handleDoubts(nowUs);
+    if (this.lives.slot > this.soonestEnd) this.endOld(nowUs);
   }
 
   /**
@@ -307,11 +322,36 @@ export class Liveness {
     this.expectEnd(destination);
   }
 
-  private doubt(destination: number, phase = 0): void {
-    if (this.lives.has(destination, DOUBTED)) return;
+  private beginDoubt(destination: number): void {
+    if (!this.lives.has(destination, DOUBTED)) this.doubt(destination);
+  }
+
+  private doubt(destination: number): Doubt {
+    const doubt = { destination, phase: 0, askedUs: NEVER };
     this.lives.set(destination, DOUBTED);
-    this.doubts.push({ destination, phase });
+    this.doubts.push(doubt);
     this.expectWork();
+    return doubt;
+  }
+
+  private ask(nowUs: number, doubt: Doubt, wanted: number): void {
+    const { requests } = this;
+    if (requests.allowance.nextUs > nowUs) this.hasUnasked = true;
+    else if (requests.wantLife(nowUs, doubt.destination, wanted)) {
+      requests.allowance.take(nowUs);
+      doubt.phase = ASKED_PHASE;
+      doubt.askedUs = nowUs;
+    }
+  }
+
+  private askDoubts(nowUs: number): void {
+    const { lives } = this;
+    for (const doubt of this.doubts) {
+      if (this.hasUnasked) return;
+      const wanted = lives.wanted(doubt.destination);
+      if (doubt.phase === 0 && lives.has(doubt.destination, NOTED) && lives.slot >= wanted)
+        this.ask(nowUs, doubt, wanted);
+    }
   }
 
   private handleDoubts(nowUs: number): void {
@@ -337,9 +377,10 @@ export class Liveness {
     }
     switch (doubt.phase) {
       case 0:
-        if (this.requests.wantLife(nowUs, destination, wanted)) doubt.phase = ASKED_PHASE;
+        this.ask(nowUs, doubt, wanted);
         return true;
       case ASKED_PHASE: {
+        if (nowUs - doubt.askedUs < LIFE_PATIENCE_US) return true;
         const isUnused = this.records.next(destination) < 0;
         const isPeriodic = lives.isPeriodic(destination);
         if (lives.has(destination, HEARSAY) || (isPeriodic && isUnused)) this.bar(nowUs, destination, wanted);
@@ -405,7 +446,7 @@ export class Liveness {
       if (isUsed && lives.slot > lives.proven(destination) + lives.lifetime(destination)) {
         this.counts.expired += 1;
         this.bar(nowUs, destination, lives.slot);
-        this.doubt(destination);
+        this.beginDoubt(destination);
       } else if (isUsed || lives.has(destination, NOTED)) this.expectEnd(destination);
     }
   }

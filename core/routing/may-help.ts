@@ -12,8 +12,8 @@
  *
  * Who tells keeps to these, so that nobody waits for a route that a neighbour has:
  *   - A neighbour that announces something worse, or takes it back, is told at once if it has not been told and may be helped
- *     now. It lost its route a moment ago, so ours reaches it within a round trip and the window of a batch. A node of last
- *     resort (transit.ts) gives others the lead.
+ *     now. It lost its route a moment ago, so ours reaches it within a round trip and the window of a batch. If it says that the
+ *     origin may be dead, it is told two seconds later (spread.ts); a node of last resort (transit.ts) gives others the lead.
  *   - When our own route changes, the rule is asked anew for each neighbour. Whoever was told before and cannot be helped any
  *     more gets a retraction instead of the change: an offer that can never be feasible and none at all are the same to it.
  *   - A newer index of our route alone is told to nobody but those who asked, helped or not: as to those who were told.

@@ -5,6 +5,8 @@ import { NEVER } from "../time/instant.js";
 import { PENDING, QUEUED_FIRST } from "./cells.js";
 import { ControlBudget, Share } from "./control-budget.js";
 import { ControlStream } from "./control-stream.js";
+import type { OutgoingEpochRequest } from "./epoch-desk.js";
+import type { HeldBody } from "./held-body.js";
 import { BREACHES, type Breach, Ingress } from "./ingress.js";
 import { Outbox } from "./outbox.js";
 import type { Wish } from "./requests.js";
@@ -73,6 +75,10 @@ export class Neighbour {
   taught = 0;
 
   readonly requests: OutgoingRequest[] = [];
+  /** Only the epoch desk adds to them. */
+  readonly epochRequests: OutgoingEpochRequest[] = [];
+  /** What of its messages waits for hashes; all that comes later waits behind it. */
+  held: HeldBody | undefined;
   /** There is something to write now. Only the table sets it. */
   isReady = false;
   /** The deadline that the table knows. */
@@ -144,9 +150,10 @@ export class Neighbour {
     const { stream, search, snapshotAtUs, budget } = this;
     let soonestUs = stream.nextTimeoutUs;
     if (search !== undefined && search.nextTimeoutUs < soonestUs) soonestUs = search.nextTimeoutUs;
-    if (this.requests.length > 0) soonestUs = 0;
+    if (this.requests.length > 0 || this.epochRequests.length > 0) soonestUs = 0;
     soonestUs = Math.max(soonestUs, budget.opensUs(Share.answer));
-    if (stream.hasNext && this.messages.nextUs < soonestUs) soonestUs = this.messages.nextUs;
+    if (this.held !== undefined) soonestUs = Math.min(soonestUs, this.held.retryUs);
+    else if (stream.hasNext && this.messages.nextUs < soonestUs) soonestUs = this.messages.nextUs;
     if (stream.isFull) return soonestUs;
     const batchUs = Math.max(this.isDraining ? 0 : this.batchAtUs, budget.opensUs(this.share));
     if (batchUs < soonestUs) soonestUs = batchUs;
@@ -211,6 +218,16 @@ export class Neighbour {
     this.snapshotPlace = 0;
     this.snapshotEnd = this.table.listed;
     if (this.hasSnapshot) this.snapshotAtUs = atUs;
+  }
+
+  /** Its snapshot has yet to begin: it may know all the same by then. */
+  awaitsSnapshot(nowUs: number): boolean {
+    return this.hasSnapshot && this.snapshotPlace === 0 && this.snapshotAtUs > nowUs;
+  }
+
+  /** What was heard of since is part of it, too. */
+  extendSnapshot(): void {
+    this.snapshotEnd = this.table.listed;
   }
 
   endSnapshot(): void {
@@ -282,6 +299,7 @@ export class Neighbour {
   digest(into: Digest): void {
     into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
     into.number(this.isStub ? 1 : 0).number(this.isHost ? 1 : 0);
+    into.number(this.epochRequests.length).number(this.held?.bytes.length ?? 0);
     into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.snapshotPlace).number(this.requests.length);
     for (let urgency = 0; urgency < URGENCIES; urgency += 1) into.number(this.waitingAt(urgency as Urgency));
     for (const part of [

@@ -1,9 +1,10 @@
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
+import { RateLimit } from "../session/rate-limit.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { ASKED } from "./cells.js";
 import { METRIC_INFINITY } from "./feasible.js";
-import type { Neighbour } from "./neighbour.js";
+import type { Neighbour, OutgoingRequest } from "./neighbour.js";
 import { REQUESTED, type RouteTable } from "./route-table.js";
 
 export const HOPS_MAX = 32;
@@ -19,8 +20,16 @@ const ANSWER_US = 4 * SECOND_US;
 /** A request is not numbered and may be lost: repeated at +0.5 s and +1.5 s while unanswered. */
 const REPEAT_US = 500 * MILLISECOND_US;
 const TRIES_MAX = 3;
+/**
+ * Asked for ourselves where no traffic waits: so many at once after a rest, and so many a second. It is less than what a
+ * neighbour takes from anybody (neighbour.ts).
+ */
+const OWN_PER_SECOND = 80;
+const OWN_BURST = 96;
 /** Neighbours asked at a time by a node without a route. */
 const FAN_OUT = 2;
+/** Neighbours asked at a time for what traffic waits for and nobody offers. */
+const ALOUD_MAX = 8;
 
 /** A route at least as new as (epoch, index), and a proof that its origin lived in the slot `life` or later, unless 0. */
 export interface Wish {
@@ -42,6 +51,8 @@ interface OpenRequest {
   hops: number;
   /** We want it ourselves. */
   isOwn: boolean;
+  /** Where nobody offers anything, neighbours are asked all the same until then. Who only passes it on does not ask so. */
+  aloudUntilUs: number;
   tries: number;
   /** Offers are asked in turn: how many were asked so far. */
   asked: number;
@@ -61,19 +72,25 @@ export class Requests {
   /** Not later than the earliest deadline. */
   nextTimeoutUs = NEVER;
   refused = 0;
+  /** Of what we ask for ourselves, though no traffic waits for it. */
+  readonly allowance = new RateLimit(OWN_PER_SECOND, OWN_BURST);
   readonly cap = new Cap("routeRequests", OPEN_MAX + OPEN_OWN);
 
   constructor(table: RouteTable) {
     this.table = table;
   }
 
-  /** We want at least (epoch, index), and a proof of life in `life` or later unless 0. True when a request goes out for it now. */
-  want(nowUs: number, destination: number, epoch: number, index: number, life = 0): boolean {
+  /**
+   * We want at least (epoch, index), and a proof of life in `life` or later unless 0. True when a request goes out for it now; to
+   * some neighbours, if `isAloud`, even though nobody offers anything.
+   */
+  want(nowUs: number, destination: number, epoch: number, index: number, life = 0, isAloud = false): boolean {
     const request = this.obtain(nowUs, { destination, epoch, index, life }, HOPS_MAX, OPEN_MAX + OPEN_OWN);
     if (request === undefined) return false;
     const isRecent = nowUs - request.forwardedUs < DEDUP_US;
     const isRepeat = isRecent && request.hops >= HOPS_MAX;
     request.isOwn = true;
+    if (isAloud) request.aloudUntilUs = nowUs + ANSWER_US;
     request.hops = HOPS_MAX;
     request.closeAtUs = nowUs + ANSWER_US;
     if (isRepeat) return false;
@@ -136,6 +153,7 @@ export class Requests {
   }
 
   digest(into: Digest): void {
+    this.allowance.digest(into);
     into.number(this.open.size);
     for (const request of this.open.values()) {
       into
@@ -168,6 +186,7 @@ export class Requests {
       isLifeKnown: life === 0,
       hops,
       isOwn: known?.isOwn ?? false,
+      aloudUntilUs: known?.aloudUntilUs ?? 0,
       tries: 0,
       asked: known?.asked ?? 0,
       forwardedUs: -NEVER,
@@ -204,12 +223,28 @@ export class Requests {
     // A node that wants a better route asks those who offer one; the others ask whoever offers anything.
     const limit = request.isOwn ? records.metric(destination) : METRIC_INFINITY;
     const offers = this.offers(destination, next, limit);
-    const fanOut = Math.min(FAN_OUT, offers.length);
-    for (let i = 0; i < fanOut; i += 1) {
-      offers[request.asked % offers.length]!.addRequest(message);
+    if (offers.length > 0) this.askInTurn(request, offers, FAN_OUT, message);
+    else if (isAsked) next.addRequest(message);
+    else if (nowUs < request.aloudUntilUs) this.askInTurn(request, this.strangers(destination), ALOUD_MAX, message);
+  }
+
+  private askInTurn(
+    request: OpenRequest,
+    neighbours: readonly Neighbour[],
+    count: number,
+    message: OutgoingRequest,
+  ): void {
+    for (let i = 0; i < Math.min(count, neighbours.length); i += 1) {
+      neighbours[request.asked % neighbours.length]!.addRequest(message);
       request.asked += 1;
     }
-    if (fanOut === 0 && isAsked) next.addRequest(message);
+  }
+
+  /** Neighbours that do not ask themselves, nearest first. */
+  private strangers(destination: number): Neighbour[] {
+    return this.table.neighbours
+      .filter((neighbour) => !this.asks(neighbour, destination))
+      .sort((a, b) => a.cost - b.cost || (a.precedes(b) ? -1 : 1));
   }
 
   /** Neighbours with an offer below `limit` that we do not use and who do not ask themselves, best first. */

@@ -17,7 +17,7 @@ import type { TableCounts } from "./table-search.js";
 export const LOCAL = 0x01;
 /** Heard of and not forgotten. */
 export const KNOWN = 0x02;
-/** In the queue of destinations that wait for a request in the background. */
+/** It has a route, and is in the queue of those that ask for a better one in the background. */
 export const STARVING = 0x04;
 /** In the queue of lost destinations whose feasibility distance is still remembered. */
 export const LOST = 0x08;

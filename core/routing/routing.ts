@@ -12,12 +12,12 @@ import { encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../wire/route-request.j
 import { Share } from "./control-budget.js";
 import { STALL_US } from "./control-stream.js";
 import { Decision } from "./decision.js";
-import { type Elements, noElements } from "./elements.js";
+import { type Elements, type ElementsReport, noElements } from "./elements.js";
 import { type Feasibility, isFeasible } from "./feasible.js";
 import { BREACHES } from "./ingress.js";
 import { Intake } from "./intake.js";
 import { type Neighbour, wordAt } from "./neighbour.js";
-import { type EpochRaised, Origins } from "./origins.js";
+import { type EpochUsed, Origins } from "./origins.js";
 import { RouteTable } from "./route-table.js";
 import type { TableCounts } from "./table-search.js";
 import { type Transit, transitCost } from "./transit.js";
@@ -32,8 +32,8 @@ export interface RoutingPorts {
   readonly elements?: Elements | undefined;
   /** Uniform u32; spreads background requests. */
   readonly random: () => number;
-  /** An own destination had to go on with a newer epoch than it was given; the shell stores it. */
-  readonly epochRaised?: EpochRaised;
+  /** An epoch of an own destination is about to be told to somebody; the shell stores it first. */
+  readonly epochUsed?: EpochUsed;
   /** A bound made us ignore what a neighbour taught. */
   readonly ignored?: () => void;
 }
@@ -82,6 +82,7 @@ export class Routing {
   private readonly dictionary: NacDictionary;
   private readonly trace: TraceSink;
   private readonly routerId: Uint8Array;
+  private readonly elements: Elements;
   private readonly helloDigest = new Uint8Array(TABLE_DIGEST_BYTES);
 
   constructor(ports: RoutingPorts, config: RoutingConfig) {
@@ -93,6 +94,7 @@ export class Routing {
     this.routerId = config.routerId.slice();
     this.dictionary = ports.dictionary;
     this.trace = ports.trace;
+    this.elements = elements;
     this.table = new RouteTable(config.routerId, ports.dictionary, ports.allocate);
     this.decision = new Decision({
       table: this.table,
@@ -105,7 +107,8 @@ export class Routing {
       random: ports.random,
       onIgnored: ports.ignored ?? (() => undefined),
     });
-    this.origins = new Origins(this.table, this.decision, isStrict, ports.epochRaised);
+    const { table, decision } = this;
+    this.origins = new Origins({ table, decision, elements, isStrict, epochUsed: ports.epochUsed });
     this.intake = new Intake({
       table: this.table,
       decision: this.decision,
@@ -128,6 +131,11 @@ export class Routing {
   /** The newest epoch heard of for the destination; 0 when it is unknown. A restart raises it. */
   epochOf(destination: number): number {
     return this.table.knows(destination) ? this.table.records.epoch(destination) : 0;
+  }
+
+  /** How the chains of an own destination are; undefined where there are none. */
+  chains(destination: number): ElementsReport | undefined {
+    return this.elements.report(destination);
   }
 
   /** Destinations with a next hop. */
@@ -237,7 +245,8 @@ export class Routing {
 
   /** What became of doubts, suspicions and proofs. */
   get liveness(): Readonly<Record<string, number>> {
-    return { ...this.decision.liveness.counts, ...this.intake.counts };
+    const { liveness, epochs } = this.decision;
+    return { ...liveness.counts, ...this.intake.counts, ...epochs.counts };
   }
 
   /** A hello is about to leave on `link`: what waits for company goes with it. Returns the bytes that were charged for it. */
@@ -250,9 +259,12 @@ export class Routing {
     return this.pollControl(nowUs, link, out) ? this.chargedBytes(out.offset - start) : 0;
   }
 
-  /** We are `destination`, in this epoch: announced to all neighbours at once. */
-  originate(nowUs: number, destination: number, epoch: number): void {
-    this.origins.originate(nowUs, destination, epoch);
+  /**
+   * We are `destination`, in this epoch: announced to all neighbours as soon as its chains are made. `isFresh`: nobody here knows its last
+   * epoch, so that whichever one others know may vouch for this one.
+   */
+  originate(nowUs: number, destination: number, epoch: number, isFresh = false): void {
+    this.origins.originate(nowUs, destination, epoch, isFresh);
     this.refresh();
   }
 
@@ -282,14 +294,17 @@ export class Routing {
     this.refresh();
   }
 
-  /** The session ended: all it taught is dropped, routes over it switch to their backups in this call. */
-  linkDown(nowUs: number, link: number): void {
+  /**
+   * The session ended: all it taught is dropped, routes over it switch to their backups in this call. With `isMerged` the
+   * neighbour proved that it is with us over another link: then what is lost with this one is not taken for dead.
+   */
+  linkDown(nowUs: number, link: number, isMerged = false): void {
     const neighbour = this.table.byLink[link];
     if (neighbour === undefined) return;
     this.trace(Trace.routesReset, link, neighbour.stream.processed, 0);
     this.origins.handleLinkDown();
     this.table.detach(neighbour);
-    this.decision.handleDown(nowUs, neighbour);
+    this.decision.handleDown(nowUs, neighbour, isMerged);
     this.table.release(neighbour);
     this.refresh();
   }
@@ -375,7 +390,8 @@ export class Routing {
     const isNews = stream.isNews(peerSent, peerProcessed);
     stream.handleHead(nowUs, peerSent, false);
     const isSound = stream.acknowledge(nowUs, peerProcessed);
-    if (stream.processed === peerSent && !this.decision.isFull(neighbour)) {
+    const isWhole = stream.processed === peerSent && neighbour.held === undefined;
+    if (isWhole && !this.decision.isFull(neighbour)) {
       neighbour.compare(nowUs, wordAt(peerDigest, 0), wordAt(peerDigest, 4));
     }
     // Most hellos say nothing new: then nothing is due by them.
@@ -414,6 +430,7 @@ export class Routing {
     if (neighbour.budget.opensUs(Share.answer) <= nowUs) {
       neighbour.stream.write(nowUs, out);
       this.writeRequests(neighbour, out);
+      this.decision.epochs.write(neighbour, out);
       neighbour.search?.write(nowUs, out);
       neighbour.answers?.write(out);
     }
@@ -466,6 +483,7 @@ export class Routing {
     const isAnswerDue =
       neighbour.stream.isDue(nowUs) ||
       neighbour.requests.length > 0 ||
+      neighbour.epochRequests.length > 0 ||
       neighbour.search?.isDue(nowUs) ||
       neighbour.answers?.isDue;
     const mayAnswer = isAnswerDue && neighbour.budget.opensUs(Share.answer) <= nowUs;

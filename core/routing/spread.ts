@@ -70,6 +70,16 @@ export class Spread {
     else this.announcements.tell(nowUs, neighbour, destination, Urgency.news);
   }
 
+  /**
+   * The neighbour lost the destination, which may be dead. Then what we could offer is a ghost that we lose next: it is told only if
+   * it is there when bad news has settled (after the root cause notification of D. Pei, M. Azuma, D. Massey, L. Zhang, "BGP-RCN",
+   * Computer Networks 48, 2005). A neighbour with traffic that waits asks for it sooner.
+   */
+  handleOriginLost(nowUs: number, neighbour: Neighbour, destination: number): void {
+    if (!this.announcements.mayHelpNow(neighbour, destination, true)) return;
+    this.settling.add(nowUs, destination, WORSE_TICKS, false);
+  }
+
   handleTimeout(nowUs: number): void {
     const { settling, table } = this;
     for (let destination = settling.take(nowUs); destination >= 0; destination = settling.take(nowUs)) {

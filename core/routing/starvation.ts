@@ -1,28 +1,32 @@
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { NumberQueue } from "../collections/number-queue.js";
-import { MILLISECOND_US, NEVER } from "../time/instant.js";
+import { WaitingLine } from "../collections/waiting-line.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import { METRIC_INFINITY } from "./feasible.js";
 import type { Requests } from "./requests.js";
-import { OURS, type RouteTable, STARVING } from "./route-table.js";
+import { OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import type { Selection } from "./selection.js";
 import type { Wanted } from "./wanted.js";
 
-/** As many as there are destinations: each waits here once at most. */
-const STARVING_MAX = 262_144;
+/** As many as there are destinations, each once with a route and once without. */
+const STARVING_MAX = 2 * 262_144;
 
 /**
- * A destination without any route asks after this, traffic or not: until then others may still offer what is feasible, as they do after
- * most losses. Those that did not are asked for this far apart.
+ * A destination without any route asks so long after the loss, traffic or not: until then others may still offer what is feasible, as they
+ * do after most losses. Whoever loses its way to many at once asks for some at once and for the others one after the other (requests.ts).
  */
 const PATIENCE_US = 1_500 * MILLISECOND_US;
-const ROUTELESS_US = 50 * MILLISECOND_US;
+/** Nobody answered, and no request is open any more. */
+const ASK_AGAIN_US = 4 * SECOND_US;
 /** Destinations with a route that could be better ask for newer indexes one at a time, this far apart. */
 const BACKGROUND_US = 500 * MILLISECOND_US;
 const BACKGROUND_JITTER_MASK = 0x1_ffff; // up to 131 ms
 /** Looked at in one go to find one that is starving still. */
 const BACKGROUND_LOOK = 64;
+/** Those without a route, looked at in one go: the rest is due at once again. */
+const ROUTELESS_LOOK = 256;
 
 /**
  * Destinations that starve: some offer would be better than the route in use, or there is none, but no such offer is feasible.
@@ -37,12 +41,12 @@ export class Starvation {
   private readonly wanted: Wanted;
   private readonly trace: TraceSink;
   private readonly random: () => number;
+  /** Those with a route. */
   private readonly waiting = new NumberQueue();
   private backgroundUs: number = NEVER;
-  /** Without any route, the longest without first, and since which millisecond. */
-  private readonly routeless = new NumberQueue();
-  private readonly sinceMs = new NumberQueue();
-  private routelessUs: number = NEVER;
+  /** Without any route: lost of late, and lost some time ago, so that whatever is offered is asked for at once. */
+  private readonly routeless = new WaitingLine(PATIENCE_US);
+  private readonly asked = new WaitingLine(ASK_AGAIN_US);
 
   constructor(args: {
     table: RouteTable;
@@ -60,79 +64,101 @@ export class Starvation {
     this.random = args.random;
   }
 
+  /** It has no route any more, and nobody need offer one: whom traffic waits for is asked for all the same. */
+  handleLost(nowUs: number, destination: number): void {
+    this.asked.remove(destination);
+    this.routeless.add(nowUs, destination);
+    this.noteCap();
+    if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination, true);
+    this.refresh();
+  }
+
   /** Uses what `choose` just found: is there an offer that a newer index would make usable, and better? */
   check(nowUs: number, destination: number): void {
     if (!this.isStarving(destination)) return;
+    if (this.table.records.next(destination) >= 0) this.queue(nowUs, destination);
+    else if (this.asked.has(destination)) this.askLate(nowUs, destination);
+    else this.routeless.add(nowUs, destination);
+    this.noteCap();
+    if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination);
+    this.refresh();
+  }
+
+  /** Some queue names it. */
+  has(destination: number): boolean {
+    const isWaiting = (this.table.records.state(destination) & STARVING) !== 0;
+    return isWaiting || this.routeless.has(destination) || this.asked.has(destination);
+  }
+
+  /** Traffic of ours goes there: if it starves, or was lost of late, we ask at once. */
+  handleWanted(nowUs: number, destination: number): void {
+    if (!this.table.knows(destination) || !this.has(destination)) return;
+    this.request(nowUs, destination, this.table.records.next(destination) < 0);
+  }
+
+  /** Those without a route that waited long enough ask, and one of the others. */
+  handleTimeout(nowUs: number): void {
+    if (nowUs < this.nextTimeoutUs) return;
+    this.askRouteless(nowUs, this.routeless);
+    this.askRouteless(nowUs, this.asked);
+    if (this.backgroundUs <= nowUs) {
+      this.backgroundUs = NEVER;
+      this.askNext(nowUs);
+    }
+    this.refresh();
+  }
+
+  digest(into: Digest): void {
+    into.number(this.waiting.length).number(this.nextTimeoutUs);
+    this.routeless.digest(into);
+    this.asked.digest(into);
+  }
+
+  private askRouteless(nowUs: number, line: WaitingLine): void {
+    for (let i = 0; i < ROUTELESS_LOOK && this.requests.allowance.nextUs <= nowUs; i += 1) {
+      const destination = line.take(nowUs);
+      if (destination < 0) return;
+      const isStarving = this.starves(destination);
+      const hasRoute = this.table.records.next(destination) >= 0;
+      if (isStarving && hasRoute) this.queue(nowUs, destination);
+      if (hasRoute) continue;
+      if (isStarving || line === this.routeless) this.asked.add(nowUs, destination);
+      if (isStarving) this.askLate(nowUs, destination);
+    }
+  }
+
+  /** What is asked for already, as every further offer would have it, costs nothing more. */
+  private askLate(nowUs: number, destination: number): void {
+    if ((this.table.records.state(destination) & REQUESTED) !== 0) return;
+    if (this.requests.allowance.take(nowUs)) this.request(nowUs, destination);
+  }
+
+  private askNext(nowUs: number): void {
+    const { waiting } = this;
+    const { records } = this.table;
+    for (let i = 0; i < BACKGROUND_LOOK && waiting.length > 0; i += 1) {
+      const destination = waiting.shift();
+      records.setState(destination, records.state(destination) & ~STARVING);
+      if (!this.starves(destination)) continue;
+      this.request(nowUs, destination);
+      return this.queue(nowUs, destination);
+    }
+    if (waiting.length > 0) this.pace(nowUs);
+  }
+
+  private starves(destination: number): boolean {
+    this.selection.choose(destination);
+    return this.isStarving(destination);
+  }
+
+  /** To the end of those that wait. */
+  private queue(nowUs: number, destination: number): void {
     const { records } = this.table;
     const state = records.state(destination);
     if ((state & STARVING) === 0) {
       records.setState(destination, state | STARVING);
-      if (records.next(destination) < 0) this.waitForOffers(nowUs, destination);
-      else this.queue(nowUs, destination);
-      this.cap.note(this.waiting.length + this.routeless.length);
+      this.waiting.push(destination);
     }
-    if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination);
-  }
-
-  /** Traffic of ours goes there: if it starves, we ask at once. */
-  handleWanted(nowUs: number, destination: number): void {
-    if (this.table.knows(destination) && (this.table.records.state(destination) & STARVING) !== 0) {
-      this.request(nowUs, destination);
-    }
-  }
-
-  /** Of each kind, one destination that starves still asks. */
-  handleTimeout(nowUs: number): void {
-    if (nowUs < this.nextTimeoutUs) return;
-    if (this.routelessUs <= nowUs) this.askRouteless(nowUs);
-    if (this.backgroundUs <= nowUs) {
-      this.backgroundUs = NEVER;
-      this.askNext(nowUs, this.waiting, BACKGROUND_LOOK);
-      if (this.waiting.length > 0) this.pace(nowUs);
-    }
-    this.nextTimeoutUs = Math.min(this.routelessUs, this.backgroundUs);
-  }
-
-  digest(into: Digest): void {
-    into.number(this.waiting.length).number(this.routeless.length).number(this.nextTimeoutUs);
-  }
-
-  private askRouteless(nowUs: number): void {
-    const looked = Math.min(this.routeless.length, BACKGROUND_LOOK);
-    let due = 0;
-    while (due < looked && this.sinceMs.at(due) * MILLISECOND_US + PATIENCE_US <= nowUs) due += 1;
-    this.askNext(nowUs, this.routeless, due);
-    while (this.sinceMs.length > this.routeless.length) this.sinceMs.shift();
-    this.routelessUs = NEVER;
-    if (this.routeless.length === 0) return;
-    this.routelessUs = Math.max(nowUs + ROUTELESS_US, this.sinceMs.peek() * MILLISECOND_US + PATIENCE_US);
-  }
-
-  /** The first of the queue that starves still is asked for, and goes to the end of those that wait. */
-  private askNext(nowUs: number, queue: NumberQueue, looked: number): void {
-    const { records } = this.table;
-    for (let i = 0; i < looked; i += 1) {
-      const destination = queue.shift();
-      if (destination < 0) return;
-      records.setState(destination, records.state(destination) & ~STARVING);
-      this.selection.choose(destination);
-      if (!this.isStarving(destination)) continue;
-      records.setState(destination, records.state(destination) | STARVING);
-      this.queue(nowUs, destination);
-      this.request(nowUs, destination);
-      return;
-    }
-  }
-
-  private waitForOffers(nowUs: number, destination: number): void {
-    this.routeless.push(destination);
-    this.sinceMs.push(Math.ceil(nowUs / MILLISECOND_US));
-    if (this.routelessUs === NEVER) this.routelessUs = nowUs + PATIENCE_US + MILLISECOND_US;
-    this.nextTimeoutUs = Math.min(this.nextTimeoutUs, this.routelessUs);
-  }
-
-  private queue(nowUs: number, destination: number): void {
-    this.waiting.push(destination);
     if (this.backgroundUs === NEVER) this.pace(nowUs);
   }
 
@@ -144,16 +170,24 @@ export class Starvation {
     return infeasibleMetric < records.metric(destination) || (records.next(destination) < 0 && hasOld);
   }
 
-  private request(nowUs: number, destination: number): void {
+  private request(nowUs: number, destination: number, isAloud = false): void {
     const { records } = this.table;
     const index = this.table.wantedIndex(destination);
-    if (this.requests.want(nowUs, destination, records.epoch(destination), index)) {
+    if (this.requests.want(nowUs, destination, records.epoch(destination), index, 0, isAloud)) {
       this.trace(Trace.routeRequested, destination, index, 0);
     }
   }
 
   private pace(nowUs: number): void {
     this.backgroundUs = nowUs + BACKGROUND_US + (this.random() & BACKGROUND_JITTER_MASK);
-    this.nextTimeoutUs = Math.min(this.nextTimeoutUs, this.backgroundUs);
+  }
+
+  private noteCap(): void {
+    this.cap.note(this.waiting.length + this.routeless.length + this.asked.length);
+  }
+
+  private refresh(): void {
+    const routelessUs = Math.max(this.requests.allowance.nextUs, Math.min(this.routeless.nextUs, this.asked.nextUs));
+    this.nextTimeoutUs = Math.min(routelessUs, this.backgroundUs);
   }
 }

@@ -27,7 +27,11 @@ export class Addresses {
   readonly service: LocalNac;
   private readonly former: readonly FormerNac[];
   private born: LocalNac | undefined;
+  /** How often it was announced. */
+  private announcements = 0;
   private readonly plane: Plane;
+  /** Which epoch of the service was its last nobody knows. */
+  private readonly isFresh: boolean;
   private readonly isCalling: () => boolean;
   private readonly onWithdrawn: (nowUs: number, destination: number) => void;
   /** When the client NAC is withdrawn; NEVER while it is not announced. */
@@ -45,6 +49,7 @@ export class Addresses {
     plane: Plane;
     service: Identity;
     epoch: number;
+    isFresh: boolean;
     former: readonly FormerIdentity[];
     wallClockSeconds: number;
     isCalling: () => boolean;
@@ -56,6 +61,7 @@ export class Addresses {
     const { plane } = args;
     const { dictionary } = plane.ports;
     this.plane = plane;
+    this.isFresh = args.isFresh;
     this.isCalling = args.isCalling;
     this.onWithdrawn = args.onWithdrawn;
     this.service = { identity: args.service, number: dictionary.intern(args.service.nac), epoch: args.epoch };
@@ -71,7 +77,7 @@ export class Addresses {
   }
 
   start(nowUs: number): void {
-    this.plane.routing.originate(nowUs, this.service.number, this.service.epoch);
+    this.plane.routing.originate(nowUs, this.service.number, this.service.epoch, this.isFresh);
     for (const one of this.former) one.start(nowUs);
     for (const one of this.ageing) this.plane.watch(one);
   }
@@ -99,7 +105,8 @@ export class Addresses {
   /** The client NAC is needed now: announced if it is not, and kept for ten minutes more. */
   announceClient(nowUs: number): void {
     if (this.rest.nextTimeoutUs === NEVER) {
-      this.plane.routing.originate(nowUs, this.client.number, this.client.epoch);
+      this.plane.routing.originate(nowUs, this.client.number, this.client.epoch + this.announcements);
+      this.announcements += 1; // no epoch is begun twice
     }
     this.rest.nextTimeoutUs = nowUs + CLIENT_IDLE_US;
     this.plane.watch(this.resting);
@@ -123,7 +130,6 @@ export class Addresses {
     former.handleTimeout(nowUs);
     const { identity, number, epoch } = former.local;
     if (former.state === "announced") {
-      this.plane.ports.sink.persist({ kind: "epoch", nac: identity.nac, epoch });
       this.plane.routing.originate(nowUs, number, epoch);
     } else {
       this.onWithdrawn(nowUs, number);

@@ -1,5 +1,6 @@
 import type { Digest } from "../collections/digest.js";
 import type { Initiator } from "../session/initiator.js";
+import { RateLimit } from "../session/rate-limit.js";
 import type { RekeyTypes } from "../session/rekey.js";
 import type { Session } from "../session/session.js";
 import { CRAMPED_CREDIT_BYTES, type StreamBounds } from "../stream/bounds.js";
@@ -12,10 +13,17 @@ import { CELL_BYTES, EndCode, FrameType } from "../wire/cell.js";
 import { LINK_DATAGRAM_BYTES } from "../wire/control-frame.js";
 import { type Reader, Writer } from "../wire/cursor.js";
 import { DatagramFrame, decodeDatagram } from "../wire/datagram-frame.js";
+import {
+  DESCRIPTOR_PART_FRAME_BYTES,
+  decodeDescriptorPart,
+  decodeDescriptorRequest,
+} from "../wire/descriptor-frames.js";
 import { NETWORK_HEADER_BYTES } from "../wire/network-header.js";
 import type { Params } from "../wire/params.js";
 import { RECORD_HEADER_BYTES } from "../wire/record.js";
 import { REKEY_OFFER_BYTES } from "../wire/rekey-offer.js";
+import type { DescriptorDesk } from "./descriptor-desk.js";
+import { DescriptorFetch } from "./descriptor-fetch.js";
 import { Farewell } from "./farewell.js";
 import type { Flows } from "./flows.js";
 import type { Plane, Timed } from "./plane.js";
@@ -40,6 +48,9 @@ const SILENCE_US = 30 * SECOND_US;
 /** The same for a peer of whom a newer epoch says that it was restarted, with cells outstanding and without. */
 const OUTLIVED_BUSY_US = SECOND_US;
 const OUTLIVED_US = 12 * SECOND_US;
+/** Parts of our descriptor that one session may have, in a second and at once. */
+const DESCRIPTOR_PARTS_PER_SECOND = 1;
+const DESCRIPTOR_PARTS_BURST = 2;
 /** No shell gives this number to a ping of its own: nobody is told of the answer. */
 const QUIET_PING = -2;
 
@@ -73,7 +84,7 @@ const REKEY_TYPES: RekeyTypes = { offer: FrameType.rekeyOffer, answer: FrameType
 
 // Filled and sent within one call; shared by all sessions of a process.
 const out = new Uint8Array(LINK_DATAGRAM_BYTES);
-const rekeyFrame = new Writer(new Uint8Array(1 + REKEY_OFFER_BYTES));
+const frame = new Writer(new Uint8Array(Math.max(1 + REKEY_OFFER_BYTES, DESCRIPTOR_PART_FRAME_BYTES)));
 
 /** An end-to-end session: keys, transport and streams, between one of our NACs and another. */
 export class EndSession implements Timed {
@@ -97,7 +108,7 @@ export class EndSession implements Timed {
   private readonly pings = new Map<number, number>();
   /** The peer's epoch when the session was made. */
   private readonly peerEpoch: number;
-  /** The link by which the peer was last heard, of a session that it opened. */
+  /** The link by which the peer was last heard. */
   ingress = -1;
   /** When the peer was last heard, or the first stream opened. */
   usedUs: number;
@@ -106,6 +117,10 @@ export class EndSession implements Timed {
   private doubtedUs: number = NEVER;
   private isOver = false;
   private readonly farewell = new Farewell();
+  private readonly descriptors: DescriptorDesk | undefined;
+  /** Of the called end's descriptor, at the caller. */
+  private readonly fetch: DescriptorFetch | undefined;
+  private readonly partLimit = new RateLimit(DESCRIPTOR_PARTS_PER_SECOND, DESCRIPTOR_PARTS_BURST);
   /** When more cells are sent than one call may send; NEVER when all were. */
   private backlogUs: number = NEVER;
 
@@ -116,6 +131,8 @@ export class EndSession implements Timed {
       flows: Flows<EndSession>;
       bounds: StreamBounds;
       stores: StoreBounds;
+      /** Undefined where no chains are held. */
+      descriptors: DescriptorDesk | undefined;
       send: (nowUs: number, bytes: Uint8Array) => void;
       onOver: (self: EndSession) => void;
     },
@@ -135,6 +152,8 @@ export class EndSession implements Timed {
     this.usedUs = args.nowUs;
     this.askedUs = args.nowUs;
     this.peerEpoch = args.plane.routing.epochOf(args.peer);
+    this.descriptors = args.descriptors;
+    if (this.isCaller && args.descriptors !== undefined) this.fetch = new DescriptorFetch(args.descriptors, args.peer);
     const { sink, trace, random32 } = args.plane.ports;
     const session = args.session.localIndex;
     this.streams = new Streams(
@@ -191,7 +210,8 @@ export class EndSession implements Timed {
     const lifeUs = Math.min(this.idleUs, this.aliveUs, this.silentUs, this.farewell.nextUs);
     const { transport, session, streams } = this;
     const cellsUs = Math.min(this.backlogUs, transport.nextTimeoutUs, streams.nextTimeoutUs);
-    return Math.min(handshakeUs, cellsUs, session.nextTimeoutUs, lifeUs, this.pingUs);
+    const fetchUs = this.fetch?.nextTimeoutUs ?? NEVER;
+    return Math.min(handshakeUs, cellsUs, session.nextTimeoutUs, lifeUs, fetchUs, this.pingUs);
   }
 
   handleTimeout(nowUs: number): void {
@@ -213,6 +233,8 @@ export class EndSession implements Timed {
       this.transport.ping(nowUs, QUIET_PING);
     }
     this.expirePings(nowUs);
+    const { fetch } = this;
+    if (fetch !== undefined && fetch.nextTimeoutUs <= nowUs) this.queue((out) => fetch.poll(nowUs, out));
     if (nowUs >= this.idleUs) this.transport.close(nowUs, EndCode.noError);
     this.pump(nowUs);
   }
@@ -221,6 +243,7 @@ export class EndSession implements Timed {
   handleCell(nowUs: number, bytes: Uint8Array, at: number, length: number): boolean {
     this.usedUs = nowUs;
     this.doubtedUs = NEVER;
+    if (this.initiator !== undefined) this.fetch?.begin(nowUs);
     this.initiator?.confirm();
     this.initiator = undefined;
     return this.transport.handleCell(nowUs, this.session.openedCounter, bytes, at, length) === undefined;
@@ -343,6 +366,8 @@ export class EndSession implements Timed {
       .number(this.pings.size);
     this.initiator?.digest(into);
     this.farewell.digest(into);
+    this.fetch?.digest(into);
+    this.partLimit.digest(into);
     this.session.digest(into);
     this.transport.digest(into);
     this.streams.digest(into);
@@ -435,6 +460,14 @@ export class EndSession implements Timed {
         return this.session.handleRekey("offer", input);
       case FrameType.rekeyAnswer:
         return this.session.handleRekey("answer", input);
+      case FrameType.descriptorRequest:
+        return this.handleDescriptorRequest(nowUs, decodeDescriptorRequest(input));
+      case FrameType.descriptorPart: {
+        const part = decodeDescriptorPart(input);
+        if (part === undefined || !this.isCaller) return false;
+        this.fetch?.handlePart(nowUs, part);
+        return true;
+      }
       case FrameType.datagram:
         if (!decodeDatagram(input, this.datagram)) return false;
         return this.flows.handleDatagram(nowUs, this, this.isCaller, this.datagram, input.bytes);
@@ -445,9 +478,23 @@ export class EndSession implements Timed {
 
   /** What the session has to say about its own keys. No room for it counts as lost, and lost ones are repeated. */
   private queueRekey(nowUs: number): void {
-    rekeyFrame.offset = 0;
-    if (!this.session.pollRekey(nowUs, rekeyFrame, REKEY_TYPES)) return;
-    this.transport.queueFrame(rekeyFrame.bytes.subarray(0, rekeyFrame.offset));
+    this.queue((out) => this.session.pollRekey(nowUs, out, REKEY_TYPES));
+  }
+
+  /** A part of the descriptor of the NAC that the peer called; whoever asks too often, or too early, asks again. */
+  private handleDescriptorRequest(nowUs: number, part: number | undefined): boolean {
+    const { called, descriptors } = this;
+    if (part === undefined || called === undefined) return false;
+    if (descriptors === undefined || !this.partLimit.take(nowUs)) return true;
+    this.queue((out) => descriptors.write(nowUs, called, part, out));
+    return true;
+  }
+
+  /** A frame for the next unreliable cell, if anything is written. */
+  private queue(write: (out: Writer) => void): void {
+    frame.offset = 0;
+    write(frame);
+    if (frame.offset > 0) this.transport.queueFrame(frame.bytes.subarray(0, frame.offset));
   }
 
   private tell(id: number, say: (stream: number) => void): void {

@@ -18,6 +18,7 @@ import { RECORD_HEADER_BYTES, recordIndex } from "../wire/record.js";
 import { OBSERVED_NOTHING } from "../wire/resp.js";
 import { Addresses } from "./addresses.js";
 import { Contacts, type EndOwner } from "./contacts.js";
+import { type DescribedChains, DescriptorDesk } from "./descriptor-desk.js";
 import { Dispatch, OWN_LINK } from "./dispatch.js";
 import { EndSession, endParams, type NewSession } from "./end-session.js";
 import { Flows } from "./flows.js";
@@ -41,6 +42,7 @@ export class Ends implements LinkUser {
   private readonly plane: Plane;
   private readonly addresses: Addresses;
   private readonly keys: KeyDesk;
+  private readonly descriptors: DescriptorDesk | undefined;
   /** One for each NAC that we are called by. */
   private readonly responders = new Map<number, { readonly responder: Responder; readonly timer: Timed }>();
   private readonly used = new Cap("endBiscuits", USED_BISCUITS_MAX);
@@ -61,8 +63,11 @@ export class Ends implements LinkUser {
     plane: Plane;
     service: Identity;
     epoch: number;
+    isFresh: boolean;
     former: readonly FormerIdentity[];
     wallClockSeconds: number;
+    /** Undefined where adverts are believed, or proven otherwise. */
+    chains: DescribedChains | undefined;
   }) {
     const { plane } = args;
     this.plane = plane;
@@ -71,6 +76,7 @@ export class Ends implements LinkUser {
       isCalling: () => [...this.ends].some((end) => end.isCaller),
       onWithdrawn: (now, destination) => this.closeCalled(now, destination),
     });
+    this.descriptors = args.chains && new DescriptorDesk(plane, this.addresses, args.chains);
     this.keys = new KeyDesk({
       plane,
       addresses: this.addresses,
@@ -187,6 +193,7 @@ export class Ends implements LinkUser {
     for (const end of this.ends) end.digest(into);
     this.flows.digest(into);
     this.keys.digest(into);
+    this.descriptors?.digest(into);
     this.dispatch.digest(into);
     this.pool.digest(into);
     this.inits.digest(into);
@@ -361,6 +368,7 @@ export class Ends implements LinkUser {
       flows: this.flows,
       bounds: this.bounds,
       stores: this.stores,
+      descriptors: this.descriptors,
       send: (now, bytes) => this.dispatch.send(now, peer, bytes),
       onOver: (self) => this.forget(self),
     });

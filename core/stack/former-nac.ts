@@ -25,7 +25,7 @@ export class FormerNac {
   constructor(former: FormerIdentity, wallClockSeconds: number, ports: StackPorts) {
     const { identity, storedEpoch, untilUs } = former;
     const delaySeconds = 1 + (ports.random32() % (FORMER_DELAY_US / SECOND_US));
-    const epoch = Math.max(storedEpoch + 1, wallClockSeconds + delaySeconds) >>> 0;
+    const epoch = storedEpoch > 0 ? storedEpoch + 1 : (wallClockSeconds + delaySeconds) >>> 0;
     this.local = { identity, number: ports.dictionary.intern(identity.nac), epoch };
     this.delayUs = delaySeconds * SECOND_US;
     this.untilUs = untilUs;

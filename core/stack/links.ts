@@ -457,7 +457,7 @@ export class Links implements HandshakeUser {
   /** What a link needs from time to time, and with each hello: it is the only thing sure to come. */
   private attend(nowUs: number, link: Link, step: "hello" | "dead" | undefined): void {
     link.session.handleTimeout(nowUs);
-    // It may be that we are heard all the same: then the neighbour need not wait for his own 4.5 s.
+    // It may be that we are heard all the same: then the neighbour need not wait for his own 4 s.
     if (step === "dead") return this.close(nowUs, link, link.isSuperseded ? "replaced" : "dead", ByeReason.unheard);
     if (nowUs >= link.drainedUs) return this.close(nowUs, link, "replaced", ByeReason.replaced);
     if (link.check.state.kind === "checking") this.whereabouts.poll(nowUs, link);

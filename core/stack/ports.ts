@@ -2,7 +2,7 @@ import type { NacDictionary } from "../address/dictionary.js";
 import type { TableAllocator } from "../collections/table-allocator.js";
 import type { Identity } from "../crypto/identity.js";
 import type { CryptoSuite, Entropy, KemKeys } from "../crypto/suite.js";
-import type { Elements } from "../routing/elements.js";
+import type { Elements, ElementsReport } from "../routing/elements.js";
 import type { Transit } from "../routing/transit.js";
 import type { SessionLimits } from "../session/limits.js";
 import type { TraceSink } from "../trace/trace.js";
@@ -24,7 +24,10 @@ export interface Sink {
   deliver(stream: number, bytes: Uint8Array, at: number, length: number): void;
   /** One whole datagram of a flow. Valid until return. */
   deliverDatagram(flow: number, bytes: Uint8Array, at: number, length: number): void;
-  /** To be on disk before this call returns: an epoch must never be used twice. `nac` is the service's or a former one. */
+  /**
+   * To be on disk before this call returns: an epoch must never be used twice. `nac` is the service's or a former one. Comes when somebody
+   * is about to be told: one that nobody heard of may be begun again, or others would miss it.
+   */
   persist(record: { readonly kind: "epoch"; readonly nac: Uint8Array; readonly epoch: number }): void;
 }
 
@@ -38,7 +41,7 @@ export interface StackPorts {
   readonly trace: TraceSink;
   readonly allocate: TableAllocator;
   readonly dictionary: NacDictionary;
-  /** Hash chains that prove adverts; without them all are believed. */
+  /** Hash chains that prove adverts, instead of those that `chainSeed` asks for. */
   readonly elements?: Elements | undefined;
 }
 
@@ -56,8 +59,12 @@ export interface StackConfig {
   /** The identity that others reach: its NAC is announced from the start. */
   readonly service: Identity;
   readonly linkKeys: KemKeys;
-  /** The last epoch that was persisted; 0 when none was. */
+  /** The last epoch that was persisted; 0 when none was. This start takes the one after it, or the wall clock where there is none. */
   readonly storedEpoch: number;
+  /** `storedEpoch` is a guess: others may know another one. */
+  readonly isStateDamaged?: boolean | undefined;
+  /** 32 random bytes, other ones at each start: adverts are proven and checked by hash chains. Without it all are believed. */
+  readonly chainSeed?: Uint8Array | undefined;
   /** The shell's wall clock at start, whole seconds since 1970. */
   readonly wallClockSeconds: number;
   /** Two at most. */
@@ -92,7 +99,7 @@ export const LocalCode = {
 export const LINK_DOWN_REASONS = ["dead", "stalled", "bye", "replaced", "shutdown", "crowded", "banned"] as const;
 
 /**
- *   dead      nothing of ours was echoed for 4.5 s
+ *   dead      nothing of ours was echoed for 4 s
  *   stalled   the neighbour says hello, yet processed no routes for ten seconds
  *   bye       the neighbour took leave
  *   replaced  another link to the same address took its place
@@ -170,6 +177,8 @@ export interface StackStatus {
   readonly drops: Record<DropReason, number>;
   /** Doubts, suspicions, and adverts that were refused. */
   readonly liveness: Readonly<Record<string, number>>;
+  /** The hash chains that prove adverts, of the service NAC; undefined where there are none. */
+  readonly chains: ElementsReport | undefined;
   readonly handshakes: Readonly<Record<HandshakeResult, number>>;
   readonly replays: number;
   /** What flapped, flooded or was one too many, and what was done about it. */

@@ -7,6 +7,7 @@ import { Routing } from "../routing/routing.js";
 import { DeadlineHeap } from "../time/deadline-heap.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { ROUTER_ID_BYTES } from "../wire/hello.js";
+import { nodeChains } from "./chains.js";
 import { DropCounters } from "./drops.js";
 import { Ends } from "./ends.js";
 import { Links } from "./links.js";
@@ -50,15 +51,18 @@ export class Stack {
     const { suite, entropy, random32, trace, allocate, dictionary } = ports;
     this.ports = ports;
     this.inputUs = nowUs;
-    this.epoch = Math.min(EPOCH_MAX, Math.max(config.storedEpoch + 1, config.wallClockSeconds)); // never wraps to 0
+    // The one after the stored, which vouches for it; the clock where none is known. Never wraps to 0.
+    this.epoch = Math.min(EPOCH_MAX, config.storedEpoch > 0 ? config.storedEpoch + 1 : config.wallClockSeconds);
     this.serviceNumber = dictionary.intern(config.service.nac);
     const routerId = entropy(ROUTER_ID_BYTES);
+    const networkId = networkIdOf(suite, config.networkName);
+    const chains = ports.elements === undefined ? nodeChains(ports, networkId, config) : undefined;
     this.plane = new Plane({
       ports,
       session: {
         suite,
         entropy,
-        networkId: networkIdOf(suite, config.networkName),
+        networkId,
         limits: config.sessionLimits,
       },
       routing: new Routing(
@@ -66,9 +70,9 @@ export class Stack {
           dictionary,
           trace,
           allocate,
-          elements: ports.elements,
+          elements: ports.elements ?? chains,
           random: random32,
-          epochRaised: (nac, epoch) => this.raiseEpoch(nac, epoch),
+          epochUsed: (nac, epoch) => this.useEpoch(nac, epoch),
           ignored: () => this.plane.drop("routeLimit"),
         },
         { routerId, transit: config.transit, isStrict: config.isStrict },
@@ -81,8 +85,10 @@ export class Stack {
       plane: this.plane,
       service: config.service,
       epoch: this.epoch,
+      isFresh: config.storedEpoch === 0 || config.isStateDamaged === true,
       former: config.former ?? [],
       wallClockSeconds: config.wallClockSeconds,
+      chains,
     });
     this.links = new Links({
       plane: this.plane,
@@ -101,9 +107,8 @@ export class Stack {
 
   // Facts.
 
-  /** The first input. Announces the service NAC under a new epoch, which is persisted before anything is sent. */
+  /** The first input. Announces the service NAC under a new epoch, which is persisted before anybody is told. */
   start(nowUs: number): number {
-    this.persistEpoch(this.serviceNumber, this.epoch);
     this.tick(nowUs);
     this.plane.time.begin(nowUs);
     this.ends.start(nowUs);
@@ -278,6 +283,7 @@ export class Stack {
       streams: this.ends.streams.count,
       drops: drops.all(),
       liveness: routing.liveness,
+      chains: routing.chains(this.serviceNumber),
       handshakes: { ...handshakes },
       replays,
       storms: { ...routing.storms, ...this.links.storms },
@@ -323,13 +329,10 @@ export class Stack {
     return into.hex();
   }
 
-  /** Somebody spoke of our NAC in a newer epoch than ours, so it had to be outbid. */
-  private raiseEpoch(destination: number, epoch: number): void {
+  /** Somebody is about to hear of an epoch of ours. */
+  private useEpoch(destination: number, epoch: number): void {
     if (destination === this.serviceNumber) this.epoch = epoch;
-    if (this.ends.isCalled(destination)) this.persistEpoch(destination, epoch); // the client's is forgotten with it
-  }
-
-  private persistEpoch(destination: number, epoch: number): void {
+    if (!this.ends.isCalled(destination)) return; // the client's is forgotten with it
     this.ports.sink.persist({ kind: "epoch", nac: this.ports.dictionary.bytesOf(destination), epoch });
   }
 

@@ -86,15 +86,15 @@ export class Succession {
     }
     spare.dialer = undefined;
     spare.drainedUs = nowUs + DRAIN_US;
-    unroute(this.plane, nowUs, spare);
+    unroute(this.plane, nowUs, spare, true);
     this.plane.watch(spare);
   }
 }
 
-/** Nothing more goes over the link, and what it taught is dropped. */
-export function unroute(plane: Plane, nowUs: number, link: Link): void {
+/** Nothing more goes over the link, and what it taught is dropped. `isMerged`: its neighbour is with us over another one. */
+export function unroute(plane: Plane, nowUs: number, link: Link, isMerged = false): void {
   if (!link.routed) return;
   link.routed = false;
   plane.time.forget(link.id);
-  plane.routing.linkDown(nowUs, link.id);
+  plane.routing.linkDown(nowUs, link.id, isMerged);
 }

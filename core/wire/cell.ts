@@ -9,8 +9,8 @@ import type { Reader, Writer } from "./cursor.js";
  *        5  1118  frames, then zeros
  *
  * A lost reliable cell is sent again with the same seq and the same frames, under a new packet number. FEEDBACK, PING,
- * PONG, CLOSE, REKEY_OFFER, REKEY_ANSWER and DATAGRAM travel in unreliable cells only, all other frames in reliable
- * cells only.
+ * PONG, CLOSE, REKEY_OFFER, REKEY_ANSWER, DESCRIPTOR_REQUEST, DESCRIPTOR_PART and DATAGRAM travel in unreliable cells
+ * only, all other frames in reliable cells only.
  */
 export interface CellHeader {
   readonly isReliable: boolean;
@@ -41,6 +41,8 @@ export const FrameType = {
   stop: 0x0a,
   rekeyOffer: 0x0b,
   rekeyAnswer: 0x0c,
+  descriptorRequest: 0x0d,
+  descriptorPart: 0x0e,
   /** 0x10 .. 0x13: bit 0 FIN, bit 1 LEN. */
   stream: 0x10,
   datagram: 0x20,
@@ -55,6 +57,8 @@ export function isUnreliableType(type: number): boolean {
     case FrameType.feedback:
     case FrameType.rekeyOffer:
     case FrameType.rekeyAnswer:
+    case FrameType.descriptorRequest:
+    case FrameType.descriptorPart:
     case FrameType.datagram:
       return true;
     default:

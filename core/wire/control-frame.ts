@@ -29,6 +29,7 @@ export const ControlFrame = {
   merge: 11,
   tableQuery: 12,
   tableSums: 13,
+  epochRequest: 14,
 } as const;
 
 /** The largest UDP payload that we ever send: what IPv6 carries everywhere (RFC 8200 section 5, less headers). */

@@ -11,8 +11,8 @@ import type { Reader, Writer } from "./cursor.js";
  *
  * Each entry begins with
  *
- *        0     1  flags    bit 0 the sender is the origin, bit 1 retraction, bit 2 short, bit 3 proof, bit 4 life, bit 5 suspicion;
- *                          the others are reserved and zero. None of bits 1, 3, 4, 5: a route. Bits 3 and 4 may come together.
+ *        0     1  flags    bit 0 the sender is the origin, of a retraction: the origin may be dead; bit 1 retraction, bit 2 short,
+ *                          bit 3 proof, bit 4 life, bit 5 suspicion, bit 6 epoch; bit 7 is reserved and zero. None of bits 1, 3 to 6: a route. Bits 3 and 4 may come together.
  *        1     2  id       short id of the NAC in this direction; 0xffff: none
  *        3    16  NAC      not when short
  *
@@ -33,6 +33,9 @@ import type { Reader, Writer } from "./cursor.js";
  *                                      with bit 3 an element of the metric chain at metric 63 instead, 16 bytes
  *   a suspicion  19     4  epoch
  *                23     4  slot        that only a living origin can prove
+ *   an epoch     19     4  epoch
+ *                23     4  previous    the epoch that vouches for it
+ *                27   344  proof       that it does: chain/epoch-proof.ts
  *
  * A retraction has nothing more. A route with the NAC in full gives it the id; see routing/short-ids.ts.
  */
@@ -44,6 +47,7 @@ export const LIFE_BYTES = 55;
 /** A life that an element of the metric chain proves. */
 export const METRIC_LIFE_BYTES = 43;
 export const SUSPICION_BYTES = 27;
+export const EPOCH_ENTRY_BYTES = 371;
 /** So much a short entry saves; a route also its tag, which was told with the NAC. */
 export const SHORT_SAVES_BYTES = 16;
 export const ROUTE_TAG_BYTES = 8;
@@ -55,11 +59,14 @@ export const ENTRY_SHORT = 0x04;
 export const ENTRY_PROOF = 0x08;
 export const ENTRY_LIFE = 0x10;
 export const ENTRY_SUSPICION = 0x20;
+export const ENTRY_EPOCH = 0x40;
 /** What an entry is; none of them: a route. */
-export const ENTRY_KIND = ENTRY_RETRACTION | ENTRY_PROOF | ENTRY_LIFE | ENTRY_SUSPICION;
+export const ENTRY_KIND = ENTRY_RETRACTION | ENTRY_PROOF | ENTRY_LIFE | ENTRY_SUSPICION | ENTRY_EPOCH;
 
 const NAC_AT = 3;
 const NAC_BYTES = 16;
+const EPOCH_BYTES = 4;
+const PREVIOUS_BYTES = 4;
 const METRIC_LIMIT = 64;
 /** The metric stands so far before the element. */
 const METRIC_BEFORE = 3;
@@ -78,6 +85,7 @@ export interface RouteEntry {
   nacAt: number;
   /** This and what follows: meaningless where the kind has none. */
   epoch: number;
+  /** Of an epoch entry: the previous epoch. */
   slot: number;
   repair: number;
   metric: number;
@@ -115,7 +123,7 @@ export function sealRoutes(out: Writer, start: number, count: number): void {
 
 /**
  * Thousands at a time: the bytes are stored directly. Throws RangeError when they do not fit, as every Writer does. The element
- * of a route, proof or life, and what follows it, are the caller's: zeros until it writes them. Returns where they begin.
+ * of a route, proof or life, and what follows it, or an epoch's proof, are the caller's: zeros until it writes them. Returns where they begin.
  */
 export function encodeRouteEntry(out: Writer, entry: RouteEntry): number {
   const { flags } = entry;
@@ -141,7 +149,7 @@ export function encodeRouteEntry(out: Writer, entry: RouteEntry): number {
     put16(bytes, at, entry.generation);
   } else {
     put32(bytes, at, entry.epoch);
-    put32(bytes, at + 4, entry.slot);
+    put32(bytes, at + EPOCH_BYTES, entry.slot);
     if (kind === ENTRY_SUSPICION) return end;
     if (kind === 0) {
       bytes[at + 8] = entry.repair;
@@ -199,7 +207,7 @@ export function readRouteEntry(bytes: Uint8Array, at: number, into: RouteEntry):
     return end;
   }
   into.epoch = get32(bytes, p);
-  into.slot = get32(bytes, p + 4);
+  into.slot = get32(bytes, p + EPOCH_BYTES);
   if (kind !== 0) return end;
   into.repair = bytes[p + 8]!;
   into.metric = bytes[p + 9]!;
@@ -234,8 +242,8 @@ function entryBytes(flags: number): number {
   return LENGTHS[flags]!;
 }
 
-function lengthsByFlags(): Uint8Array {
-  const lengths = new Uint8Array(256);
+function lengthsByFlags(): Uint16Array {
+  const lengths = new Uint16Array(256);
   const kinds = [
     [0, ROUTE_BYTES],
     [ENTRY_RETRACTION, RETRACTION_BYTES],
@@ -243,6 +251,7 @@ function lengthsByFlags(): Uint8Array {
     [ENTRY_LIFE, LIFE_BYTES],
     [ENTRY_LIFE | ENTRY_PROOF, METRIC_LIFE_BYTES],
     [ENTRY_SUSPICION, SUSPICION_BYTES],
+    [ENTRY_EPOCH, EPOCH_ENTRY_BYTES],
   ] as const;
   for (const [kind, whole] of kinds) {
     for (const origin of [0, ENTRY_ORIGIN]) {
@@ -253,12 +262,14 @@ function lengthsByFlags(): Uint8Array {
   return lengths;
 }
 
-function provenByFlags(): Uint8Array {
-  const proven = new Uint8Array(256);
+function provenByFlags(): Uint16Array {
+  const proven = new Uint16Array(256);
   for (let flags = 0; flags < proven.length; flags += 1) {
     const kind = flags & ENTRY_KIND;
     if (kind === 0) proven[flags] = ELEMENT_BYTES + ((flags & ENTRY_SHORT) === 0 ? ROUTE_TAG_BYTES : 0);
     else if (kind === ENTRY_LIFE) proven[flags] = LIFE_BYTES - METRIC_LIFE_BYTES + ELEMENT_BYTES;
+    else if (kind === ENTRY_EPOCH)
+      proven[flags] = EPOCH_ENTRY_BYTES - NAC_AT - NAC_BYTES - EPOCH_BYTES - PREVIOUS_BYTES;
     else if (kind === ENTRY_PROOF || kind === (ENTRY_PROOF | ENTRY_LIFE)) proven[flags] = ELEMENT_BYTES;
   }
   return proven;

@@ -46,18 +46,13 @@ interface Told extends Telling {
   readonly generation: number;
 }
 
-/** What stands at the end of a route, a proof or a life (`kind`: the entry's flags): real elements where chains are verified. */
-export type WriteElement = (kind: number, told: Told, slot: number, bytes: Uint8Array, at: number) => void;
-
-const noElement: WriteElement = () => undefined; // zeros are written already
-
 /**
  * The stack's table becomes what is told here: it takes each route, and from its real neighbours only those to themselves.
- * For the routes of the recording were chosen by the rules once, from the offers of all neighbours, the listener's too.
+ * For the routes of the recording were chosen by the rules once, from the offers of all neighbours, the listener's too. Elements of
+ * what is told here are zeros: the stack believes them, and makes those that it tells from its own chains (feed-chains.ts).
  */
 export class FeedTeller {
   private readonly inside: StackInside;
-  private readonly writeElement: WriteElement;
   private readonly told = new Map<string, Told>();
   private readonly wanted = new Map<string, { readonly index: number; readonly life: number }>();
   private readonly origins: FeedOrigins;
@@ -67,10 +62,9 @@ export class FeedTeller {
   private nowUs = 0;
 
   /** To be called before the stack starts. */
-  constructor(stack: Stack, nodes: number, writeElement = noElement) {
+  constructor(stack: Stack, nodes: number) {
     this.inside = insideOf(stack);
     this.origins = new FeedOrigins(nodes);
-    this.writeElement = writeElement;
     const { routing, decision, selection } = this.inside;
     selection.isFeasible = () => true;
     const learn = decision.learn.bind(decision);
@@ -186,20 +180,19 @@ export class FeedTeller {
     entry.flags = isLost ? ENTRY_RETRACTION : 0;
     entry.metric = isLost ? 0 : metric - LINK_COST;
     entry.generation = told.generation & LOW;
-    const at = encodeRouteEntry(this.frame, entry);
-    if (!isLost) this.writeElement(0, told, told.generation, this.frame.bytes, at);
+    encodeRouteEntry(this.frame, entry);
   }
 
   private writeProof(told: Told): void {
     const entry = { ...emptyRouteEntry(), id: NO_ID, bytes: told.nac, flags: ENTRY_PROOF };
     entry.generation = told.generation & LOW;
-    this.writeElement(ENTRY_PROOF, told, told.generation, this.frame.bytes, encodeRouteEntry(this.frame, entry));
+    encodeRouteEntry(this.frame, entry);
   }
 
   private writeLife(told: Told): void {
     const { slot } = this;
     const entry = { ...emptyRouteEntry(), id: NO_ID, bytes: told.nac, flags: ENTRY_LIFE, epoch: told.epoch, slot };
-    this.writeElement(ENTRY_LIFE, told, slot, this.frame.bytes, encodeRouteEntry(this.frame, entry));
+    encodeRouteEntry(this.frame, entry);
   }
 
   /** An index or a generation that was given out is not taken back by a row that knows nothing of it. */

@@ -14,8 +14,9 @@ import { systemClock } from "../clock.js";
 import { systemEntropy, systemRandom32 } from "../entropy.js";
 import type { Log } from "../log.js";
 import { UdpPort } from "../udp.js";
+import type { FeedChains } from "./feed-chains.js";
 import { msOfSlot } from "./feed-origins.js";
-import { FeedTeller, type Telling, type WriteElement } from "./feed-teller.js";
+import { FeedTeller, type Telling } from "./feed-teller.js";
 
 /** An input of the stack that changes nothing lets out what was told. */
 const IDLE = { queueDelayUs: 0, busy: 0 };
@@ -27,6 +28,7 @@ export class Feeder {
   sentBytes = 0;
   private readonly nac: Uint8Array;
   private readonly teller: FeedTeller;
+  private readonly chains: FeedChains;
   private readonly stack: Stack;
   private readonly udp: UdpPort;
   private timer: NodeJS.Timeout | undefined;
@@ -36,7 +38,7 @@ export class Feeder {
     network: string;
     nodes: number;
     udp: UdpPort;
-    writeElement?: WriteElement;
+    chains: FeedChains;
   }) {
     const { suite, network, udp } = args;
     const networkId = networkIdOf(suite, network);
@@ -48,6 +50,8 @@ export class Feeder {
     const seeds = [systemEntropy(KEM_SEED_BYTES), systemEntropy(SIGNATURE_SEED_BYTES)] as const;
     const service = identityFromSeeds(suite, networkId, ...seeds);
     this.nac = service.nac;
+    this.chains = args.chains;
+    const dictionary = new NacDictionary(64, [systemRandom32(), systemRandom32()]);
     const nowUs = systemClock.nowUs();
     this.stack = new Stack(
       nowUs,
@@ -64,7 +68,8 @@ export class Feeder {
         random32: systemRandom32,
         trace: traceNothing,
         allocate: heapAllocator,
-        dictionary: new NacDictionary(64, [systemRandom32(), systemRandom32()]),
+        dictionary,
+        elements: args.chains.elementsFor(dictionary),
         sink: {
           transmit: (path, bytes, at, length) => {
             this.sentBytes += length;
@@ -77,7 +82,7 @@ export class Feeder {
         },
       },
     );
-    this.teller = new FeedTeller(this.stack, args.nodes, args.writeElement);
+    this.teller = new FeedTeller(this.stack, args.nodes);
     this.input((stack, now) => stack.start(now));
     this.teller.begin(nowUs);
     udp.isPathInUse = (path) => this.stack.pathsInUse.includes(path);
@@ -91,7 +96,8 @@ export class Feeder {
     /** Of the network that it plays. */
     nodes: number;
     log: Log;
-    writeElement?: WriteElement;
+    /** Of all origins, one for all feeders. */
+    chains: FeedChains;
   }): Promise<Feeder> {
     const udp = await UdpPort.open([{ host: "127.0.0.1", port: 0 }], args.log);
     return new Feeder({ ...args, udp });
@@ -113,6 +119,7 @@ export class Feeder {
 
   /** The stack's table changes so; whoever listens is told as the core tells it. */
   tell(tellings: readonly Telling[]): void {
+    for (const { nac, epoch } of tellings) this.chains.make(nac, epoch);
     this.input((stack, now) => {
       stack.handleTimer(now); // what was due before comes before
       this.teller.tell(now, tellings);

@@ -60,6 +60,7 @@ function interesting(status: StatusReport): (readonly [string, string])[] {
     ["handshakes", counted(troubles)],
     ["refusals", counted(status.refusals)],
     ["liveness", counted(status.liveness)],
+    ["chains", chainsText(status)],
     ["storms", counted(status.storms)],
     ["queues", counted(status.queues)],
     ["near a bound", full.map(([name, { limit, peak }]) => `${name} ${peak} of ${limit}`).join(", ") || NONE],
@@ -67,6 +68,13 @@ function interesting(status: StatusReport): (readonly [string, string])[] {
     ["loop lag", status.loopLagMs.p99 >= LAG_NOTEWORTHY_MS ? `p99 ${formatMs(status.loopLagMs.p99)}` : NONE],
   ] as const;
   return fields.filter(([, text]) => text !== NONE).map(([name, text]) => [name, text]);
+}
+
+/** Claims that did not hold, or that our own chains are not made yet. */
+function chainsText({ chains }: StatusReport): string {
+  if (chains === null) return NONE;
+  const { sound: _sound, ...refused } = chains.verdicts;
+  return chains.ready ? counted(refused) : "being made: not announced yet";
 }
 
 /** `reason count` of those that are not zero. */

@@ -95,6 +95,8 @@ export interface StatusReport {
   readonly handshakes: Readonly<Record<string, number>>;
   /** Doubts whether nodes still live, and adverts that were refused: name to count. */
   readonly liveness: Readonly<Record<string, number>>;
+  /** The hash chains by which adverts are proven; null until the stack has begun. */
+  readonly chains: ChainsReport | null;
   /** What flapped, flooded or was one too many, and what was done about it: name to count. */
   readonly storms: Readonly<Record<string, number>>;
   /** What waits just now. */
@@ -110,6 +112,23 @@ export interface StatusReport {
   readonly pid: number;
   readonly directory: string;
   readonly upSeconds: number;
+}
+
+export interface ChainsReport {
+  /** The node's own chains are made: it is announced. */
+  readonly ready: boolean;
+  readonly epoch: number;
+  /** ISO 8601: up to then the epoch of the service NAC proves itself; the next one is ready before. */
+  readonly readyUntil: string;
+  /** Destinations of others whose adverts are checked against what was heard before. */
+  readonly held: number;
+  /** Of how many of them the identity itself signed the chain: descriptors, fetched in sessions with them. */
+  readonly bound: number;
+  /** Since the start: for own chains, and for what neighbours claimed. */
+  readonly ownHashes: number;
+  readonly checkHashes: number;
+  /** Claims of neighbours: verdict to count. */
+  readonly verdicts: Readonly<Record<string, number>>;
 }
 
 export interface PeerTrouble {

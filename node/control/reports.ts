@@ -2,11 +2,13 @@ import { printNac } from "../../core/address/nac.js";
 import { printLongName, printName } from "../../core/address/name.js";
 import { printHex } from "../../core/address/text.js";
 import type { Identity } from "../../core/crypto/identity.js";
+import { SLOT_MS } from "../../core/link/network-time.js";
+import type { ElementsReport } from "../../core/routing/elements.js";
 import type { PeerStatus, RouteStatus } from "../../core/stack/ports.js";
 import { SECOND_US } from "../../core/time/instant.js";
 import type { Directory } from "../config/directory.js";
 import type { StreamNote } from "../driver.js";
-import type { IdReport, PeerReport, RouteReport, StatusReport, StreamReport } from "./protocol.js";
+import type { ChainsReport, IdReport, PeerReport, RouteReport, StatusReport, StreamReport } from "./protocol.js";
 
 /** `linkKeyHash` is undefined while nobody can know it. */
 export function idReport(directory: Directory, identity: Identity, linkKeyHash: Uint8Array | undefined): IdReport {
@@ -58,6 +60,12 @@ export function streamReport({ id, nac, port, bytesIn, bytesOut, openedUs }: Str
   };
 }
 
+export function chainsReport(chains: ElementsReport): ChainsReport {
+  const { isReady, epoch, lastSlot, held, bound, ownHashes, checkHashes, verdicts } = chains;
+  const readyUntil = new Date((lastSlot + 1) * SLOT_MS).toISOString();
+  return { ready: isReady, epoch, readyUntil, held, bound, ownHashes, checkHashes, verdicts };
+}
+
 /** Before there is a stack. */
 export function startingReport(directory: Directory): StatusReport {
   return {
@@ -78,6 +86,7 @@ export function startingReport(directory: Directory): StatusReport {
     replays: 0,
     handshakes: {},
     liveness: {},
+    chains: null,
     storms: {},
     queues: {},
     loopLagMs: { p99: 0 },

@@ -2,7 +2,7 @@ import { MILLISECOND_US, NEVER, SECOND_US } from "../../core/time/instant.js";
 import type { RelativeDigest } from "./relative-digest.js";
 
 /** A link whose other end is gone is found dead after this long at the latest: two hellos and their probes. */
-const NOTICE_US = 4_500 * MILLISECOND_US;
+const NOTICE_US = 4 * SECOND_US;
 /** The ends of a new session come up within so long of each other: what comes sooner waits in the pool of unknown sessions. */
 const MEET_US = 250 * MILLISECOND_US;
 /** No message travels longer. */

@@ -1,5 +1,6 @@
 import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader } from "../../core/wire/cursor.js";
+import { decodeEpochRequest } from "../../core/wire/epoch-request.js";
 import { decodeRouteHead } from "../../core/wire/route-head.js";
 import { decodeRouteRequest } from "../../core/wire/route-request.js";
 import { decodeRouteStatus } from "../../core/wire/route-status.js";
@@ -47,6 +48,8 @@ function frameWords(input: Reader): string | undefined {
       return decodeTableQuery(input) === undefined ? undefined : "a question about the table";
     case ControlFrame.tableSums:
       return decodeTableSums(input) === undefined ? undefined : "sums of the table";
+    case ControlFrame.epochRequest:
+      return decodeEpochRequest(input) === undefined ? undefined : "a request for the proof of an epoch";
     default:
       return undefined;
   }

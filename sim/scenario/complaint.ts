@@ -1,5 +1,7 @@
 /** What is wrong with a file, where, in one line. */
+
 import type { z } from "zod";
+import { clipped } from "./clipped.js";
 import { keysAt } from "./known-keys.js";
 import { nearest } from "./nearest.js";
 
@@ -136,8 +138,4 @@ function shown(input: unknown): string {
   if (Array.isArray(input)) return "a list";
   if (typeof input === "object") return "keys and values";
   return typeof input === "string" ? `"${clipped(input)}"` : String(input);
-}
-
-function clipped(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 40)}...` : text;
 }

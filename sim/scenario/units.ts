@@ -2,7 +2,9 @@
  * Numbers with units, as people write them: `60s`, `5%`, `10Mbit`, `64KiB`, `100ppm`, `3/min`. What comes out is an integer in the
  * unit of the plan. A bare number is refused, because the reader would have to guess its unit.
  */
+
 import { z } from "zod";
+import { clipped } from "./clipped.js";
 
 interface Unit {
   /** In the JSON Schema. */
@@ -109,8 +111,4 @@ function wrong(unit: Unit, input: unknown): string {
     return `${expected}: "${clipped(tail)}" is no unit of ${unit.what.slice(2)} (${known})`;
   }
   return `${expected}, got "${clipped(input)}"`;
-}
-
-function clipped(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 40)}...` : text;
 }

@@ -14,15 +14,18 @@ const Kind = { metric: 0x100, life: 0x200, tag: 0x300, key: 0x400, epoch: 0x500 
 
 /**
  * Hash chains for large simulations: as many bytes, and what is wrong in any place fails, but an element follows from (NAC, epoch,
- * place) and checking it is making it again. So nothing is held for any destination, and whoever has the code can make
- * every element. That a node only makes what it could hash from what it heard, liars' roles keep to by themselves; what else they
+ * place) and checking it is making it again. So nothing is held for any destination (the epoch that must be proven from is routing's to
+ * say), and whoever has the code can make every element. That a node only makes what it could hash from what it heard, liars' roles keep to by themselves; what else they
  * write (other places' elements, chance) is refused as by the real ones.
  *
  * One object serves all nodes of a worker.
  */
 export class ModelledElements implements Elements {
+  readonly provesEpochs = true;
   private readonly dictionary: NacDictionary;
   private readonly seed: number;
+  /** Of each own destination that lost count, the epoch that it took then. As many as there are nodes. */
+  private readonly fresh = new Map<number, number>();
 
   /** @param seed  of the run, u32 */
   constructor(dictionary: NacDictionary, seed: number) {
@@ -67,12 +70,13 @@ export class ModelledElements implements Elements {
     bytes: Uint8Array,
     at: number,
     isTagged = false,
+    known = -1,
   ): Verdict {
+    if (known >= 0 && epoch > known) return "unproven";
     this.mix(destination, epoch, Kind.metric | metric, generation);
     if (!isSame(bytes, at, ELEMENT_BYTES)) return "forged";
     if (!isTagged) return "sound";
-    this.mix(destination, epoch, Kind.tag, 0);
-    return isSame(bytes, at + ELEMENT_BYTES, TAG_BYTES) ? "sound" : "forged";
+    return this.isTag(destination, epoch, bytes, at + ELEMENT_BYTES) ? "sound" : "forged";
   }
 
   checkLife(
@@ -88,7 +92,8 @@ export class ModelledElements implements Elements {
     return isSame(bytes, at, ELEMENT_BYTES) ? "sound" : "forged";
   }
 
-  proveEpoch(destination: number, epoch: number, into: Uint8Array, at: number): boolean {
+  proveEpoch(destination: number, epoch: number, into: Uint8Array, at: number, previous = epoch - 1): boolean {
+    if (previous !== epoch - 1 && this.fresh.get(destination) !== epoch) return false;
     this.mix(destination, epoch, Kind.epoch, 0);
     for (let i = 0; i < EPOCH_PROOF_BYTES; i += TAG_BYTES) write(into, at + i, TAG_BYTES);
     return true;
@@ -103,11 +108,25 @@ export class ModelledElements implements Elements {
     at: number,
   ): Verdict {
     this.mix(destination, epoch, Kind.epoch, 0);
-    for (let i = 0; i < EPOCH_PROOF_BYTES; i += TAG_BYTES) if (!isSame(bytes, at + i, TAG_BYTES)) return "forged";
+    for (let i = 0; i < EPOCH_PROOF_BYTES; i += TAG_BYTES) if (!isSame(bytes, at + i, TAG_BYTES)) return "disputed";
     return "sound";
   }
 
-  originate(): void {}
+  isOwnEpoch(
+    destination: number,
+    epoch: number,
+    _generation: number,
+    bytes: Uint8Array,
+    at: number,
+    isTagged: boolean,
+  ): boolean {
+    return isTagged && this.isTag(destination, epoch, bytes, at + ELEMENT_BYTES);
+  }
+
+  originate(destination: number, epoch: number, _startSlot: number, isFresh = false): boolean {
+    if (isFresh) this.fresh.set(destination, epoch);
+    return false;
+  }
 
   isReady(): boolean {
     return true;
@@ -125,6 +144,13 @@ export class ModelledElements implements Elements {
   forget(): void {}
 
   forgetLink(): void {}
+
+  report(): undefined {}
+
+  private isTag(destination: number, epoch: number, bytes: Uint8Array, at: number): boolean {
+    this.mix(destination, epoch, Kind.tag, 0);
+    return isSame(bytes, at, TAG_BYTES);
+  }
 
   /** Leaves 64 bits in the lanes, from which the bytes follow. */
   private mix(destination: number, epoch: number, kind: number, place: number): void {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkDescriptor, DESCRIPTOR_BYTES, decodeDescriptor, signDescriptor } from "../../core/chain/descriptor.js";
 import { decodeEpochProof } from "../../core/chain/epoch-proof.js";
+import { HashChains } from "../../core/chain/hash-chains.js";
 import { identityFromSeeds } from "../../core/crypto/identity.js";
 import { nobleSuite } from "../../core/crypto/noble-suite.js";
 import { EPOCH_PROOF_BYTES } from "../../core/routing/elements.js";
@@ -119,7 +120,7 @@ describe("the next epoch", () => {
       "disputed",
     );
     expect(node.chains.checkEpoch(0, 1, number, 8, proofOf(eight, 8), 0)).toBe("sound"); // known
-    expect(node.chains.checkEpoch(0, 1, number, 7, proofOf(eight, 8), 0)).toBe("disputed");
+    expect(node.chains.checkEpoch(0, 1, number, 7, proofOf(eight, 8), 0)).toBe("forged"); // it signs no 7
   });
 
   test("that skips one cannot be proven: it waits until the destination is forgotten, or for the descriptor", () => {
@@ -130,6 +131,54 @@ describe("the next epoch", () => {
     expect(hear(node, ADA, 10, START + 70, 4, bytes)).toBe("unproven");
     node.chains.forget(node.number);
     expect(hear(node, ADA, 10, START + 70, 4, bytes)).toBe("sound");
+  });
+
+  test("may be passed on by who knows no other epoch, but not with a wrong tag or signature", () => {
+    const node = chainNode();
+    expect(hearEight(node)).toBe("sound");
+    const number = node.dictionary.find(ADA);
+    const check = (at: number) => {
+      const proof = proofOf(eight, 8);
+      proof[at]! ^= 1;
+      return node.chains.checkEpoch(0, 1, number, 8, proof, 0);
+    };
+    expect(check(5)).toBe("disputed"); // another tag than the held epoch's
+    expect(check(20)).toBe("forged"); // another end of the metric chain
+    expect(check(50)).toBe("forged"); // another key
+    expect(check(100)).toBe("forged");
+    expect(check(30)).toBe("sound"); // of the epoch before nothing is known here
+  });
+
+  test("follows a short one as a long one: what proves it does not tell how long the epoch before was", () => {
+    const dictionary = chainNode().dictionary;
+    const secretOf = () => new Uint8Array(32).fill(3);
+    const args = { suite: nobleSuite, dictionary, networkId: NETWORK, secretOf, epochSlots: 512 };
+    const number = dictionary.intern(ADA);
+    const proofs = [128, 256, 512].map((firstSlots) => {
+      const chains = new HashChains({ ...args, firstSlots });
+      chains.originate(number, 7, START);
+      finish(chains);
+      expect(chains.lastSlot(number)).toBe(START + firstSlots - 1);
+      chains.originate(number, 8, START + firstSlots - 16);
+      expect(chains.isReady(number, 8)).toBe(true); // it was made meanwhile
+      return decodeEpochProof(proofOf({ chains, dictionary }, 8), 0)!;
+    });
+    for (const { previousLife, previousKey } of proofs) {
+      expect([previousLife, previousKey]).toEqual([proofs[0]!.previousLife, proofs[0]!.previousKey]);
+    }
+  });
+
+  test("is known to its origin as its own, whoever claims it, and another's is not", () => {
+    const own = originOf(ADA, 5, START);
+    const ours = (bytes: Uint8Array, generation: number, isTagged = true) =>
+      own.chains.isOwnEpoch(own.number, 8, generation, bytes, 0, isTagged);
+    expect(ours(route, START + 40)).toBe(true);
+    expect(ours(route, START + 400)).toBe(true);
+    expect(ours(route, START + 40, false)).toBe(false); // nothing to tell it by
+    expect(ours(route, START)).toBe(false); // it had not begun
+    const lie = route.slice();
+    lie[17]! ^= 1;
+    expect(ours(lie, START + 40)).toBe(false);
   });
 
   test("is proven by what a node restarts with: its secret and the number of the epoch before", () => {
@@ -195,7 +244,7 @@ describe("the descriptor", () => {
     hear(node, ADA, 7, START + 1, 3, tagged(liar, ADA, 7, START + 1, 3), { link: 1 });
     expect(hear(node, ADA, 7, START + 1, 5, tagged(seven, ADA, 7, START + 1, 5), { link: 2 })).toBe("disputed");
     const number = node.dictionary.find(ADA);
-    expect(node.chains.bind(0, 2, number, decodeDescriptor(signed)!)).toBe("sound");
+    expect(node.chains.bind(0, number, decodeDescriptor(signed)!)).toBe("sound");
     for (const link of [1, 3, 4]) {
       expect(hear(node, ADA, 7, START + 1, 3, tagged(liar, ADA, 7, START + 1, 3), { link })).toBe("forged");
     }
@@ -203,12 +252,12 @@ describe("the descriptor", () => {
     for (const link of [1, 3, 4]) {
       expect(hear(node, ADA, 7, START + 1, 3, tagged(liar, ADA, 7, START + 1, 3), { link })).toBe("forged");
     }
-    expect(node.chains.bind(0, 2, number, decodeDescriptor(signed)!)).toBe("sound");
+    expect(node.chains.bind(0, number, decodeDescriptor(signed)!)).toBe("sound");
   });
 
   test("vouches for what is held already, without losing it", () => {
     const node = heardSeven();
-    expect(node.chains.bind(0, 1, node.number, decodeDescriptor(signed)!)).toBe("sound");
+    expect(node.chains.bind(0, node.number, decodeDescriptor(signed)!)).toBe("sound");
     expect(tagged(node, ADA, 7, START + 5, 9)).toEqual(tagged(seven, ADA, 7, START + 5, 9));
     expect(hear(node, ADA, 7, START + 6, 3, tagged(liar, ADA, 7, START + 6, 3), { link: 2 })).toBe("forged");
     node.chains.checkEpoch(0, 1, node.number, 8, proofOf(eight, 8), 0);
@@ -221,7 +270,7 @@ describe("the descriptor", () => {
     const bytes = tagged(ten, ADA, 10, START + 70, 4);
     expect(hear(node, ADA, 10, START + 70, 4, bytes)).toBe("unproven");
     const late = signDescriptor(nobleSuite, NETWORK, identity, statement(ten));
-    expect(node.chains.bind(0, 1, node.number, decodeDescriptor(late)!)).toBe("sound");
+    expect(node.chains.bind(0, node.number, decodeDescriptor(late)!)).toBe("sound");
     expect(hear(node, ADA, 10, START + 70, 4, bytes)).toBe("sound");
   });
 
@@ -229,9 +278,34 @@ describe("the descriptor", () => {
     const node = chainNode();
     hearEight(node);
     const number = node.dictionary.find(ADA);
-    expect(node.chains.bind(0, 1, number, decodeDescriptor(signed)!)).toBe("disputed");
+    expect(node.chains.bind(0, number, decodeDescriptor(signed)!)).toBe("disputed");
     expect(tagged(node, ADA, 8, START + 40, 9)).toEqual(tagged(eight, ADA, 8, START + 40, 9));
     const other = decodeDescriptor(signDescriptor(nobleSuite, NETWORK, identity, { ...statement(seven), epoch: 9 }))!;
-    expect(node.chains.bind(0, 1, number, { ...other, startSlot: 1 })).toBe("forged");
+    expect(node.chains.bind(0, number, { ...other, startSlot: 1 })).toBe("forged");
+  });
+
+  test("of an epoch that is old already is walked a slice at a time, while newer generations come", () => {
+    const slots = 4_096;
+    const origin = originOf(ADA, 7, START, nobleSuite, slots);
+    const descriptor = decodeDescriptor(signDescriptor(nobleSuite, NETWORK, identity, statement(origin)))!;
+    const node = chainNode(nobleSuite, slots);
+    const number = hearAged(node, origin, 3_900);
+    let [nowUs, shown, verdict] = [40 * SECOND_US, 0, "busy"];
+    while (verdict === "busy" && shown < 100) {
+      if (shown % 3 === 2) hearAged(node, origin, 3_900 + shown, nowUs); // each would begin the walk anew
+      verdict = node.chains.bind(nowUs, number, descriptor);
+      nowUs += SECOND_US / 10;
+      shown += 1;
+    }
+    expect(verdict).toBe("sound");
+    expect(shown).toBeGreaterThan(5); // a slice at a time
+    expect(node.chains.isUnbound(number)).toBe(false);
   });
 });
+
+function hearAged(node: ChainNode, origin: Origin, age: number, nowUs = 0): number {
+  const generation = START + age;
+  const element = tagged(origin, ADA, 7, generation, 3);
+  expect(hear(node, ADA, 7, generation, 3, element, { nowUs })).toBe("sound");
+  return node.dictionary.find(ADA);
+}

@@ -125,6 +125,20 @@ describe("the sender", () => {
     expect(stream.nextTimeoutUs).toBe(NEVER);
   });
 
+  test("names no message that is not news: the next hello does", () => {
+    const stream = new ControlStream();
+    stream.keep(0, body(1), 0, body(1).length, false);
+    expect(stream.nextTimeoutUs).toBe(NEVER);
+    stream.keep(0, body(2));
+    stream.keep(0, body(3), 0, body(3).length, false);
+    expect(stream.nextTimeoutUs).toBe(100 * MILLISECOND_US);
+    stream.acknowledge(50 * MILLISECOND_US, 1);
+    expect(stream.nextTimeoutUs).toBe(150 * MILLISECOND_US);
+    stream.acknowledge(60 * MILLISECOND_US, 2); // the news is there, what is behind it can wait
+    expect(stream.nextTimeoutUs).toBe(NEVER);
+    expect(stream.acknowledged).toBe(2);
+  });
+
   test("is full at its bound until something is processed, and stalled after ten seconds without", () => {
     const stream = new ControlStream();
     for (let number = 1; number <= UNPROCESSED_MAX; number += 1) stream.keep(0, body(number));

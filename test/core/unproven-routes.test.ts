@@ -24,10 +24,10 @@ const NAC = new Uint8Array(16).fill(3); // its periodic generations are slots th
 const OTHER = new Uint8Array(16).fill(6);
 const routerId = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, last);
 
-/** A node that heard of one route from the neighbour on link 0, and tells the one on link 1 of it. */
+/** A node that hears of routes from the neighbour on link 0, and tells the one on link 1 of them. */
 class Relay {
   slot = 300;
-  private number = 0;
+  private readonly numbers = [0, 0];
   private readonly routing: Routing;
 
   constructor(elements: Elements) {
@@ -47,14 +47,14 @@ class Relay {
     this.routing.setSlot(this.nowUs, slot, slot * SLOT_US);
   }
 
-  hear(entry: Partial<RouteEntry>): void {
+  hear(entry: Partial<RouteEntry>, link = 0): void {
     const out = new Writer(new Uint8Array(1_200));
-    this.number += 1;
-    const start = openRoutes(out, this.number);
+    this.numbers[link]! += 1;
+    const start = openRoutes(out, this.numbers[link]!);
     const route = { epoch: 1, slot: 300, repair: 0, metric: 2, generation: 300 };
     encodeRouteEntry(out, { ...emptyRouteEntry(), ...route, id: 5, bytes: NAC, ...entry });
     sealRoutes(out, start, 1);
-    expect(this.routing.handleFrame(this.nowUs, 0, ControlFrame.routes, new Reader(out.bytes, 1, out.offset))).toBe(
+    expect(this.routing.handleFrame(this.nowUs, link, ControlFrame.routes, new Reader(out.bytes, 1, out.offset))).toBe(
       true,
     );
   }
@@ -63,24 +63,29 @@ class Relay {
     this.routing.linkUp(this.nowUs, 1, routerId(11), 1);
   }
 
-  /** All that the neighbour on link 1 is told within a second. */
+  /** All that the neighbour on link 1 is told within a second, and with the next hello. */
   told(): RouteEntry[] {
     const entries: RouteEntry[] = [];
+    const read = (out: Writer) => {
+      const input = new Reader(out.bytes, 0, out.offset);
+      if (out.offset === 0 || input.u8() !== ControlFrame.routes) return;
+      for (let left = decodeRoutesHead(input)!.count; left > 0; left -= 1) {
+        const entry = emptyRouteEntry();
+        expect(decodeRouteEntry(input, entry)).toBe(true);
+        entries.push(entry);
+      }
+    };
     for (let nowUs = this.nowUs; nowUs <= this.nowUs + SECOND_US; nowUs += 10 * MILLISECOND_US) {
       this.routing.handleTimeout(nowUs);
       for (let link = this.routing.pollLink(); link >= 0; link = this.routing.pollLink()) {
         const out = new Writer(new Uint8Array(1_170));
         this.routing.pollControl(nowUs, link, out);
-        if (link !== 1) continue;
-        const input = new Reader(out.bytes, 0, out.offset);
-        if (input.u8() !== ControlFrame.routes) continue;
-        for (let left = decodeRoutesHead(input)!.count; left > 0; left -= 1) {
-          const entry = emptyRouteEntry();
-          expect(decodeRouteEntry(input, entry)).toBe(true);
-          entries.push(entry);
-        }
+        if (link === 1) read(out);
       }
     }
+    const hello = new Writer(new Uint8Array(1_170));
+    this.routing.joinHello(this.nowUs + SECOND_US, 1, hello);
+    read(hello);
     return entries;
   }
 }
@@ -119,5 +124,26 @@ test("a generation that cannot be proven at the metric told is not passed on", (
     relay.hear({ flags: ENTRY_PROOF, generation: 303, bytes: OTHER, id: 6 });
     const proofs = relay.told().filter((entry) => (entry.flags & ENTRY_KIND) === ENTRY_PROOF);
     expect(proofs.map(({ id }) => id)).toEqual(ids);
+  }
+});
+
+test.each([
+  // Slots that are one more than a multiple of three are of the gear of 90 s. The route is told at the metric 3.
+  ["every 15 s", 300, 303, { worse: 1, equal: 1, better: 1, nothing: 1 }],
+  ["every 90 s", 301, 319, { worse: 1, equal: 0, better: 0, nothing: 1 }],
+])("what is proven %s is proven to whom it is good for", (_name, first, next, proofs) => {
+  const announced = { worse: 4, equal: 3, better: 2, nothing: undefined };
+  for (const [how, metric] of Object.entries(announced)) {
+    const relay = new Relay(noElements);
+    relay.begin(first);
+    relay.hear({ generation: first });
+    relay.meet();
+    expect(relay.told()).toMatchObject([{ metric: 3 }]);
+    if (metric !== undefined) relay.hear({ generation: first, metric }, 1);
+    relay.told();
+    relay.begin(next);
+    relay.hear({ flags: ENTRY_PROOF, generation: next });
+    const told = relay.told().filter((entry) => (entry.flags & ENTRY_KIND) === ENTRY_PROOF);
+    expect([how, told.length]).toEqual([how, proofs[how as keyof typeof proofs]]);
   }
 });

@@ -3,6 +3,14 @@ import { describe, expect, test } from "vitest";
 import { CELL_BODY, CELL_FRAMES_BYTES, decodeCellHeader, encodeCellHeader, SEQ_MAX } from "../../core/wire/cell.js";
 import { decodeMaxSession, decodeMaxStream, encodeMaxSession, encodeMaxStream } from "../../core/wire/credit-frames.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
+import {
+  DESCRIPTOR_PART_FRAME_BYTES,
+  DESCRIPTOR_PARTS,
+  decodeDescriptorPart,
+  decodeDescriptorRequest,
+  encodeDescriptorPart,
+  encodeDescriptorRequest,
+} from "../../core/wire/descriptor-frames.js";
 import { decodeFeedback, encodeFeedback, FEEDBACK_RANGES_MAX, Feedback } from "../../core/wire/feedback-frame.js";
 import { decodeClose, decodePing, encodeClose, encodePing, encodePong } from "../../core/wire/session-frames.js";
 import {
@@ -106,6 +114,33 @@ describe("cells and frames", () => {
     );
   });
 
+  test("descriptors travel in five parts, which fit into cells and together again", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 4_569, maxLength: 4_569 }), u32, (descriptor, epoch) => {
+        const whole: number[] = [];
+        for (let part = 0; part < DESCRIPTOR_PARTS; part += 1) {
+          const out = new Writer(new Uint8Array(CELL_FRAMES_BYTES));
+          encodeDescriptorPart(out, part, epoch, descriptor);
+          expect(out.offset).toBe(DESCRIPTOR_PART_FRAME_BYTES);
+          const read = decodeDescriptorPart(new Reader(out.bytes, 1, out.offset));
+          expect(read).toMatchObject({ part, epoch });
+          whole.push(...read!.bytes);
+          expect(decodeDescriptorPart(new Reader(out.bytes, 1, out.offset - 1))).toBeUndefined();
+        }
+        expect(Uint8Array.from(whole.slice(0, 4_569))).toEqual(descriptor);
+        expect(whole.slice(4_569)).toEqual([0]);
+      }),
+      { numRuns: 20 },
+    );
+    fc.assert(
+      fc.property(fc.nat(255), (part) => {
+        const out = new Writer(new Uint8Array(2));
+        encodeDescriptorRequest(out, part);
+        expect(decodeDescriptorRequest(new Reader(out.bytes, 1, 2))).toBe(part < DESCRIPTOR_PARTS ? part : undefined);
+      }),
+    );
+  });
+
   test("feedback with ranges that overlap, touch or lie below the floor is refused", () => {
     const refused = (floor: number, pairs: number[]): boolean => {
       const feedback = Object.assign(new Feedback(), { floor, rangeCount: pairs.length / 2 });
@@ -125,7 +160,16 @@ describe("cells and frames", () => {
   test("any bytes are read or refused without a throw, and never beyond their end", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), u24, (bytes, type) => {
-        const decoders = [decodeCellHeader, decodePing, decodeClose, decodeMaxSession, decodeMaxStream, decodeOpen];
+        const decoders = [
+          decodeDescriptorRequest,
+          decodeDescriptorPart,
+          decodeCellHeader,
+          decodePing,
+          decodeClose,
+          decodeMaxSession,
+          decodeMaxStream,
+          decodeOpen,
+        ];
         for (const decode of [...decoders, decodeAccept, decodeReset, decodeStop]) {
           const input = new Reader(bytes);
           decode(input as Reader);

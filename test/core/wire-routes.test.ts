@@ -1,18 +1,29 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { EPOCH_PROOF_BYTES } from "../../core/routing/elements.js";
 import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
+import {
+  decodeEpochRequest,
+  EPOCH_REQUEST_BYTES,
+  type EpochRequest,
+  EpochWant,
+  encodeEpochRequest,
+} from "../../core/wire/epoch-request.js";
 import { decodeRouteHead, encodeRouteHead, ROUTE_HEAD_BYTES } from "../../core/wire/route-head.js";
 import { decodeRouteRequest, encodeRouteRequest, ROUTE_REQUEST_BYTES } from "../../core/wire/route-request.js";
 import { decodeRouteStatus, encodeRouteStatus } from "../../core/wire/route-status.js";
 import {
   decodeRouteEntry,
   decodeRoutesHead,
+  ENTRY_EPOCH,
   ENTRY_LIFE,
   ENTRY_ORIGIN,
   ENTRY_PROOF,
   ENTRY_RETRACTION,
   ENTRY_SHORT,
   ENTRY_SUSPICION,
+  EPOCH_ENTRY_BYTES,
   emptyRouteEntry,
   encodeRouteEntry,
   LIFE_BYTES,
@@ -48,10 +59,18 @@ const route: RouteEntry = {
   elementAt: 0,
 };
 
-const KINDS = [0, ENTRY_RETRACTION, ENTRY_PROOF, ENTRY_LIFE, ENTRY_LIFE | ENTRY_PROOF, ENTRY_SUSPICION] as const;
+const KINDS = [
+  0,
+  ENTRY_RETRACTION,
+  ENTRY_PROOF,
+  ENTRY_LIFE,
+  ENTRY_LIFE | ENTRY_PROOF,
+  ENTRY_SUSPICION,
+  ENTRY_EPOCH,
+] as const;
 
 function written(write: (out: Writer) => void): Uint8Array {
-  const out = new Writer(new Uint8Array(1_200));
+  const out = new Writer(new Uint8Array(2_400));
   write(out);
   return out.bytes.slice(0, out.offset);
 }
@@ -117,6 +136,27 @@ describe("ROUTES", () => {
     expect(input.remaining).toBe(0);
   });
 
+  test("show whose successor an epoch is, with the bytes that the manual draws", () => {
+    const bytes = written((out) => {
+      encodeRouteEntry(out, { ...route, flags: ENTRY_EPOCH });
+      encodeRouteEntry(out, { ...route, flags: ENTRY_EPOCH | ENTRY_SHORT });
+    });
+    expect(bytes).toHaveLength(2 * EPOCH_ENTRY_BYTES - SHORT_SAVES_BYTES);
+    expect([...bytes.subarray(0, 23)]).toEqual([0x40, 0x0c, 0x0d, ...nac, 0, 0, 0, 7]);
+    expect([...bytes.subarray(23, 27)]).toEqual([1, 2, 3, 4]);
+    expect([...bytes.subarray(371, 378)]).toEqual([0x44, 0x0c, 0x0d, 0, 0, 0, 7]);
+    const input = new Reader(bytes);
+    const into = emptyRouteEntry();
+    for (const start of [0, 371]) {
+      expect(decodeRouteEntry(input, into)).toBe(true);
+      expect([into.epoch, into.elementAt, input.offset - into.elementAt]).toEqual([
+        route.epoch,
+        start === 0 ? 27 : 382,
+        EPOCH_PROOF_BYTES,
+      ]);
+    }
+  });
+
   test("of many entries are skipped and then read one by one, with the same outcome as reading each by itself", () => {
     const random = randomFrom("entries");
     for (let round = 0; round < 2_000; round += 1) {
@@ -159,7 +199,7 @@ describe("ROUTES", () => {
     for (let flags = 0; flags < 256; flags += 1) {
       const isEntry = (KINDS as readonly number[]).includes(flags & ~(ENTRY_ORIGIN | ENTRY_SHORT));
       if (!isEntry) expect(() => refused({ ...route, flags })).toThrow(RangeError);
-      const bytes = new Uint8Array(64);
+      const bytes = new Uint8Array(400);
       bytes[0] = flags;
       expect(decodeRouteEntry(new Reader(bytes), emptyRouteEntry()), `flags ${flags}`).toBe(isEntry);
     }
@@ -169,6 +209,27 @@ describe("ROUTES", () => {
     for (let length = 0; length < whole.length; length += 1) {
       expect(decodeRouteEntry(new Reader(whole.subarray(0, length)), emptyRouteEntry())).toBe(false);
     }
+  });
+});
+
+describe("EPOCH_REQUEST", () => {
+  const request: EpochRequest = { want: EpochWant.proof, nac, epoch: 0x01020304, known: 0x05060708 };
+
+  test("has the bytes that the manual draws, and reads back as what was written", () => {
+    const bytes = written((out) => encodeEpochRequest(out, request));
+    expect([...bytes]).toEqual([ControlFrame.epochRequest, 1, ...nac, 1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(bytes).toHaveLength(EPOCH_REQUEST_BYTES);
+    expect(decodeEpochRequest(new Reader(bytes, 1))).toEqual(request);
+  });
+
+  test("of any bytes, those are refused that are too few or want something else; nothing throws", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const isWhole = bytes.length >= EPOCH_REQUEST_BYTES - 1 && (bytes[0] === 1 || bytes[0] === 2);
+        expect(decodeEpochRequest(new Reader(bytes)) !== undefined).toBe(isWhole);
+      }),
+      { examples: [[new Uint8Array(25).fill(1)], [new Uint8Array(25).fill(2)], [new Uint8Array(24).fill(1)]] },
+    );
   });
 });
 

@@ -29,6 +29,7 @@ class LyingWorld {
         plaintext.fill(0).set(lie.subarray(0, plaintext.length));
       },
     });
+    this.world.hasLiar = true; // a damaged route is searched for: the table that it was said to be in is a lie
     this.world.wire("ada", "bob");
     this.settle();
   }

@@ -40,8 +40,10 @@ async function until(condition: () => boolean, withinMs = 10_000): Promise<void>
   }
 }
 
-test("the epoch is persisted before the first datagram leaves", () => {
+test("the epoch is persisted when the first neighbour comes, and before it is told", async () => {
   const { nodes } = line(2);
+  for (const node of nodes) expect(node.epochs).toEqual([]); // nobody heard of it: it may begin again
+  await until(() => nodes.some(({ driver }) => driver.stack.status().routes > 0));
   for (const node of nodes) {
     expect(node.epochs).toHaveLength(1);
     expect(node.epochs[0]).toBeGreaterThan(1_600_000_000);

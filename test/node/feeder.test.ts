@@ -7,11 +7,13 @@ import { NacDictionary } from "../../core/address/dictionary.js";
 import { printNac } from "../../core/address/nac.js";
 import { heapAllocator } from "../../core/collections/table-allocator.js";
 import { identityFromSeeds, networkIdOf } from "../../core/crypto/identity.js";
+import { SLOT_MS } from "../../core/link/network-time.js";
 import { Stack } from "../../core/stack/stack.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
 import { ENTRY_ORIGIN, emptyRouteEntry, encodeRouteEntry, openRoutes, sealRoutes } from "../../core/wire/routes.js";
+import { FeedChains } from "../../node/bench/feed-chains.js";
 import { FeedPlayer } from "../../node/bench/feed-player.js";
 import { recordFeed } from "../../node/bench/feed-recorder.js";
 import { decodeRecording, encodeRecording, type FeedRecording, NO_ROUTE } from "../../node/bench/feed-recording.js";
@@ -95,11 +97,12 @@ test("a plan with too few public nodes that live throughout is refused", () => {
 test("a daemon knows what its neighbours knew in the simulation, at their metrics, and forgets whom they forget", async () => {
   const suite = createNativeSuite();
   const log = createLog({ level: "error", unsafe: true, write: () => undefined });
+  const chains = new FeedChains(suite, Math.floor(Date.now() / SLOT_MS));
   const feeders: Feeder[] = [];
   let daemon: Daemon | undefined;
   try {
     for (let i = 0; i < TELLERS; i += 1)
-      feeders.push(await Feeder.open({ suite, network: NETWORK, nodes: NODES, log }));
+      feeders.push(await Feeder.open({ suite, network: NETWORK, nodes: NODES, log, chains }));
     const player = new FeedPlayer(recording(), feeders);
     player.load(Date.now());
     const config = { version: 1, network: { name: NETWORK }, udp: ["127.0.0.1:0"], log: { level: "error" } };
@@ -123,7 +126,10 @@ test("a daemon knows what its neighbours knew in the simulation, at their metric
     expect(player.isOver).toBe(true);
     await until(() => told().length === expected(durationMs).size);
     for (const { nac, metric } of told()) expect(expected(durationMs).get(nac)).toBe(metric);
-    expect(daemon.status().drops.malformed).toBe(0);
+    const { drops, chains: checked } = daemon.status();
+    expect(drops.malformed).toBe(0);
+    expect(checked!.verdicts).toMatchObject({ forged: 0, disputed: 0 }); // all that feeders tell is proven
+    expect(checked!.verdicts.sound).toBeGreaterThan(NODES);
   } finally {
     await daemon?.stop();
     await Promise.all(feeders.map((feeder) => feeder.close()));

@@ -59,10 +59,7 @@ function newFile(): string {
 }
 
 /** A configuration and ports out of nothing, for a stack that nobody talks to. */
-function loner(
-  seed: string,
-  persist: StackPorts["sink"]["persist"] = () => undefined,
-): [number, StackConfig, StackPorts] {
+function loner(seed: string): [number, StackConfig, StackPorts] {
   const random = randomFrom(seed);
   const networkId = networkIdOf(suite, "journal");
   const config: StackConfig = {
@@ -77,7 +74,7 @@ function loner(
     suite,
     entropy: (length) => random.bytes(length),
     random32: () => random.u32(),
-    sink: { transmit: nothing, event: nothing, deliver: nothing, deliverDatagram: nothing, persist },
+    sink: { transmit: nothing, event: nothing, deliver: nothing, deliverDatagram: nothing, persist: nothing },
     trace: traceNothing,
     allocate: heapAllocator,
     dictionary: new NacDictionary(),
@@ -236,10 +233,38 @@ describe("what is recorded", () => {
     const full = () => {
       throw new Error("the disk is full");
     };
-    const stack = journal.record(...loner("refused", full));
-    expect(() => stack.start(SECOND_US)).toThrow("the disk is full");
+    const world = new StackWorld({
+      seed: "refused",
+      makeStack: (make, name, nowUs, config, ports) => {
+        if (name !== "ada") return make(nowUs, config, ports);
+        return journal.record(nowUs, config, { ...ports, sink: { ...ports.sink, persist: full } }, make);
+      },
+    });
+    world.line("ada", "bob");
+    expect(() => world.run(3 * SECOND_US)).toThrow("the disk is full"); // when the first link comes up
     await journal.close();
-    expect(replayJournal(file)).toMatchObject({ inputs: 1, outputs: 0, firstDifference: null });
+    expect(readPlaces(file).inputs.length).toBeGreaterThan(1);
+    expect(replayJournal(file)).toMatchObject({ firstDifference: null, truncated: false });
+  });
+
+  test("hash chains are made and checked as they were, by either crypto suite", async () => {
+    const file = newFile();
+    const journal = Journal.create(file, log);
+    const world = new StackWorld({
+      seed: "chains",
+      makeStack: (make, name, nowUs, given, ports) => {
+        const config = { ...given, chainSeed: new Uint8Array(32).fill(name.length) };
+        return name === "ada" ? journal.record(nowUs, config, ports, make) : make(nowUs, config, ports);
+      },
+    });
+    world.line("ada", "bob", "cyd");
+    world.run(40 * SECOND_US);
+    expect(world.node("ada").stack.status().chains).toMatchObject({ isReady: true, held: 2 });
+    expect(world.node("ada").stack.routes()).toHaveLength(2);
+    await journal.close();
+    for (const suiteName of ["native", "noble"] as const) {
+      expect(replayJournal(file, suiteName)).toMatchObject({ firstDifference: null, truncated: false });
+    }
   });
 });
 

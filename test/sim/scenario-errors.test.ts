@@ -49,6 +49,10 @@ describe("keys and units", () => {
     ["warmup: 60\n", '5:9: warmup: expected a time such as "250ms": the number 60 has no unit'],
     ['warmup: "60"\n', '5:9: warmup: expected a time such as "250ms": "60" has no unit'],
     ["warmup: 3m\n", '5:9: warmup: expected a time such as "250ms": "m" is no unit of time (us, ms, s, min, h)'],
+    [
+      'warmup: "3 days\\nand a bit"\n',
+      '5:9: warmup: expected a time such as "250ms": "days and a bit" is no unit of time (us, ms, s, min, h)',
+    ],
     ["warmup: -1s\n", '5:9: warmup: expected a time such as "250ms": "-1s" is negative'],
     ["warmup: 900000000h\n", '5:9: warmup: "900000000h" is too much'],
     [

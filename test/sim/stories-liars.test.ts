@@ -99,7 +99,7 @@ describe("floods", () => {
     const { events } = tell(`${ROUND}
 duration: 60s
 timeline: [${turns("malformed")}]
-expect: [loops == 0, starvation.longest < 10s]`);
+expect: [loops == 0, starvation.longest < 12s]`);
     const lost = events.filter((event) => event.kind === "link" && !event.isUp && event.node !== "liar");
     expect(lost.filter((event) => "peer" in event && event.peer !== "liar")).toEqual([]);
   });

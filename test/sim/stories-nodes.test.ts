@@ -84,11 +84,11 @@ expect: [falseRemovals == 0, joins == 1 from 15s to 40s, join.max < 1s from 15s 
     },
   );
 
-  test("that stands still for three seconds keeps its links; for thirty it is forgotten, and comes back when it wakes", () => {
+  test("that stands still for two seconds keeps its links; for thirty it is forgotten, and comes back when it wakes", () => {
     const short = tell(`${RING}
 seed: 1
 duration: 40s
-timeline: [{ at: 20s, do: pause, select: n3, for: 3s }]
+timeline: [{ at: 20s, do: pause, select: n3, for: 2s }]
 expect: [falseRemovals == 0]`);
     expect(short.events.filter((event) => event.kind === "link" && !event.isUp)).toEqual([]);
     tell(

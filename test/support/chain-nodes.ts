@@ -19,7 +19,11 @@ export interface ChainNode {
 export function chainNode(suite: CryptoSuite = nobleSuite, epochSlots = SLOTS): ChainNode {
   const dictionary = new NacDictionary();
   const secretOf = (destination: number) => new Uint8Array(32).fill(dictionary.bytesOf(destination)[0]!);
-  return { dictionary, chains: new HashChains({ suite, dictionary, networkId: NETWORK, secretOf, epochSlots }) };
+  const networkId = NETWORK;
+  return {
+    dictionary,
+    chains: new HashChains({ suite, dictionary, networkId, secretOf, epochSlots, firstSlots: epochSlots }),
+  };
 }
 
 export function nacOf(first: number): Uint8Array {

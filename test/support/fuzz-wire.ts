@@ -86,6 +86,7 @@ const PLACES: Readonly<Record<string, Place>> = {
   decodeRouteStatus: frame(ControlFrame.routeStatus),
   decodeTableQuery: frame(ControlFrame.tableQuery, small),
   decodeTableSums: frame(ControlFrame.tableSums),
+  decodeEpochRequest: frame(ControlFrame.epochRequest),
   decodeCellHeader: { family: "frames", isSmall: true, samples: ({ cells }) => cells },
   decodePing: cellFrame(FrameType.ping, small),
   decodeClose: cellFrame(FrameType.close, small),
@@ -103,6 +104,8 @@ const PLACES: Readonly<Record<string, Place>> = {
     FrameType.datagram,
     into(() => new DatagramFrame()),
   ),
+  decodeDescriptorRequest: cellFrame(FrameType.descriptorRequest, small),
+  decodeDescriptorPart: cellFrame(FrameType.descriptorPart),
   decodeStreamFrame: cellFrame(FrameType.stream, {
     read: (bytes, decode) => {
       for (let type = FrameType.stream; type < FrameType.stream + 4; type += 1) {

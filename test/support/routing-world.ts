@@ -2,6 +2,7 @@ import { NacDictionary } from "../../core/address/dictionary.js";
 import { Digest } from "../../core/collections/digest.js";
 import { heapAllocator } from "../../core/collections/table-allocator.js";
 import type { Decision } from "../../core/routing/decision.js";
+import type { Elements } from "../../core/routing/elements.js";
 import type { Feasibility } from "../../core/routing/feasible.js";
 import { METRIC_INFINITY } from "../../core/routing/feasible.js";
 import type { Neighbour } from "../../core/routing/neighbour.js";
@@ -54,6 +55,8 @@ export interface WorldOptions {
    * for its next proof in a world that has settled.
    */
   joinsHellos?: boolean;
+  /** The chains of a node, made anew each time that it starts; none unless given. */
+  elementsOf?: (name: string, dictionary: NacDictionary, incarnation: number) => Elements;
   /** The slot of network time in which the world begins; 0 unless given. */
   firstSlot?: number;
 }
@@ -201,12 +204,12 @@ export class RoutingWorld {
     return this;
   }
 
-  /** The node starts again, with a new router id and the next epoch, knowing nothing. */
-  restart(name: string, epoch?: number): this {
+  /** The node starts again, with a new router id and the next epoch, knowing nothing. `isFresh`: not even what its last epoch was. */
+  restart(name: string, epoch?: number, isFresh = false): this {
     const node = this.node(name);
     this.crash(name);
     node.epoch = epoch ?? node.epoch + 1;
-    this.boot(node);
+    this.boot(node, isFresh);
     for (const { edge } of node.ends) {
       if (edge.isConnected) this.plan(3 * edge.latencyUs, () => this.establish(edge));
     }
@@ -440,7 +443,7 @@ export class RoutingWorld {
     return edge;
   }
 
-  private boot(node: Node): void {
+  private boot(node: Node, isFresh = false): void {
     node.isAlive = true;
     node.incarnation += 1;
     node.timerUs = NEVER;
@@ -454,13 +457,14 @@ export class RoutingWorld {
         allocate: heapAllocator,
         random: () => random.u32(),
         trace: (code, a, b) => this.observe(node, code, a, b),
-        epochRaised: (_destination, epoch) => {
-          node.epoch = epoch;
+        elements: this.options.elementsOf?.(node.name, this.dictionary, node.incarnation),
+        epochUsed: (destination, epoch) => {
+          if (destination === node.destination) node.epoch = epoch;
         },
       },
       { routerId: random.bytes(8), transit, isStrict, ...(isFeasible === undefined ? {} : { isFeasible }) },
     );
-    this.input(node, (routing) => routing.originate(this.nowUs, node.destination, node.epoch));
+    this.input(node, (routing) => routing.originate(this.nowUs, node.destination, node.epoch, isFresh));
   }
 
   private observe(node: Node, code: number, a: number, b: number): void {

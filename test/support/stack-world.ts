@@ -156,6 +156,7 @@ export class WorldNode {
         storedEpoch: this.epochs.at(-1) ?? 0,
         wallClockSeconds: 1_800_000_000 + Math.floor(world.nowUs / SECOND_US),
         sessionLimits: world.sessionLimits,
+        chainSeed: world.isChained ? random.bytes(32) : undefined,
       },
       {
         suite: watched(world.suite, this.name, world),
@@ -228,6 +229,8 @@ export class StackWorld {
   readonly sessionLimits: Partial<SessionLimits> | undefined;
   /** Somebody claims a router id that is not his, so that digests of tables need not agree. */
   hasLiar = false;
+  /** Adverts are proven by real hash chains. */
+  readonly isChained: boolean;
   /** Told of every plaintext that a node seals under traffic keys: what its neighbour or its peer will read. */
   readonly onSeal: ((node: string, plaintext: Uint8Array, key: string) => void) | undefined;
   /** Told of everything that a node is about to seal, and may change it: `plaintext` is not a copy. */
@@ -239,6 +242,7 @@ export class StackWorld {
       suite?: "noble" | "native" | CryptoSuite;
       makeStack?: StackWorld["makeStack"];
       sessionLimits?: Partial<SessionLimits>;
+      isChained?: boolean;
       onSeal?: (node: string, plaintext: Uint8Array, key: string) => void;
       onPlaintext?: (node: string, plaintext: Uint8Array, associatedBytes: number) => void;
     } = {},
@@ -247,6 +251,7 @@ export class StackWorld {
     const { suite = "native" } = options;
     this.suite = suite === "noble" ? nobleSuite : suite === "native" ? createNativeSuite() : suite;
     this.sessionLimits = options.sessionLimits;
+    this.isChained = options.isChained ?? false;
     this.onSeal = options.onSeal;
     this.onPlaintext = options.onPlaintext;
     this.makeStack = options.makeStack ?? ((make, _name, ...given) => make(...given));

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
+import type { Stack } from "../../core/stack/stack.js";
 import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
 import { PacketType } from "../../core/wire/flight.js";
 import { MERGE_PROOF_BYTES, type Merge } from "../../core/wire/merge.js";
 import { recordIndex } from "../../core/wire/record.js";
+import { insideOf } from "../../sim/fault/stack-inside.js";
 import { StackWorld, type WorldNode } from "../support/stack-world.js";
 
 /** What a liar bends: the name that it says in hellos, and the proofs that it says beside it. */
@@ -62,6 +64,25 @@ test("two links between the same two ends, over different addresses, become the 
   }
   expect(keptByAda).toBeGreaterThan(0); // the seeds show both cases
   expect(keptByAda).toBeLessThan(SEEDS.length);
+});
+
+test("whoever was a neighbour by the link that ended is not doubted for it", () => {
+  for (const seed of SEEDS) {
+    const world = twoCables(seed);
+    const nodes = [world.node("ada"), world.node("bob")] as const;
+    const isDoubted = () => {
+      return nodes.some((node, i) => {
+        const { decision } = insideOf(node.stack as unknown as Stack);
+        const other = node.inside.ports.dictionary.find(nodes[1 - i]!.nac);
+        return other >= 0 && decision.liveness.isNoted(other);
+      });
+    };
+    for (let i = 0; i < 80; i += 1) {
+      world.run(50 * MILLISECOND_US);
+      expect(isDoubted(), seed).toBe(false);
+    }
+    expect(nodes.map((node) => downs(node).length)).toEqual([1, 1]);
+  }
 });
 
 test("the link that is left keeps a pin that either of the two had proven", () => {

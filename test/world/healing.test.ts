@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { grid, line, RoutingWorld, ring } from "../support/routing-world.js";
+import { grid, insideOf, line, RoutingWorld, ring } from "../support/routing-world.js";
+
+/** Puts a destination into the queue of those that have a route and want a better one. */
+interface Queues {
+  queue(nowUs: number, destination: number): void;
+}
 
 describe("when a cable is cut", () => {
   test("traffic finds the long way round and never loops", () => {
@@ -127,6 +132,41 @@ describe("starvation", () => {
       expect(world.requests()).toContain("ada");
       expect(world.wrongRoutes()).toEqual([]);
     }
+  });
+
+  test("of many at once is over within a few seconds, whatever starved before", () => {
+    const many = Array.from({ length: 150 }, (_, i) => `d${i}`);
+    const world = new RoutingWorld("many starve").add("ada", "bob", "cyd", "dan", ...many);
+    world.wire("ada", "bob").wire("bob", "dan").wire("ada", "cyd").wire("cyd", "dan", { cost: 4 });
+    for (const name of many) world.wire("dan", name);
+    world.run({ untilSettled: true, within: "60s" });
+    const lost = () => many.filter((name) => world.routing("ada").route(world.destination(name)) === undefined).length;
+    world.cut("ada", "bob");
+    while (lost() === 0) world.run({ within: "50ms" });
+    expect(lost()).toBe(150);
+    world.run({ within: "1900ms" }); // they wait for other offers for 1.5 s of these
+    expect(lost()).toBeLessThan(70);
+    world.run({ within: "1s" });
+    expect(lost()).toBe(0);
+    expect(world.loopsSeen()).toBe(0);
+  });
+
+  test("with a route, and then without one, asks as soon as others that have none", () => {
+    const others = Array.from({ length: 40 }, (_, i) => `d${i}`);
+    const world = new RoutingWorld("starves twice").add("ada", "bob", "cyd", "fay", "dan", ...others);
+    world.wire("ada", "bob").wire("bob", "dan").wire("ada", "cyd").wire("cyd", "dan", { cost: 2 });
+    world.wire("ada", "fay", { cost: 4 }).wire("fay", "dan");
+    for (const name of others) world.wire("dan", name);
+    world.run({ untilSettled: true, within: "60s" });
+    const { starvation } = insideOf(world.routing("ada")).decision as unknown as { starvation: Queues };
+    const dans = others.map((name) => world.destination(name));
+    // As if each had wanted a better route for long: the background asks for one of them every half second.
+    for (const destination of dans) starvation.queue(world.nowUs, destination);
+    world.cut("ada", "bob").cut("ada", "fay");
+    const lost = () => dans.filter((destination) => world.routing("ada").route(destination) === undefined).length;
+    while (lost() < others.length) world.run({ within: "50ms" });
+    world.run({ within: "2500ms" });
+    expect(lost()).toBe(0);
   });
 
   test("costs no request where every other offer is feasible", () => {

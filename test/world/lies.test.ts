@@ -12,7 +12,9 @@ function deceived(epoch: number, slot: number) {
     const destination = world.destination("cyd");
     eve.originate(world.nowUs, destination, epoch);
     const present = Math.floor(world.nowUs / 5_000_000);
-    insideOf(eve).decision.originate(world.nowUs, destination, epoch, slot, present);
+    const { decision } = insideOf(eve);
+    decision.originate(destination, epoch, slot, present);
+    decision.announceOwn(world.nowUs, destination);
   });
   return world.run({ within: "1s" });
 }

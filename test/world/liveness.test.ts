@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Announcements } from "../../core/routing/announcements.js";
+import { METRIC_INFINITY } from "../../core/routing/feasible.js";
 import { gearOf } from "../../core/routing/gears.js";
 import type { Liveness } from "../../core/routing/liveness.js";
 import { Phantoms } from "../../sim/fault/byzantine/phantoms.js";
@@ -105,6 +106,24 @@ describe("who dies beside a liar that goes on telling of it", () => {
     world.run({ within: "60s" });
     expect(world.knowing("dan").filter((name) => HONEST.includes(name))).toEqual([]);
   });
+});
+
+test("what the dead have to prove is not forgotten over a stale offer, however long the liar keeps it", () => {
+  const world = village("stale ghost", MIDDLE);
+  const dan = world.destination("dan");
+  keepsGhosts(world, "eve");
+  world.crash("dan").run({ within: "15s" });
+  expect(15 + secondsUntilForgotten(world, "dan", HONEST, 45), world.repeat()).toBeLessThan(45);
+
+  // eve praises dan at a better metric than before, in a generation that is over, and no neighbour tells of anything newer.
+  const { table } = insideOf(world.routing("cyd"));
+  const liar = table.neighbours.find((neighbour) => neighbour.learnedMetric(dan) < METRIC_INFINITY)!;
+  table.cells.makeStale(table.cells.at(dan, liar.slot));
+  for (let i = 0; i < 90; i += 1) {
+    world.run({ within: "1s" }); // a lost destination is remembered for 60 s, and looked at again then
+    const holders = world.knowing("dan").filter((name) => HONEST.includes(name));
+    expect(holders, world.repeat()).toEqual([]);
+  }
 });
 
 describe("who lives and is suspected by a liar", () => {
@@ -285,4 +304,28 @@ test("a better offer of an older generation is not used until it is proven in th
   expect(gearOf(livenessOf(world, "ada").lives.generation(dan), world.nacs.bytesOf(dan)[15]!)).toBe(0);
   expect(world.path("ada", "dan"), world.repeat()).toEqual(["ada", "eve", "dan"]);
   expect(world.metric("ada", "dan")).toBe(2);
+});
+
+test("whoever loses its way to hundreds asks about them as fast as neighbours answer, and suspects nobody", () => {
+  const world = newWorld("asks at a pace").add("ada", "bob", "cyd", "dan", "eve", "fay");
+  world
+    .wire("dan", "bob")
+    .wire("bob", "cyd")
+    .wire("cyd", "ada")
+    .wire("cyd", "fay")
+    .wire("dan", "eve")
+    .wire("eve", "cyd", { cost: 4 });
+  world.run({ untilSettled: true, within: "60s" });
+  for (const origin of ["ada", "fay"]) world.originate(origin, MIDDLE); // each knows as many as the other has
+  world.run({ within: "130s" });
+  const known = world.routing("dan").count;
+  expect(livenessOf(world, "dan").lives.gear(world.destination("ada"))).toBe(1);
+
+  world.cut("dan", "bob");
+  while (world.routing("dan").count === known) world.run({ within: "50ms" });
+  expect(world.routing("dan").count).toBeLessThan(known - 2 * MIDDLE);
+  world.run({ within: "40s" });
+
+  expect(world.routing("dan").count).toBe(known);
+  expect(sum(world, ["ada", "bob", "cyd", "dan", "eve", "fay"], "suspected")).toBe(0);
 });

@@ -32,6 +32,66 @@ describe("a node of last resort", () => {
     expect(told(world, "hut", "ada", "hut")).toBe(0);
     expect(told(world, "hut", "ada", "dan")).toBe(METRIC_NONE);
   });
+
+  test("that is new tells a neighbour nothing that this is about to tell it", () => {
+    const names = Array.from({ length: 30 }, (_, i) => `d${i}`);
+    const world = new RoutingWorld("newcomer", { lastResort: ["hut"] }).add("ada", "bob", "hut", ...names);
+    world.wire("ada", "bob");
+    for (const name of names) world.wire("ada", name);
+    world.run({ untilSettled: true, within: "60s" });
+    world.wire("hut", "bob", { latencyMs: 240 }).run({ within: "730ms" }); // the link is up, and bob's table on its way
+    world.wire("hut", "ada", { latencyMs: 5 }); // ada's is there before, and has settled
+    const { announcements } = insideOf(world.routing("hut")).decision as unknown as {
+      announcements: { entries: number };
+    };
+    world.run({ untilSettled: true, within: "60s" });
+    expect(told(world, "hut", "bob", "hut")).toBe(0);
+    expect(announcements.entries).toBeLessThan(10); // itself, and hardly any of the 31 others
+  });
+
+  test("that is new tells a neighbour what it hears of meanwhile, if that has no way there", () => {
+    const world = new RoutingWorld("bridge", { lastResort: ["hut"] }).add("ada", "bob", "hut", "dan");
+    world.wire("ada", "dan").run({ untilSettled: true, within: "60s" });
+    world.wire("hut", "bob", { latencyMs: 20 }).run({ within: "80ms" });
+    world.wire("hut", "ada", { latencyMs: 5 });
+    world.run({ within: "450ms" });
+    expect(world.metric("bob", "dan")).toBeUndefined();
+    world.run({ within: "350ms" });
+    expect(world.path("bob", "dan")).toEqual(["bob", "hut", "ada", "dan"]);
+  });
+});
+
+describe("what a neighbour lost", () => {
+  /** ada reaches dan over rik; bob has a way of his own, which she was not told of since it is longer. */
+  const square = () => {
+    const world = new RoutingWorld("square", { detectMs: [1_000, 1_000] }).add("ada", "rik", "bob", "dan");
+    world.wire("ada", "rik").wire("rik", "dan").wire("ada", "bob", { cost: 4 }).wire("bob", "dan", { cost: 2 });
+    world.run({ untilSettled: true, within: "60s" });
+    world.setCost("bob", "dan", 3).run({ untilSettled: true, within: "60s" });
+    expect(told(world, "bob", "ada", "dan")).toBe(METRIC_NONE);
+    return world;
+  };
+
+  test("with the way there is offered to it at once", () => {
+    const world = square().cut("ada", "rik").run({ within: "1200ms" });
+    expect(told(world, "bob", "ada", "dan")).toBe(3);
+  });
+
+  test("as the origin's neighbour lost it may be dead, and is offered two seconds later", () => {
+    const world = square().cut("rik", "dan").run({ within: "2900ms" });
+    expect(world.metric("ada", "dan")).toBeUndefined();
+    expect(told(world, "bob", "ada", "dan")).toBe(METRIC_NONE);
+    world.run({ within: "500ms" });
+    expect(told(world, "bob", "ada", "dan")).toBe(3);
+    expect(world.path("ada", "dan")).toEqual(["ada", "bob", "dan"]); // asked for at once, so late
+    world.run({ untilSettled: true, within: "60s" });
+    expect(world.wrongRoutes()).toEqual([]);
+  });
+
+  test("and wants for traffic is asked for at once, whoever is dead", () => {
+    const world = square().want("ada", "dan").cut("rik", "dan").run({ within: "1500ms" });
+    expect(world.path("ada", "dan")).toEqual(["ada", "bob", "dan"]);
+  });
 });
 
 describe("a route that gets worse", () => {
@@ -54,5 +114,25 @@ describe("a route that gets worse", () => {
     world.wire("ada", "bob").wire("bob", "dan").run({ untilSettled: true, within: "60s" });
     world.cut("bob", "dan").run({ within: "1200ms" });
     expect(world.metric("ada", "dan")).toBeUndefined();
+  });
+
+  test("and wants is asked for as long as traffic waits, and then forgotten, though all ask each other", () => {
+    for (const size of [3, 4, 6]) {
+      const names = Array.from({ length: size }, (_, i) => `n${i}`);
+      const world = new RoutingWorld(`aloud/${size}`, { detectMs: [1_000, 3_000] }).add(...names, "dan");
+      for (const [i, name] of names.entries()) {
+        for (const [j, other] of names.entries()) {
+          if (i < j) world.wire(name, other, { latencyMs: 10 + ((i * 7 + j * 13) % 60) });
+        }
+        world.wire(name, "dan");
+      }
+      world.run({ untilSettled: true, within: "60s" });
+      for (const name of names) world.want(name, "dan");
+      world.crash("dan");
+      for (let i = 0; i < 50; i += 1) world.run({ within: "200ms" }).want(names[(i * 7 + (i >> 2)) % size]!, "dan");
+      world.run({ within: "300s" });
+      const id = world.destination("dan");
+      for (const name of names) expect(insideOf(world.routing(name)).table.knows(id), `${size} ${name}`).toBe(false);
+    }
   });
 });

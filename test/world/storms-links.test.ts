@@ -44,7 +44,7 @@ test("a link that flaps for four minutes is routed over a few times only, and ag
 
   expect(bob.length).toBeLessThanOrEqual(7);
   expect(bob.length).toBeGreaterThanOrEqual(2); // the first drops cost little
-  expect(cyd.length).toBe(bob.length);
+  expect(Math.abs(cyd.length - bob.length)).toBeLessThanOrEqual(1); // the cable may go just when one end has let the link in
   expect(world.run(70 * SECOND_US, () => reaches(world, "ada", "dan") && reaches(world, "dan", "ada"))).toBe(true);
   for (const name of ["bob", "cyd"]) {
     const reasons = world.node(name).events.flatMap((event) => (event.kind === "linkDown" ? [event.reason] : []));
