@@ -36,12 +36,12 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     return ExitCode.ok;
   }
 
+  const interrupted = nextInterrupt(); // before there is anything that would be left behind
   const base = temporaryFolder();
   if (base instanceof Failure) {
     process.stderr.write(`${base.message}\n  fix: ${base.fix}\n`);
     return base.exit;
   }
-  const interrupted = nextInterrupt();
   const { aborted } = interrupted;
   // A reader that goes away (`npm start | head`) wants no more of it; a self-check is carried to its end all the same.
   process.stdout.on("error", () => options.once || interrupted.interrupt());

@@ -276,6 +276,7 @@ describe("one daemon", () => {
 
   test("after kill -9 the next start takes over the socket, keeps NAC and port, and uses a newer epoch", async () => {
     const { child, directory, status } = await up("ada");
+    await up("bob", "--peer", status.udp[0]!); // an epoch that nobody heard of may be taken again
     await end(child, "SIGKILL");
     expect((await mariana("status", "--dir", directory)).code).toBe(4);
 
