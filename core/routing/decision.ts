@@ -100,8 +100,8 @@ export class Decision implements LivenessUser {
     this.spread = new Spread(table, settling, this.announcements, transitCost);
     this.lost = new LostSources(table);
     this.trace = trace;
-    const { selection, announcements, requests, lost, wanted } = this;
-    this.starvation = new Starvation({ table, selection, requests, wanted, trace, random });
+    const { selection, announcements, requests, liveness, lost, wanted } = this;
+    this.starvation = new Starvation({ table, selection, requests, liveness, wanted, trace, random });
     this.caps = [
       this.taughtCap,
       this.heldCap,

@@ -199,6 +199,15 @@ export class Liveness {
     const wanted = lives.wanted(destination);
     const doubt = this.doubt(destination);
     if (lives.has(destination, BARRED) && lives.slot >= wanted) this.ask(nowUs, doubt, wanted);
+    if (this.hasUnasked && !this.isWorkDue) this.nextTimeoutUs = Math.min(this.nextTimeoutUs, nowUs + BEHIND_US);
+  }
+
+  /** The slot that the origin must prove before any offer of it is used; 0 for none. */
+  lifeWanted(destination: number): number {
+    const { lives } = this;
+    if (!lives.has(destination, BARRED) || !lives.has(destination, NOTED)) return 0;
+    const wanted = lives.wanted(destination);
+    return lives.slot >= wanted ? wanted : 0;
   }
 
   /** The neighbour on `link` is told once the origin, which is this node, has proven the slot. */

@@ -5,6 +5,7 @@ import { WaitingLine } from "../collections/waiting-line.js";
 import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import { METRIC_INFINITY } from "./feasible.js";
+import type { Liveness } from "./liveness.js";
 import type { Requests } from "./requests.js";
 import { OURS, REQUESTED, type RouteTable, STARVING } from "./route-table.js";
 import type { Selection } from "./selection.js";
@@ -38,6 +39,7 @@ export class Starvation {
   private readonly table: RouteTable;
   private readonly selection: Selection;
   private readonly requests: Requests;
+  private readonly liveness: Liveness;
   private readonly wanted: Wanted;
   private readonly trace: TraceSink;
   private readonly random: () => number;
@@ -47,11 +49,14 @@ export class Starvation {
   /** Without any route: lost of late, and lost some time ago, so that whatever is offered is asked for at once. */
   private readonly routeless = new WaitingLine(PATIENCE_US);
   private readonly asked = new WaitingLine(ASK_AGAIN_US);
+  /** Offered late, when there was no allowance left to ask for it. */
+  private readonly late = new WaitingLine(0);
 
   constructor(args: {
     table: RouteTable;
     selection: Selection;
     requests: Requests;
+    liveness: Liveness;
     wanted: Wanted;
     trace: TraceSink;
     random: () => number;
@@ -59,6 +64,7 @@ export class Starvation {
     this.table = args.table;
     this.selection = args.selection;
     this.requests = args.requests;
+    this.liveness = args.liveness;
     this.wanted = args.wanted;
     this.trace = args.trace;
     this.random = args.random;
@@ -87,7 +93,7 @@ export class Starvation {
   /** Some queue names it. */
   has(destination: number): boolean {
     const isWaiting = (this.table.records.state(destination) & STARVING) !== 0;
-    return isWaiting || this.routeless.has(destination) || this.asked.has(destination);
+    return isWaiting || this.routeless.has(destination) || this.asked.has(destination) || this.late.has(destination);
   }
 
   /** Traffic of ours goes there: if it starves, or was lost of late, we ask at once. */
@@ -100,6 +106,7 @@ export class Starvation {
   handleTimeout(nowUs: number): void {
     if (nowUs < this.nextTimeoutUs) return;
     this.askRouteless(nowUs, this.routeless);
+    this.askRouteless(nowUs, this.late);
     this.askRouteless(nowUs, this.asked);
     if (this.backgroundUs <= nowUs) {
       this.backgroundUs = NEVER;
@@ -112,6 +119,7 @@ export class Starvation {
     into.number(this.waiting.length).number(this.nextTimeoutUs);
     this.routeless.digest(into);
     this.asked.digest(into);
+    this.late.digest(into);
   }
 
   private askRouteless(nowUs: number, line: WaitingLine): void {
@@ -131,6 +139,7 @@ export class Starvation {
   private askLate(nowUs: number, destination: number): void {
     if ((this.table.records.state(destination) & REQUESTED) !== 0) return;
     if (this.requests.allowance.take(nowUs)) this.request(nowUs, destination);
+    else this.late.add(nowUs, destination);
   }
 
   private askNext(nowUs: number): void {
@@ -173,7 +182,8 @@ export class Starvation {
   private request(nowUs: number, destination: number, isAloud = false): void {
     const { records } = this.table;
     const index = this.table.wantedIndex(destination);
-    if (this.requests.want(nowUs, destination, records.epoch(destination), index, 0, isAloud)) {
+    const life = this.liveness.lifeWanted(destination);
+    if (this.requests.want(nowUs, destination, records.epoch(destination), index, life, isAloud)) {
       this.trace(Trace.routeRequested, destination, index, 0);
     }
   }
@@ -183,11 +193,12 @@ export class Starvation {
   }
 
   private noteCap(): void {
-    this.cap.note(this.waiting.length + this.routeless.length + this.asked.length);
+    this.cap.note(this.waiting.length + this.routeless.length + this.asked.length + this.late.length);
   }
 
   private refresh(): void {
-    const routelessUs = Math.max(this.requests.allowance.nextUs, Math.min(this.routeless.nextUs, this.asked.nextUs));
+    const dueUs = Math.min(this.routeless.nextUs, this.late.nextUs, this.asked.nextUs);
+    const routelessUs = Math.max(this.requests.allowance.nextUs, dueUs);
     this.nextTimeoutUs = Math.min(routelessUs, this.backgroundUs);
   }
 }

@@ -88,6 +88,19 @@ describe("what a neighbour lost", () => {
     expect(world.wrongRoutes()).toEqual([]);
   });
 
+  test("in great number is asked for as fast as neighbours take requests, with the proof of life that it needs", () => {
+    const names = Array.from({ length: 200 }, (_, i) => `d${i}`);
+    const world = new RoutingWorld("many", { detectMs: [1_000, 1_000] }).add("ada", "rik", "bob", ...names);
+    world.wire("ada", "rik").wire("ada", "bob", { cost: 4 });
+    for (const name of names) world.wire("rik", name).wire("bob", name, { cost: 2 });
+    world.run({ untilSettled: true, within: "60s" });
+    for (const name of names) world.setCost("bob", name, 3);
+    world.run({ untilSettled: true, within: "60s" });
+    for (const name of names) world.cut("rik", name); // each asks for all others then, and bob passes it on
+    world.run({ within: "4800ms" });
+    expect(names.filter((name) => world.metric("ada", name) === undefined)).toEqual([]); // asked for an index alone, 60 would still be barred
+  });
+
   test("and wants for traffic is asked for at once, whoever is dead", () => {
     const world = square().want("ada", "dan").cut("rik", "dan").run({ within: "1500ms" });
     expect(world.path("ada", "dan")).toEqual(["ada", "bob", "dan"]);
