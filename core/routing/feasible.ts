@@ -1,13 +1,13 @@
 /**
  * May this offer become our route, without any risk of a loop?
  *
- * Each node remembers the best (index, metric) it ever chose for a destination: its feasibility distance. An offer is safe
+ * Each node remembers the best (index, metric) it chose for a destination since it first told anybody of it: its feasibility distance. An offer is safe
  * when it beats that distance: whoever sits behind us announced something worse than it, so the offer cannot lead back to
  * us. An equal offer is safe from a neighbour with the lower router id. The pair (distance, router id) then falls strictly
  * along every next hop, so following next hops never comes back. Retractions are always safe and never get here.
  *
  * Indexes are given as ages: how many steps behind the newest index of this destination that the node has heard of. A
- * lower age is a newer index. A node that never chose anything has the age AGE_OLD, so that every usable offer is newer.
+ * lower age is a newer index. A node that told nobody has the age AGE_OLD, so that every usable offer is newer: nobody sits behind it.
  *
  * @param age the offer's age, below AGE_OLD
  * @param metric the metric as the neighbour announced it, before the link's cost, below METRIC_INFINITY

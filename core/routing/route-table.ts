@@ -4,7 +4,7 @@ import { type NumberColumn, type TableAllocator, withRoom } from "../collections
 import { DeadlineHeap } from "../time/deadline-heap.js";
 import { NEVER } from "../time/instant.js";
 import { Cells, NAMED } from "./cells.js";
-import { AGE_OLD } from "./feasible.js";
+import { AGE_OLD, METRIC_NONE } from "./feasible.js";
 import { BREACHES } from "./ingress.js";
 import { KeptFrames } from "./kept-frames.js";
 import { Neighbour, wordAt } from "./neighbour.js";
@@ -107,6 +107,17 @@ export class RouteTable {
   chosenIndex(destination: number): number {
     if (this.records.next(destination) < 0 && !this.isLocal(destination)) return -1;
     return this.records.index(destination) - this.chosenAge(destination);
+  }
+
+  /** It was told to somebody since its feasibility distance was forgotten, or never had one. */
+  isTold(destination: number): boolean {
+    return this.records.distanceMetric(destination) !== METRIC_NONE;
+  }
+
+  /** It is told now: the route in use is the feasibility distance from here on, unless a better one was told before. */
+  noteTold(destination: number): void {
+    if (this.isTold(destination)) return; // the distance falls at each choice
+    this.records.setDistance(destination, this.chosenAge(destination), this.records.metric(destination));
   }
 
   /** An index that would make any offer feasible: one newer than our distance; with none in this epoch, the newest told of. */

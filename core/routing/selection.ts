@@ -8,8 +8,9 @@ import { LOCAL, type RouteTable } from "./route-table.js";
 /**
  * Chooses routes: the feasible offer with the lowest metric.
  *
- * Of equal offers the one in use stays, else the lower router id wins. The feasibility distance falls here, at the
- * choice, before anything is told: it is never above what any neighbour may hold of us.
+ * Of equal offers the one in use stays, else the lower router id wins. Once the destination was told to anybody, the feasibility
+ * distance falls here, at the choice, before anything else is told: it is never above what any neighbour may hold of us. Whoever told
+ * nobody is nobody's next hop: it has no distance, and may choose any offer.
  */
 export class Selection {
   /** After `choose`: the lowest metric of an offer that is not feasible, or of any where offers are barred; METRIC_INFINITY when there is none. */
@@ -66,7 +67,7 @@ export class Selection {
     if (current < 0) table.count += 1;
     records.setNext(destination, best.link);
     records.setMetric(destination, bestMetric);
-    this.lowerDistance(destination, cells.age(first + best.slot), bestMetric);
+    if (table.isTold(destination)) this.lowerDistance(destination, cells.age(first + best.slot), bestMetric);
   }
 
   /** Two feasible offers behind the one in use, best first; of equal ones the lower router id comes first. Links. */

@@ -6,6 +6,7 @@ import { AGE_OLD, METRIC_INFINITY, METRIC_NONE } from "../../core/routing/feasib
 import { RouteTable } from "../../core/routing/route-table.js";
 import { Routing } from "../../core/routing/routing.js";
 import { TICK_US } from "../../core/routing/settling.js";
+import { SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
@@ -261,13 +262,24 @@ describe("a table that one neighbour teaches", () => {
     expect(routing.count).toBe(0);
   });
 
-  test("does not take an offer that is not feasible, even as a last resort", () => {
+  /** The better of two ways is taken back. */
+  const loseTheBetter = (isTold: boolean) => {
     const { routing, teach, route } = pupil();
-    routing.linkUp(0, 0, routerId(10), 1);
-    routing.linkUp(0, 1, routerId(11), 1);
+    for (const link of [0, 1, 2]) routing.linkUp(0, link, routerId(10 + link), 1);
     teach(0, { nac: nac(1), metric: 1 });
     teach(1, { nac: nac(1), metric: 3 });
+    if (isTold) routing.pollControl(SECOND_US, 2, new Writer(new Uint8Array(1_170)));
     teach(0, { nac: nac(1) });
+    return { teach, route };
+  };
+
+  test("takes any offer while it told nobody", () => {
+    const { route } = loseTheBetter(false);
+    expect(route(nac(1))).toMatchObject({ nextHop: 1, metric: 4 });
+  });
+
+  test("does not take an offer that is not feasible once it told somebody, even as a last resort", () => {
+    const { teach, route } = loseTheBetter(true);
     expect(route(nac(1))).toBeUndefined();
     teach(1, { nac: nac(1), metric: 3, index: 1 });
     expect(route(nac(1))).toMatchObject({ nextHop: 1, metric: 4, repair: 1 });

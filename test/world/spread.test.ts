@@ -61,6 +61,24 @@ describe("a node of last resort", () => {
   });
 });
 
+describe("a node that told nobody", () => {
+  test("goes to its other neighbours' routes at once, however much longer, and asks nobody", () => {
+    const names = Array.from({ length: 300 }, (_, i) => `d${i}`);
+    const world = new RoutingWorld("leaf", { lastResort: ["hut"], detectMs: [1_000, 1_000] });
+    world
+      .add("hut", "ada", "bob", ...names)
+      .wire("hut", "ada")
+      .wire("hut", "bob");
+    for (const name of names) world.wire("ada", name).wire("bob", name, { cost: 3 });
+    world.run({ untilSettled: true, within: "60s" });
+    expect(world.path("hut", "d7")).toEqual(["hut", "ada", "d7"]);
+    const asked = world.requests().length;
+    world.cut("hut", "ada").run({ within: "1010ms" });
+    for (const name of names) expect(world.path("hut", name)).toEqual(["hut", "bob", name]);
+    expect(world.requests()).toHaveLength(asked);
+  });
+});
+
 describe("what a neighbour lost", () => {
   /** ada reaches dan over rik; bob has a way of his own, which she was not told of since it is longer. */
   const square = () => {
