@@ -37,8 +37,9 @@ const PROOF_WINDOW_US = 500 * MILLISECOND_US;
 /** A snapshot leaves in steps, so that it never stands in front of news: about 1 MB/s. */
 const SNAPSHOT_STEP_US = 10 * MILLISECOND_US;
 const SNAPSHOT_STEP_ENTRIES = 256;
-/** A node of last resort gives the others the lead: what they tell of it need not tell. */
+/** A node of last resort gives the others the lead: what they tell of it need not tell. They tell their table in messages of so many entries at least. */
 const SNAPSHOT_LEAD_US = 500 * MILLISECOND_US;
+const SNAPSHOT_ENTRIES_MIN = 8;
 /** So much of the snapshot leaves at a time: some ten messages, and then a pause. */
 const SNAPSHOT_BURST_US = 10 * MILLISECOND_US;
 /** About as many as fit into one message. */
@@ -237,6 +238,11 @@ export class Announcements {
     neighbour.beginSnapshot(this.transitCost > 0 ? nowUs + SNAPSHOT_LEAD_US : nowUs);
     this.table.watch(neighbour);
     if (neighbour.snapshotAtUs <= nowUs) this.table.makeReady(neighbour);
+  }
+
+  /** The neighbour told us so many entries in one message: as long as it goes on, it keeps the lead. */
+  handleTold(nowUs: number, neighbour: Neighbour, entries: number): void {
+    if (entries >= SNAPSHOT_ENTRIES_MIN) neighbour.deferSnapshot(nowUs, nowUs + SNAPSHOT_LEAD_US);
   }
 
   /** True when something is to be told now, and may be. */

@@ -122,6 +122,7 @@ export class Intake {
     const start = input.offset;
     if (!skipRouteEntries(input, head.count)) return false;
     if (neighbour === undefined) return true;
+    this.decision.announcements.handleTold(nowUs, neighbour, head.count);
     const { bytes, offset: end } = input;
     const isFast = neighbour.messages.nextUs > nowUs;
     const mustWait = isFast || neighbour.held !== undefined;

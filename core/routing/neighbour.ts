@@ -27,10 +27,10 @@ export interface OutgoingRequest extends Wish {
 }
 
 /** Requests waiting for one neighbour. Beyond: dropped; whoever asked asks again. */
-const REQUESTS_MAX = 128;
+const REQUESTS_MAX = 1024;
 /** ROUTE_REQUESTs taken from one neighbour. Beyond: dropped; whoever asked asks again. */
-const REQUESTS_PER_SECOND = 100;
-const REQUESTS_BURST = 256;
+const REQUESTS_PER_SECOND = 250;
+const REQUESTS_BURST = 1024;
 
 /** Batches of changes told to one neighbour. Beyond: changes wait for the next, merged by destination. */
 const BATCHES_PER_SECOND = 5;
@@ -74,7 +74,7 @@ export class Neighbour {
   /** Destinations it has a metric for. */
   taught = 0;
 
-  readonly requests: OutgoingRequest[] = [];
+  readonly requests = new Map<number, OutgoingRequest>();
   /** Only the epoch desk adds to them. */
   readonly epochRequests: OutgoingEpochRequest[] = [];
   /** What of its messages waits for hashes; all that comes later waits behind it. */
@@ -150,7 +150,7 @@ export class Neighbour {
     const { stream, search, snapshotAtUs, budget } = this;
     let soonestUs = stream.nextTimeoutUs;
     if (search !== undefined && search.nextTimeoutUs < soonestUs) soonestUs = search.nextTimeoutUs;
-    if (this.requests.length > 0 || this.epochRequests.length > 0) soonestUs = 0;
+    if (this.requests.size > 0 || this.epochRequests.length > 0) soonestUs = 0;
     soonestUs = Math.max(soonestUs, budget.opensUs(Share.answer));
     if (this.held !== undefined) soonestUs = Math.min(soonestUs, this.held.retryUs);
     else if (stream.hasNext && this.messages.nextUs < soonestUs) soonestUs = this.messages.nextUs;
@@ -225,6 +225,11 @@ export class Neighbour {
     return this.hasSnapshot && this.snapshotPlace === 0 && this.snapshotAtUs > nowUs;
   }
 
+  /** It is telling us much itself: what it tells it need not be told. */
+  deferSnapshot(nowUs: number, untilUs: number): void {
+    if (this.awaitsSnapshot(nowUs)) this.snapshotAtUs = Math.max(this.snapshotAtUs, untilUs);
+  }
+
   /** What was heard of since is part of it, too. */
   extendSnapshot(): void {
     this.snapshotEnd = this.table.listed;
@@ -248,9 +253,8 @@ export class Neighbour {
 
   /** Puts a request on its way; a newer one for the same destination replaces the older. */
   addRequest(request: OutgoingRequest): void {
-    const same = this.requests.findIndex((waiting) => waiting.destination === request.destination);
-    if (same >= 0) this.requests[same] = request;
-    else if (this.requests.length < REQUESTS_MAX) this.requests.push(request);
+    const { requests } = this;
+    if (requests.size < REQUESTS_MAX || requests.has(request.destination)) requests.set(request.destination, request);
     this.table.makeReady(this);
   }
 
@@ -300,7 +304,7 @@ export class Neighbour {
     into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
     into.number(this.isStub ? 1 : 0).number(this.isHost ? 1 : 0);
     into.number(this.epochRequests.length).number(this.held?.bytes.length ?? 0);
-    into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.snapshotPlace).number(this.requests.length);
+    into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.snapshotPlace).number(this.requests.size);
     for (let urgency = 0; urgency < URGENCIES; urgency += 1) into.number(this.waitingAt(urgency as Urgency));
     for (const part of [
       this.stream,

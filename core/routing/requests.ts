@@ -10,9 +10,9 @@ import { REQUESTED, type RouteTable } from "./route-table.js";
 export const HOPS_MAX = 32;
 
 /** Requests open at a time. Beyond: those of neighbours are not opened; whoever asked asks again. */
-const OPEN_MAX = 1024;
+const OPEN_MAX = 2048;
 /** So many more for ourselves: neighbours must not keep us from asking. Beyond: not opened; asked again by and by. */
-const OPEN_OWN = 256;
+const OPEN_OWN = 1024;
 /** The same request is passed on again only after this, when somebody asks again. One that may go farther is passed on at once. */
 const DEDUP_US = 2 * SECOND_US;
 /** Who asked is remembered this long after the last asking: round trips, repairs and the origin's spacing fit in. */
@@ -24,8 +24,8 @@ const TRIES_MAX = 3;
  * Asked for ourselves where no traffic waits: so many at once after a rest, and so many a second. It is less than what a
  * neighbour takes from anybody (neighbour.ts).
  */
-const OWN_PER_SECOND = 80;
-const OWN_BURST = 96;
+const OWN_PER_SECOND = 200;
+const OWN_BURST = 512;
 /** Neighbours asked at a time by a node without a route. */
 const FAN_OUT = 2;
 /** Neighbours asked at a time for what traffic waits for and nobody offers. */

@@ -469,20 +469,18 @@ export class Routing {
 
   private writeRequests(neighbour: Neighbour, out: Writer): void {
     const { requests } = neighbour;
-    let written = 0;
-    while (written < requests.length && out.room >= ROUTE_REQUEST_BYTES) {
-      const { hops, destination, epoch, index, life } = requests[written]!;
+    for (const { hops, destination, epoch, index, life } of requests.values()) {
+      if (out.room < ROUTE_REQUEST_BYTES) return;
       const nac = this.dictionary.bytesOf(destination);
       encodeRouteRequest(out, { hops, nac, epoch, slot: Math.floor(index / 256), repair: index % 256, life });
-      written += 1;
+      requests.delete(destination);
     }
-    requests.splice(0, written);
   }
 
   private wake(nowUs: number, neighbour: Neighbour): void {
     const isAnswerDue =
       neighbour.stream.isDue(nowUs) ||
-      neighbour.requests.length > 0 ||
+      neighbour.requests.size > 0 ||
       neighbour.epochRequests.length > 0 ||
       neighbour.search?.isDue(nowUs) ||
       neighbour.answers?.isDue;

@@ -15,8 +15,8 @@ import type { Wanted } from "./wanted.js";
 const STARVING_MAX = 2 * 262_144;
 
 /**
- * A destination without any route asks so long after the loss, traffic or not: until then others may still offer what is feasible, as they
- * do after most losses. Whoever loses its way to many at once asks for some at once and for the others one after the other (requests.ts).
+ * A destination without any route asks so long after the loss, traffic or not, if others lost it first: they find a way and tell of it, after
+ * most losses. Whoever loses its way to many at once asks for some at once and for the others one after the other (requests.ts).
  */
 const PATIENCE_US = 1_500 * MILLISECOND_US;
 /** Nobody answered, and no request is open any more. */
@@ -49,7 +49,7 @@ export class Starvation {
   /** Without any route: lost of late, and lost some time ago, so that whatever is offered is asked for at once. */
   private readonly routeless = new WaitingLine(PATIENCE_US);
   private readonly asked = new WaitingLine(ASK_AGAIN_US);
-  /** Offered late, when there was no allowance left to ask for it. */
+  /** To be asked for as soon as there is an allowance again. */
   private readonly late = new WaitingLine(0);
 
   constructor(args: {
@@ -70,12 +70,17 @@ export class Starvation {
     this.random = args.random;
   }
 
-  /** It has no route any more, and nobody need offer one: whom traffic waits for is asked for all the same. */
-  handleLost(nowUs: number, destination: number): void {
+  /**
+   * It has no route any more, and nobody need offer one: whom traffic waits for is asked for all the same.
+   *
+   * @param isRoot  the loss began here, with a link of ours: whoever is left has said what it has, and no better news is on its way
+   */
+  handleLost(nowUs: number, destination: number, isRoot: boolean): void {
     this.asked.remove(destination);
     this.routeless.add(nowUs, destination);
-    this.noteCap();
     if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination, true);
+    else if (isRoot && this.isStarving(destination)) this.askLate(nowUs, destination);
+    this.noteCap();
     this.refresh();
   }
 

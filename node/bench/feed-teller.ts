@@ -211,9 +211,10 @@ export class FeedTeller {
   private listen(): void {
     const { routing, table } = this.inside;
     const { requests } = table.byLink[LINK]!;
-    for (const { destination, index, life } of requests.splice(0)) {
+    for (const { destination, index, life } of requests.values()) {
       this.wanted.set(nameOf(table.dictionary.bytesOf(destination)), { index, life });
     }
+    requests.clear();
     const { drain } = this;
     drain.offset = 0;
     routing.pollControl(this.nowUs, LINK, drain);

@@ -297,7 +297,7 @@ describe("a liar among real chains", () => {
       world.command("eve", () => {
         towardsDan.obtainOutbox().prove(ada, [{ epoch: 1_000, previous: 999, proof: new Uint8Array(344) }]);
         inside.decision.tellLife(world.nowUs, towardsDan, ada); // it leaves with the next batch
-        for (let known = 0; known < 60; known += 1) {
+        for (let known = 0; known < 120; known += 1) {
           towardsDan.epochRequests.push({ want: 1, destination: world.destination("dan"), epoch: 1_000, known });
         }
         inside.table.makeReady(towardsDan);
