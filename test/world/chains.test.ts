@@ -293,11 +293,11 @@ describe("a liar among real chains", () => {
     const inside = insideOf(world.routing("eve"));
     const { neighbours } = inside.table;
     const towardsDan = neighbours.find(({ link }) => world.peer("eve", link) === "dan")!;
-    for (let i = 0; i < 50; i += 1) {
+    for (let i = 0; i < 80; i += 1) {
       world.command("eve", () => {
         towardsDan.obtainOutbox().prove(ada, [{ epoch: 1_000, previous: 999, proof: new Uint8Array(344) }]);
         inside.decision.tellLife(world.nowUs, towardsDan, ada); // it leaves with the next batch
-        for (let known = 0; known < 120; known += 1) {
+        for (let known = 0; known < 60; known += 1) {
           towardsDan.epochRequests.push({ want: 1, destination: world.destination("dan"), epoch: 1_000, known });
         }
         inside.table.makeReady(towardsDan);
