@@ -489,7 +489,7 @@ export class Announcements {
     cells.setFlags(cell, (flags & ~(PENDING | FORCED | OWED | NAMED)) | (isNamed ? NAMED : 0));
     neighbour.announced.change(destination, told, metric);
     cells.setTold(cell, metric);
-    if (!isRetraction) table.noteTold(destination);
+    if (!isRetraction) table.keepDistance(destination);
     return true;
   }
 

@@ -31,11 +31,8 @@ export const DESTINATIONS_MAX = 262_144;
 const EPOCH_MAX = 0xffff_ffff;
 const INDEX_MAX = EPOCH_MAX * 256 + 255;
 
-/**
- * What a route is lost by: the link to its origin, or whoever heard of that loss; our own link to the next hop; a way farther off, of which we
- * were told; or nothing but a link that is another one now.
- */
-type LossCause = "origin" | "link" | "way" | "merged";
+/** What a route is lost by: the link to its origin, or whoever heard of that loss; the way there; or nothing but a link that is another one now. */
+type LossCause = "origin" | "way" | "merged";
 
 /**
  * What happens to a destination when somebody teaches something about it: choose, remember, tell, ask. All changes of
@@ -294,7 +291,7 @@ export class Decision implements LivenessUser {
       const cell = cells.at(destination, slot);
       const wasOffered = cells.metric(cell) !== METRIC_NONE;
       const wasWatched = (cells.flags(cell) & FROM_ORIGIN) !== 0;
-      this.cause = isMerged ? "merged" : wasWatched ? "origin" : "link";
+      this.cause = isMerged ? "merged" : wasWatched ? "origin" : "way";
       if (records.next(destination) === link) {
         this.note(destination);
         cells.clear(cell);
@@ -389,6 +386,8 @@ export class Decision implements LivenessUser {
     this.beforeMetric = records.metric(destination);
     this.beforeEpoch = records.epoch(destination);
     this.beforeIndex = (records.state(destination) & REQUESTED) === 0 ? -1 : this.table.chosenIndex(destination);
+    // What else is offered of one that may be dead are ghosts, each longer than the last.
+    if (this.cause === "origin" && this.beforeNext >= 0) this.table.keepDistance(destination);
   }
 
   private decide(nowUs: number, destination: number): void {
@@ -431,7 +430,7 @@ export class Decision implements LivenessUser {
     this.spread.handleLost(nowUs, destination);
     if (this.cause !== "merged" && !lives.has(destination, BARRED)) this.liveness.note(destination);
     this.lost.add(nowUs, destination);
-    this.starvation.handleLost(nowUs, destination, this.cause === "link");
+    this.starvation.handleLost(nowUs, destination);
     this.trace(Trace.routeLost, destination, 0, 0);
   }
 

@@ -109,14 +109,14 @@ export class RouteTable {
     return this.records.index(destination) - this.chosenAge(destination);
   }
 
-  /** It was told to somebody since its feasibility distance was forgotten, or never had one. */
-  isTold(destination: number): boolean {
+  /** False for one that nobody was told of, or none that could remember. */
+  hasDistance(destination: number): boolean {
     return this.records.distanceMetric(destination) !== METRIC_NONE;
   }
 
-  /** It is told now: the route in use is the feasibility distance from here on, unless a better one was told before. */
-  noteTold(destination: number): void {
-    if (this.isTold(destination)) return; // the distance falls at each choice
+  /** The route in use is the feasibility distance from here on, as it must be when it is told, unless there is a better one. */
+  keepDistance(destination: number): void {
+    if (this.hasDistance(destination)) return; // it falls at each choice
     this.records.setDistance(destination, this.chosenAge(destination), this.records.metric(destination));
   }
 

@@ -67,7 +67,7 @@ export class Selection {
     if (current < 0) table.count += 1;
     records.setNext(destination, best.link);
     records.setMetric(destination, bestMetric);
-    if (table.isTold(destination)) this.lowerDistance(destination, cells.age(first + best.slot), bestMetric);
+    if (table.hasDistance(destination)) this.lowerDistance(destination, cells.age(first + best.slot), bestMetric);
   }
 
   /** Two feasible offers behind the one in use, best first; of equal ones the lower router id comes first. Links. */

@@ -15,8 +15,9 @@ import type { Wanted } from "./wanted.js";
 const STARVING_MAX = 2 * 262_144;
 
 /**
- * A destination without any route asks so long after the loss, traffic or not, if others lost it first: they find a way and tell of it, after
- * most losses. Whoever loses its way to many at once asks for some at once and for the others one after the other (requests.ts).
+ * A destination without any route asks so long after the loss, traffic or not: until then others may still offer what is feasible, as they
+ * do after most losses, and a request that meets nodes in disorder is in the way of the next one. Whoever loses its way to many at once asks for
+ * some at once and for the others one after the other (requests.ts).
  */
 const PATIENCE_US = 1_500 * MILLISECOND_US;
 /** Nobody answered, and no request is open any more. */
@@ -70,17 +71,12 @@ export class Starvation {
     this.random = args.random;
   }
 
-  /**
-   * It has no route any more, and nobody need offer one: whom traffic waits for is asked for all the same.
-   *
-   * @param isRoot  the loss began here, with a link of ours: whoever is left has said what it has, and no better news is on its way
-   */
-  handleLost(nowUs: number, destination: number, isRoot: boolean): void {
+  /** It has no route any more, and nobody need offer one: whom traffic waits for is asked for all the same. */
+  handleLost(nowUs: number, destination: number): void {
     this.asked.remove(destination);
     this.routeless.add(nowUs, destination);
-    if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination, true);
-    else if (isRoot && this.isStarving(destination)) this.askLate(nowUs, destination);
     this.noteCap();
+    if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination, true);
     this.refresh();
   }
 
