@@ -5,6 +5,7 @@ import { Trace, type TraceSink } from "../trace/trace.js";
 import type { Writer } from "../wire/cursor.js";
 import {
   ELEMENT_BYTES,
+  ENTRY_FRESH,
   ENTRY_ORIGIN,
   ENTRY_RETRACTION,
   ENTRY_SHORT,
@@ -468,6 +469,7 @@ export class Announcements {
     entry.id = id < 0 ? ID_NONE : id;
     entry.epoch = records.epoch(destination);
     entry.slot = Math.floor(index / 256);
+    if (!isRetraction && entry.slot === this.generation) entry.flags |= ENTRY_FRESH;
     entry.repair = index % 256;
     entry.metric = metric;
     if (isShort) this.shortEntries += 1;

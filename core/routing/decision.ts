@@ -2,7 +2,7 @@ import type { NacDictionary } from "../address/dictionary.js";
 import { Cap } from "../collections/cap.js";
 import type { Digest } from "../collections/digest.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
-import { ENTRY_ORIGIN, ENTRY_RETRACTION, type RouteEntry } from "../wire/routes.js";
+import { ENTRY_FRESH, ENTRY_ORIGIN, ENTRY_RETRACTION, type RouteEntry } from "../wire/routes.js";
 import { Announcements } from "./announcements.js";
 import { type Cells, FROM_ORIGIN } from "./cells.js";
 import type { Elements } from "./elements.js";
@@ -197,7 +197,8 @@ export class Decision implements LivenessUser {
       entry.epoch === known &&
       !liveness.handleGeneration(nowUs, neighbour, destination, generation, isBetter);
     this.note(destination);
-    const index = entry.slot * 256 + entry.repair;
+    const slot = (entry.flags & ENTRY_FRESH) === 0 ? entry.slot : liveness.lives.full(entry.generation);
+    const index = slot * 256 + entry.repair;
     // Of what may be made up not even the index is believed.
     const step = isStale ? 0 : table.hear(destination, entry.epoch, index);
     if (!isKnown || entry.epoch > known) {

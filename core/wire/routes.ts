@@ -12,14 +12,15 @@ import type { Reader, Writer } from "./cursor.js";
  * Each entry begins with
  *
  *        0     1  flags    bit 0 the sender is the origin, of a retraction: the origin may be dead; bit 1 retraction, bit 2 short,
- *                          bit 3 proof, bit 4 life, bit 5 suspicion, bit 6 epoch; bit 7 is reserved and zero. None of bits 1, 3 to 6: a route. Bits 3 and 4 may come together.
+ *                          bit 3 proof, bit 4 life, bit 5 suspicion, bit 6 epoch. None of bits 1, 3 to 6: a route. Bits 3 and 4 may come together.
+ *                          Bit 7, of a route alone: fresh, its slot is that of the generation and is not written.
  *        1     2  id       short id of the NAC in this direction; 0xffff: none
  *        3    16  NAC      not when short
  *
  * and goes on with, from here on for those that are not short,
  *
  *   a route      19     4  epoch
- *                23     4  slot
+ *                23     4  slot        not when fresh: then all that follows stands 4 bytes earlier
  *                27     1  repair
  *                28     1  metric      below 64
  *                29     2  generation  low 16 bits of the slot in which the origin last proved its metrics
@@ -51,6 +52,8 @@ export const EPOCH_ENTRY_BYTES = 371;
 /** So much a short entry saves; a route also its tag, which was told with the NAC. */
 export const SHORT_SAVES_BYTES = 16;
 export const ROUTE_TAG_BYTES = 8;
+/** And so much a fresh route. */
+export const FRESH_SAVES_BYTES = 4;
 export const ELEMENT_BYTES = 16;
 
 export const ENTRY_ORIGIN = 0x01;
@@ -60,12 +63,14 @@ export const ENTRY_PROOF = 0x08;
 export const ENTRY_LIFE = 0x10;
 export const ENTRY_SUSPICION = 0x20;
 export const ENTRY_EPOCH = 0x40;
+export const ENTRY_FRESH = 0x80;
 /** What an entry is; none of them: a route. */
 export const ENTRY_KIND = ENTRY_RETRACTION | ENTRY_PROOF | ENTRY_LIFE | ENTRY_SUSPICION | ENTRY_EPOCH;
 
 const NAC_AT = 3;
 const NAC_BYTES = 16;
 const EPOCH_BYTES = 4;
+const SLOT_BYTES = 4;
 const PREVIOUS_BYTES = 4;
 const METRIC_LIMIT = 64;
 /** The metric stands so far before the element. */
@@ -85,7 +90,7 @@ export interface RouteEntry {
   nacAt: number;
   /** This and what follows: meaningless where the kind has none. */
   epoch: number;
-  /** Of an epoch entry: the previous epoch. */
+  /** Of an epoch entry: the previous epoch. Of a fresh route: that of the generation, whatever stands here. */
   slot: number;
   repair: number;
   metric: number;
@@ -149,12 +154,16 @@ export function encodeRouteEntry(out: Writer, entry: RouteEntry): number {
     put16(bytes, at, entry.generation);
   } else {
     put32(bytes, at, entry.epoch);
-    put32(bytes, at + EPOCH_BYTES, entry.slot);
+    at += EPOCH_BYTES;
+    if ((flags & ENTRY_FRESH) === 0) {
+      put32(bytes, at, entry.slot);
+      at += SLOT_BYTES;
+    }
     if (kind === ENTRY_SUSPICION) return end;
     if (kind === 0) {
-      bytes[at + 8] = entry.repair;
-      bytes[at + 9] = entry.metric;
-      put16(bytes, at + 10, entry.generation);
+      bytes[at] = entry.repair;
+      bytes[at + 1] = entry.metric;
+      put16(bytes, at + 2, entry.generation);
     }
   }
   const elementAt = end - PROVEN[flags]!;
@@ -201,17 +210,21 @@ export function readRouteEntry(bytes: Uint8Array, at: number, into: RouteEntry):
   into.nacAt = at + NAC_AT;
   into.elementAt = end - PROVEN[flags]!;
   if (kind === ENTRY_RETRACTION) return end;
-  const p = (flags & ENTRY_SHORT) !== 0 ? at + NAC_AT : at + NAC_AT + NAC_BYTES;
+  let p = (flags & ENTRY_SHORT) !== 0 ? at + NAC_AT : at + NAC_AT + NAC_BYTES;
   if (kind === ENTRY_PROOF) {
     into.generation = get16(bytes, p);
     return end;
   }
   into.epoch = get32(bytes, p);
-  into.slot = get32(bytes, p + EPOCH_BYTES);
+  p += EPOCH_BYTES;
+  if ((flags & ENTRY_FRESH) === 0) {
+    into.slot = get32(bytes, p);
+    p += SLOT_BYTES;
+  }
   if (kind !== 0) return end;
-  into.repair = bytes[p + 8]!;
-  into.metric = bytes[p + 9]!;
-  into.generation = get16(bytes, p + 10);
+  into.repair = bytes[p]!;
+  into.metric = bytes[p + 1]!;
+  into.generation = get16(bytes, p + 2);
   return end;
 }
 
@@ -258,6 +271,9 @@ function lengthsByFlags(): Uint16Array {
       lengths[kind | origin] = whole;
       lengths[kind | origin | ENTRY_SHORT] = whole - SHORT_SAVES_BYTES - (kind === 0 ? ROUTE_TAG_BYTES : 0);
     }
+  }
+  for (const flags of [0, ENTRY_ORIGIN, ENTRY_SHORT, ENTRY_ORIGIN | ENTRY_SHORT]) {
+    lengths[flags | ENTRY_FRESH] = lengths[flags]! - FRESH_SAVES_BYTES;
   }
   return lengths;
 }

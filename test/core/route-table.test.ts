@@ -410,7 +410,7 @@ describe("a table that one neighbour teaches", () => {
     expect(routing.isStalled(13_000_000, 1)).toBe(true);
     routing.handleHello(nowUs, 1, 0, 256, new Uint8Array(8));
     write(15_000_000);
-    expect(routing.controlSent(1)).toBe(Math.ceil(8_000 / 21));
+    expect(routing.controlSent(1)).toBe(Math.ceil(8_000 / 22));
   });
 
   test("lets a snapshot out in bursts of ten messages or so, 256 entries per 10 ms on the whole", () => {

@@ -17,6 +17,7 @@ import {
   decodeRouteEntry,
   decodeRoutesHead,
   ENTRY_EPOCH,
+  ENTRY_FRESH,
   ENTRY_LIFE,
   ENTRY_ORIGIN,
   ENTRY_PROOF,
@@ -26,6 +27,7 @@ import {
   EPOCH_ENTRY_BYTES,
   emptyRouteEntry,
   encodeRouteEntry,
+  FRESH_SAVES_BYTES,
   LIFE_BYTES,
   METRIC_LIFE_BYTES,
   openRoutes,
@@ -61,6 +63,7 @@ const route: RouteEntry = {
 
 const KINDS = [
   0,
+  ENTRY_FRESH,
   ENTRY_RETRACTION,
   ENTRY_PROOF,
   ENTRY_LIFE,
@@ -114,6 +117,20 @@ describe("ROUTES", () => {
     const input = new Reader(bytes);
     expect([decodeRouteEntry(input, into), into.id, into.metric]).toEqual([true, 0xabcd, 5]);
     expect([decodeRouteEntry(input, into), into.id, input.remaining]).toEqual([true, 0xabcd, 0]);
+  });
+
+  test("leaves out the slot of a fresh route", () => {
+    for (const flags of [ENTRY_FRESH, ENTRY_FRESH | ENTRY_SHORT, ENTRY_FRESH | ENTRY_ORIGIN]) {
+      const isShort = (flags & ENTRY_SHORT) !== 0;
+      const bytes = written((out) => encodeRouteEntry(out, { ...route, flags }));
+      const whole = written((out) => encodeRouteEntry(out, { ...route, flags: flags & ~ENTRY_FRESH }));
+      const at = isShort ? 7 : 23;
+      expect([...bytes]).toEqual([flags, ...whole.subarray(1, at), ...whole.subarray(at + FRESH_SAVES_BYTES)]);
+      const into = emptyRouteEntry();
+      expect(decodeRouteEntry(new Reader(bytes), into)).toBe(true);
+      expect([into.epoch, into.repair, into.metric, into.generation]).toEqual([7, 9, 5, 0x0203]);
+      expect(into.elementAt).toBe(bytes.length - (isShort ? 16 : 24));
+    }
   });
 
   test("tell of lives with the bytes that the manual draws", () => {
@@ -197,7 +214,8 @@ describe("ROUTES", () => {
     const refused = (entry: RouteEntry) =>
       decodeRouteEntry(new Reader(written((out) => encodeRouteEntry(out, entry))), emptyRouteEntry());
     for (let flags = 0; flags < 256; flags += 1) {
-      const isEntry = (KINDS as readonly number[]).includes(flags & ~(ENTRY_ORIGIN | ENTRY_SHORT));
+      const kind = flags & ~(ENTRY_ORIGIN | ENTRY_SHORT);
+      const isEntry = (KINDS as readonly number[]).includes(kind);
       if (!isEntry) expect(() => refused({ ...route, flags })).toThrow(RangeError);
       const bytes = new Uint8Array(400);
       bytes[0] = flags;
