@@ -9,7 +9,7 @@ import type { Elements } from "./elements.js";
 import { EpochDesk } from "./epoch-desk.js";
 import { AGE_OLD, type Feasibility, METRIC_INFINITY, METRIC_NONE } from "./feasible.js";
 import { Liveness, type LivenessUser } from "./liveness.js";
-import { BARRED } from "./lives.js";
+import { BARRED, NOTED } from "./lives.js";
 import { LostSources } from "./lost-sources.js";
 import { type Neighbour, Urgency } from "./neighbour.js";
 import { OUTBID_EPOCH_MAX } from "./origins.js";
@@ -257,6 +257,11 @@ export class Decision implements LivenessUser {
     this.decide(nowUs, destination);
   }
 
+  /** Liveness: the origin lives, as was asked. */
+  handleAlive(nowUs: number, destination: number): void {
+    this.spread.handleAlive(nowUs, destination);
+  }
+
   passOn(nowUs: number, destination: number): void {
     this.announcements.tellProof(nowUs, destination);
   }
@@ -401,9 +406,12 @@ export class Decision implements LivenessUser {
     } else {
       const epoch = records.epoch(destination);
       const isNew = this.beforeNext < 0 || epoch !== this.beforeEpoch;
-      if (isNew) this.announcements.originLost.delete(destination);
+      const wasOriginLost = isNew && this.announcements.originLost.delete(destination);
       if (isNew || metric !== this.beforeMetric || next !== this.beforeNext) {
-        if (isNew) this.spread.handleNew(nowUs, destination);
+        if (isNew) {
+          const mayBeDead = wasOriginLost && epoch === this.beforeEpoch && this.isUnproven(destination);
+          this.spread.handleNew(nowUs, destination, mayBeDead);
+        }
         else this.spread.handleChanged(nowUs, destination, metric > this.beforeMetric);
         if (next !== this.beforeNext) this.liveness.proveNext(nowUs, destination);
         this.trace(Trace.routeSelected, destination, next, metric);
@@ -417,6 +425,13 @@ export class Decision implements LivenessUser {
       }
     }
     this.starvation.check(nowUs, destination);
+  }
+
+  /** Its origin has not proven yet that it lived after the loss, and it is not the origin that leads us there. */
+  private isUnproven(destination: number): boolean {
+    const { slot } = this.table.byLink[this.records.next(destination)]!;
+    const isFromOrigin = (this.cells.flags(this.cells.at(destination, slot)) & FROM_ORIGIN) !== 0;
+    return !isFromOrigin && this.liveness.lives.has(destination, NOTED);
   }
 
   /** The route in use is of an older epoch than the newest heard of, or too far behind it. */

@@ -38,6 +38,8 @@ interface Doubt {
 
 /** What liveness asks of its surroundings. */
 export interface LivenessUser {
+  /** The origin proved that it lived after it was lost. */
+  handleAlive(nowUs: number, destination: number): void;
   /** Offers may be used again, or no longer: choose anew. */
   reconsider(nowUs: number, destination: number): void;
   /** The next hop keeps back what others have proven: they are used instead, if there are any. */
@@ -320,6 +322,7 @@ export class Liveness {
       if (asker !== undefined) this.user.tellLife(nowUs, asker, destination);
     });
     this.requests.handleLife(destination, slot, (asker) => this.user.tellLife(nowUs, asker, destination));
+    if (isAnswered) this.user.handleAlive(nowUs, destination);
     if (isAnswered && wasBarred) this.user.reconsider(nowUs, destination);
   }
 

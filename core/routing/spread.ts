@@ -37,15 +37,29 @@ export class Spread {
     return this.settling.isWaiting(destination);
   }
 
-  /** A new route: told at once where it comes alone, and where others need not be given the lead. */
-  handleNew(nowUs: number, destination: number): void {
+  /**
+   * A new route: told at once where it comes alone, and where others need not be given the lead. One to an origin that may be dead may be
+   * a ghost, of somebody who has yet to hear of it: whoever asked hears of it at once, all others when bad news has settled.
+   */
+  handleNew(nowUs: number, destination: number, mayBeDead: boolean): void {
     const { budget } = this;
+    if (mayBeDead) {
+      this.settling.add(nowUs, destination, WORSE_TICKS, true);
+      return;
+    }
     if (this.transitCost > 0 || !budget.mayTell(nowUs, destination) || !this.lone.take(nowUs)) {
       this.settling.add(nowUs, destination, this.paceOf(destination), true);
       return;
     }
     budget.count(nowUs, destination);
     this.announcements.tellAll(nowUs, destination, Urgency.news, true);
+  }
+
+  /** The origin lives: its route need not wait for bad news. */
+  handleAlive(nowUs: number, destination: number): void {
+    if (!this.settling.isNew(destination) || this.table.records.next(destination) < 0) return;
+    this.settling.drop(destination);
+    this.handleNew(nowUs, destination, false);
   }
 
   /** Another metric, or another next hop at the same. */
