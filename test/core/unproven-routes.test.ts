@@ -7,11 +7,15 @@ import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
 import { traceNothing } from "../../core/trace/trace.js";
 import { ControlFrame } from "../../core/wire/control-frame.js";
 import { Reader, Writer } from "../../core/wire/cursor.js";
+import { encodeRouteStatus } from "../../core/wire/route-status.js";
 import {
   decodeRouteEntry,
   decodeRoutesHead,
   ENTRY_KIND,
+  ENTRY_LIFE,
+  ENTRY_ORIGIN,
   ENTRY_PROOF,
+  ENTRY_RETRACTION,
   emptyRouteEntry,
   encodeRouteEntry,
   openRoutes,
@@ -63,7 +67,7 @@ class Relay {
     this.routing.linkUp(this.nowUs, 1, routerId(11), 1);
   }
 
-  /** All that the neighbour on link 1 is told within a second, and with the next hello. */
+  /** All that the neighbour on link 1 is told within a second, and with the next hello. It processes all of it. */
   told(): RouteEntry[] {
     const entries: RouteEntry[] = [];
     const read = (out: Writer) => {
@@ -86,6 +90,9 @@ class Relay {
     const hello = new Writer(new Uint8Array(1_170));
     this.routing.joinHello(this.nowUs + SECOND_US, 1, hello);
     read(hello);
+    const status = new Writer(new Uint8Array(64));
+    encodeRouteStatus(status, { processed: this.routing.controlSent(1), missing: [] });
+    this.routing.handleFrame(this.nowUs, 1, ControlFrame.routeStatus, new Reader(status.bytes, 1, status.offset));
     return entries;
   }
 }
@@ -125,6 +132,26 @@ test("a generation that cannot be proven at the metric told is not passed on", (
     const proofs = relay.told().filter((entry) => (entry.flags & ENTRY_KIND) === ENTRY_PROOF);
     expect(proofs.map(({ id }) => id)).toEqual(ids);
   }
+});
+
+test.each([
+  ["unproven, waits as bad news does", { repair: 1 }, undefined, false],
+  ["with a generation from after the loss, is told at once", { repair: 1, generation: 303 }, undefined, true],
+  ["and is proven to live by a sign of life, is told then", { repair: 1 }, { flags: ENTRY_LIFE, slot: 302 }, true],
+  ["from the origin itself, is told at once", { repair: 1, metric: 0, flags: ENTRY_ORIGIN }, undefined, true],
+  ["in a new epoch, is told at once", { epoch: 2 }, undefined, true],
+])("what comes back of an origin that may be dead, %s", (_name, back, life, isTold) => {
+  const relay = new Relay(noElements);
+  relay.hear({});
+  relay.meet();
+  expect(relay.told()).toHaveLength(1);
+  relay.hear({ flags: ENTRY_RETRACTION | ENTRY_ORIGIN });
+  expect(relay.told().map(({ flags }) => flags & ENTRY_KIND)).toEqual([ENTRY_RETRACTION]);
+  relay.begin(303);
+  relay.hear(back);
+  if (life !== undefined) relay.hear(life);
+  const routes = relay.told().filter(({ flags }) => (flags & ENTRY_KIND) === 0);
+  expect(routes).toHaveLength(isTold ? 1 : 0);
 });
 
 test.each([
