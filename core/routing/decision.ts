@@ -411,8 +411,7 @@ export class Decision implements LivenessUser {
         if (isNew) {
           const mayBeDead = wasOriginLost && epoch === this.beforeEpoch && this.isUnproven(destination);
           this.spread.handleNew(nowUs, destination, mayBeDead);
-        }
-        else this.spread.handleChanged(nowUs, destination, metric > this.beforeMetric);
+        } else this.spread.handleChanged(nowUs, destination, metric > this.beforeMetric);
         if (next !== this.beforeNext) this.liveness.proveNext(nowUs, destination);
         this.trace(Trace.routeSelected, destination, next, metric);
       }

@@ -283,7 +283,7 @@ export class Origins {
     const generation = generationAt(this.slot, gear, nacEnd);
     origin.nextGeneration = nextGeneration(generation, gear, nacEnd, this.phaseOf(destination));
     origin.releaseUs = NEVER;
-    const used = this.decision.originate(destination, epoch, this.slot, generation);
+    const used = this.decision.originate(destination, epoch, generation, generation); // one slot tells both
     const hasWork = this.elements.originate(destination, used, generation, isFresh);
     origin.isKept = false;
     if (this.table.neighbours.length > 0) this.keep(destination, origin);
