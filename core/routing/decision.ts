@@ -208,6 +208,7 @@ export class Decision implements LivenessUser {
     }
     const before = this.setMetric(neighbour, destination, cell, entry.metric);
     const isAhead = isStale && index > records.index(destination);
+    const ageBefore = cells.age(cell);
     cells.setAge(cell, isAhead ? 0 : table.ageOf(destination, entry.epoch, index));
     if (isStale) cells.makeStale(cell);
     const flags = cells.flags(cell);
@@ -223,6 +224,8 @@ export class Decision implements LivenessUser {
       (step === 0 || (records.epoch(destination) === this.beforeEpoch && !this.hasGrownOld(destination)));
     if (before === METRIC_NONE) liveness.handleOffer(nowUs, destination);
     if (!isKept) this.decide(nowUs, destination);
+    if (records.next(destination) < 0 && before !== METRIC_NONE && cells.age(cell) < ageBefore)
+      this.requests.handleProgress(neighbour, destination);
     this.spread.handleHeard(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
     return true;
   }

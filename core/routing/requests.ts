@@ -99,6 +99,17 @@ export class Requests {
     return true;
   }
 
+  /**
+   * The neighbour tells of a newer index than before, but not of the one that we asked for. It may have passed on less than we asked for, since
+   * nobody asks for more than one beyond what he has heard of (PROTOCOL.md 9.5): now it has heard of more.
+   */
+  handleProgress(neighbour: Neighbour, destination: number): void {
+    const request = this.open.get(destination);
+    if (request === undefined || !request.isOwn || request.isIndexKnown || this.asks(neighbour, destination)) return;
+    const { epoch, index, life } = request;
+    neighbour.addRequest({ hops: HOPS_MAX - 1, destination, epoch, index, life });
+  }
+
   /** Is the origin alive? A route that is in use already needs no newer index for that. False when too many requests are open. */
   wantLife(nowUs: number, destination: number, life: number): boolean {
     const { records } = this.table;

@@ -285,6 +285,27 @@ describe("a table that one neighbour teaches", () => {
     expect(route(nac(1))).toMatchObject({ nextHop: 1, metric: 4, repair: 1 });
   });
 
+  test("asks whoever has heard of more since it was asked, at once", () => {
+    const { routing, teach } = pupil();
+    for (const link of [0, 1, 2]) routing.linkUp(0, link, routerId(10 + link), 1);
+    teach(0, { nac: nac(1), metric: 1, index: 3 });
+    teach(1, { nac: nac(1), metric: 3, index: 0 });
+    routing.pollControl(0, 2, new Writer(new Uint8Array(1_170)));
+    const asked = (nowUs: number) => {
+      routing.handleTimeout(nowUs);
+      const { requests } = insideOf(routing).table.byLink[1]!;
+      const indexes = [...requests.values()].map(({ index }) => index);
+      requests.clear();
+      return indexes;
+    };
+    teach(0, { nac: nac(1) });
+    expect(asked(1_400_000)).toEqual([]);
+    expect(asked(1_500_000)).toEqual([4]);
+    expect(asked(1_600_000)).toEqual([]);
+    teach(1, { nac: nac(1), metric: 3, index: 3 }); // it asked for 1, which is all that it knew to ask for, and was told of 3
+    expect(asked(1_600_000)).toEqual([4]);
+  });
+
   test("leaves an older epoch for a newer one, however much longer the way", () => {
     const { routing, teach, route } = pupil();
     routing.linkUp(0, 0, routerId(10), 1);
