@@ -1,6 +1,6 @@
 import type { NacDictionary } from "../address/dictionary.js";
 import { Cap } from "../collections/cap.js";
-import { MILLISECOND_US, NEVER } from "../time/instant.js";
+import { MILLISECOND_US, NEVER, SECOND_US } from "../time/instant.js";
 import { Trace, type TraceSink } from "../trace/trace.js";
 import type { Writer } from "../wire/cursor.js";
 import {
@@ -41,6 +41,8 @@ const SNAPSHOT_STEP_ENTRIES = 256;
 /** A node of last resort gives the others the lead: what they tell of it need not tell. They tell their table in messages of so many entries at least. */
 const SNAPSHOT_LEAD_US = 500 * MILLISECOND_US;
 const SNAPSHOT_ENTRIES_MIN = 8;
+/** It keeps the lead no longer, however much it has to tell: it may lack what only we have. */
+const SNAPSHOT_LEAD_MAX_US = 5 * SECOND_US;
 /** So much of the snapshot leaves at a time: some ten messages, and then a pause. */
 const SNAPSHOT_BURST_US = 10 * MILLISECOND_US;
 /** About as many as fit into one message. */
@@ -236,7 +238,8 @@ export class Announcements {
         this.tell(nowUs, neighbour, destination, Urgency.snapshot);
       }
     }
-    neighbour.beginSnapshot(this.transitCost > 0 ? nowUs + SNAPSHOT_LEAD_US : nowUs);
+    if (this.transitCost > 0) neighbour.beginSnapshot(nowUs + SNAPSHOT_LEAD_US, nowUs + SNAPSHOT_LEAD_MAX_US);
+    else neighbour.beginSnapshot(nowUs);
     this.table.watch(neighbour);
     if (neighbour.snapshotAtUs <= nowUs) this.table.makeReady(neighbour);
   }

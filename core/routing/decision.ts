@@ -225,7 +225,7 @@ export class Decision implements LivenessUser {
     if (before === METRIC_NONE) liveness.handleOffer(nowUs, destination);
     if (!isKept) this.decide(nowUs, destination);
     if (records.next(destination) < 0 && before !== METRIC_NONE && cells.age(cell) < ageBefore)
-      this.requests.handleProgress(neighbour, destination);
+      this.requests.handleProgress(neighbour, destination, { epoch: entry.epoch, index });
     this.spread.handleHeard(nowUs, neighbour, destination, before !== METRIC_NONE && entry.metric > before);
     return true;
   }

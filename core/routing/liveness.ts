@@ -23,8 +23,6 @@ const NOTE_END_SLOTS = 16;
 
 /** An answer may take so long: the origin is not suspected sooner. */
 const LIFE_PATIENCE_US = 3 * SECOND_US;
-/** Doubts that there was no allowance to ask about are asked about this much later. */
-const BEHIND_US = 100 * MILLISECOND_US;
 
 const ASKED_PHASE = 1;
 const SUSPECTED_PHASE = 2;
@@ -201,7 +199,9 @@ export class Liveness {
     const wanted = lives.wanted(destination);
     const doubt = this.doubt(destination);
     if (lives.has(destination, BARRED) && lives.slot >= wanted) this.ask(nowUs, doubt, wanted);
-    if (this.hasUnasked && !this.isWorkDue) this.nextTimeoutUs = Math.min(this.nextTimeoutUs, nowUs + BEHIND_US);
+    if (this.hasUnasked && !this.isWorkDue) {
+      this.nextTimeoutUs = Math.min(this.nextTimeoutUs, this.requests.allowance.nextUs);
+    }
   }
 
   /** The slot that the origin must prove before any offer of it is used; 0 for none. */
@@ -270,7 +270,8 @@ export class Liveness {
     this.hasUnasked = false;
     if (this.isWorkDue) this.work(nowUs);
     else this.askDoubts(nowUs);
-    this.nextTimeoutUs = this.hasUnasked ? nowUs + BEHIND_US : NEVER;
+    // With the allowance, so that those who starve, who are next, do not take all of it.
+    this.nextTimeoutUs = this.hasUnasked ? this.requests.allowance.nextUs : NEVER;
   }
 
   digest(into: Digest): void {

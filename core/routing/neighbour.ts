@@ -87,6 +87,7 @@ export class Neighbour {
   batchAtUs: number = NEVER;
   /** When more of the snapshot may leave; NEVER when none waits. */
   snapshotAtUs: number = NEVER;
+  private snapshotLatestUs: number = NEVER;
   /** What is due until then leaves at once: the burst under way. */
   snapshotBurstUs = 0;
   /** The places in the table's order that the snapshot has yet to go over. */
@@ -213,8 +214,9 @@ export class Neighbour {
     return this.table.pending.length(this.listOf(urgency));
   }
 
-  /** All destinations listed now are to be told, except what was told when their turn comes. */
-  beginSnapshot(atUs: number): void {
+  /** All destinations listed now are to be told, except what was told when their turn comes. `latestUs`: not deferred beyond. */
+  beginSnapshot(atUs: number, latestUs = atUs): void {
+    this.snapshotLatestUs = latestUs;
     this.snapshotPlace = 0;
     this.snapshotEnd = this.table.listed;
     if (this.hasSnapshot) this.snapshotAtUs = atUs;
@@ -227,7 +229,8 @@ export class Neighbour {
 
   /** It is telling us much itself: what it tells it need not be told. */
   deferSnapshot(nowUs: number, untilUs: number): void {
-    if (this.awaitsSnapshot(nowUs)) this.snapshotAtUs = Math.max(this.snapshotAtUs, untilUs);
+    if (!this.awaitsSnapshot(nowUs)) return;
+    this.snapshotAtUs = Math.max(this.snapshotAtUs, Math.min(untilUs, this.snapshotLatestUs));
   }
 
   /** What was heard of since is part of it, too. */

@@ -283,7 +283,8 @@ export class Origins {
     const generation = generationAt(this.slot, gear, nacEnd);
     origin.nextGeneration = nextGeneration(generation, gear, nacEnd, this.phaseOf(destination));
     origin.releaseUs = NEVER;
-    const used = this.decision.originate(destination, epoch, generation, generation); // one slot tells both
+    const slot = Math.max(0, generation); // one slot tells both, unless time has just begun
+    const used = this.decision.originate(destination, epoch, slot, generation);
     const hasWork = this.elements.originate(destination, used, generation, isFresh);
     origin.isKept = false;
     if (this.table.neighbours.length > 0) this.keep(destination, origin);

@@ -103,9 +103,10 @@ export class Requests {
    * The neighbour tells of a newer index than before, but not of the one that we asked for. It may have passed on less than we asked for, since
    * nobody asks for more than one beyond what he has heard of (PROTOCOL.md 9.5): now it has heard of more.
    */
-  handleProgress(neighbour: Neighbour, destination: number): void {
+  handleProgress(neighbour: Neighbour, destination: number, told: { epoch: number; index: number }): void {
     const request = this.open.get(destination);
     if (request === undefined || !request.isOwn || request.isIndexKnown || this.asks(neighbour, destination)) return;
+    if (reaches(told.epoch, told.index, request)) return;
     const { epoch, index, life } = request;
     neighbour.addRequest({ hops: HOPS_MAX - 1, destination, epoch, index, life });
   }

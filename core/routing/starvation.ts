@@ -74,6 +74,7 @@ export class Starvation {
   /** It has no route any more, and nobody need offer one: whom traffic waits for is asked for all the same. */
   handleLost(nowUs: number, destination: number): void {
     this.asked.remove(destination);
+    this.late.remove(destination);
     this.routeless.add(nowUs, destination);
     this.noteCap();
     if (this.wanted.has(nowUs, destination)) this.request(nowUs, destination, true);

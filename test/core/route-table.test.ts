@@ -192,6 +192,27 @@ describe("records and cells", () => {
   });
 });
 
+test("a snapshot that gives a neighbour the lead does so for a bounded time, however long that goes on telling", () => {
+  const table = newTable(4);
+  table.admit(1);
+  const neighbour = table.addNeighbour(0, false, routerId(2), 1);
+  neighbour.beginSnapshot(500_000, 5_000_000);
+  for (let nowUs = 0; nowUs < 20_000_000; nowUs += 200_000) neighbour.deferSnapshot(nowUs, nowUs + 500_000);
+  expect(neighbour.snapshotAtUs).toBe(5_000_000);
+  expect([neighbour.awaitsSnapshot(4_999_999), neighbour.awaitsSnapshot(5_000_000)]).toEqual([true, false]);
+});
+
+test("an epoch that begins in the first slots of time has an index that is not negative", () => {
+  const dictionary = new NacDictionary();
+  const ports = { dictionary, allocate: heapAllocator, random: () => 0, trace: traceNothing };
+  for (let last = 0; last < 6; last += 1) {
+    const routing = new Routing(ports, { routerId: routerId(1) });
+    const own = dictionary.intern(new Uint8Array(16).fill(last));
+    routing.originate(0, own, 1);
+    expect(insideOf(routing).table.records.index(own)).toBe(0);
+  }
+});
+
 describe("a table that one neighbour teaches", () => {
   interface Taught {
     nac: Uint8Array;
