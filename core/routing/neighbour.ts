@@ -74,6 +74,7 @@ export class Neighbour {
   /** Destinations it has a metric for. */
   taught = 0;
 
+  /** By destination, the first to leave first. */
   readonly requests = new Map<number, OutgoingRequest>();
   /** Only the epoch desk adds to them. */
   readonly epochRequests: OutgoingEpochRequest[] = [];
@@ -87,6 +88,7 @@ export class Neighbour {
   batchAtUs: number = NEVER;
   /** When more of the snapshot may leave; NEVER when none waits. */
   snapshotAtUs: number = NEVER;
+  /** And when it may at the latest, however much the neighbour tells meanwhile. */
   private snapshotLatestUs: number = NEVER;
   /** What is due until then leaves at once: the burst under way. */
   snapshotBurstUs = 0;
@@ -214,7 +216,7 @@ export class Neighbour {
     return this.table.pending.length(this.listOf(urgency));
   }
 
-  /** All destinations listed now are to be told, except what was told when their turn comes. `latestUs`: not deferred beyond. */
+  /** All destinations listed now are to be told, except what was told when their turn comes, which may be deferred until `latestUs`. */
   beginSnapshot(atUs: number, latestUs = atUs): void {
     this.snapshotLatestUs = latestUs;
     this.snapshotPlace = 0;
@@ -227,7 +229,7 @@ export class Neighbour {
     return this.hasSnapshot && this.snapshotPlace === 0 && this.snapshotAtUs > nowUs;
   }
 
-  /** It is telling us much itself: what it tells it need not be told. */
+  /** It is telling us its own table: what it knows it need not be told. */
   deferSnapshot(nowUs: number, untilUs: number): void {
     if (!this.awaitsSnapshot(nowUs)) return;
     this.snapshotAtUs = Math.max(this.snapshotAtUs, Math.min(untilUs, this.snapshotLatestUs));
@@ -307,7 +309,8 @@ export class Neighbour {
     into.number(this.link).number(this.routerHigh).number(this.routerLow).number(this.cost).number(this.taught);
     into.number(this.isStub ? 1 : 0).number(this.isHost ? 1 : 0);
     into.number(this.epochRequests.length).number(this.held?.bytes.length ?? 0);
-    into.number(this.batchAtUs).number(this.snapshotAtUs).number(this.snapshotPlace).number(this.requests.size);
+    into.number(this.batchAtUs).number(this.requests.size);
+    into.number(this.snapshotAtUs).number(this.snapshotLatestUs).number(this.snapshotPlace);
     for (let urgency = 0; urgency < URGENCIES; urgency += 1) into.number(this.waitingAt(urgency as Urgency));
     for (const part of [
       this.stream,

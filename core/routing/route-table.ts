@@ -109,12 +109,12 @@ export class RouteTable {
     return this.records.index(destination) - this.chosenAge(destination);
   }
 
-  /** False for one that nobody was told of, or none that could remember. */
+  /** There is a feasibility distance: somebody was told of the destination since it was forgotten, or its origin may have died. */
   hasDistance(destination: number): boolean {
     return this.records.distanceMetric(destination) !== METRIC_NONE;
   }
 
-  /** The route in use is the feasibility distance from here on, as it must be when it is told, unless there is a better one. */
+  /** From here on there is a feasibility distance, as there must be when the route is told: the route in use, if there was none. */
   keepDistance(destination: number): void {
     if (this.hasDistance(destination)) return; // it falls at each choice
     this.records.setDistance(destination, this.chosenAge(destination), this.records.metric(destination));
