@@ -87,7 +87,7 @@ export class Liveness {
   private doubts: Doubt[] = [];
   /** There was no allowance to ask about all of them. */
   private hasUnasked = false;
-  /** Up to this slot no proof of a usable destination grows too old, and no note ends. */
+  /** Up to this slot no proof grows too old of whom offers would be used, and no note ends. */
   private soonestEnd: number = NEVER;
 
   constructor(args: {
@@ -442,7 +442,8 @@ export class Liveness {
   }
 
   /**
-   * Usable destinations that proved nothing for longer than their gear allows are barred. Notes end when nothing that the
+   * Destinations that proved nothing for longer than their gear allows are barred, also when they were lost a moment ago: they may be
+   * offered again. Notes end when nothing that the
    * origin proved before would be believed any more: from then on any proof is new enough.
    */
   private endOld(nowUs: number): void {
@@ -451,16 +452,15 @@ export class Liveness {
     for (let i = 0; i < table.listed; i += 1) {
       const destination = table.order[i]!;
       if ((records.state(destination) & (KNOWN | LOCAL)) !== KNOWN) continue;
-      const isUsed = records.next(destination) >= 0;
-      if (lives.has(destination, NOTED) && lives.slot > this.noteEnd(destination)) {
-        lives.clear(destination, NOTED);
-        if (!isUsed) lives.set(destination, BARRED);
-      }
-      if (isUsed && lives.slot > lives.proven(destination) + lives.lifetime(destination)) {
+      const isNoted = lives.has(destination, NOTED);
+      if (!lives.has(destination, BARRED) && lives.slot > lives.proven(destination) + lives.lifetime(destination)) {
         this.counts.expired += 1;
-        this.bar(nowUs, destination, lives.slot);
+        this.bar(nowUs, destination, isNoted ? lives.wanted(destination) : lives.slot);
         this.beginDoubt(destination);
-      } else if (isUsed || lives.has(destination, NOTED)) this.expectEnd(destination);
+      } else if (isNoted && lives.slot > this.noteEnd(destination)) {
+        lives.clear(destination, NOTED);
+        lives.set(destination, BARRED);
+      } else this.expectEnd(destination);
     }
   }
 
@@ -473,9 +473,9 @@ export class Liveness {
   private expectEnd(destination: number): void {
     const { lives } = this;
     if ((this.records.state(destination) & LOCAL) !== 0) return;
-    const expiry = lives.proven(destination) + lives.lifetime(destination);
-    const isUsed = this.records.next(destination) >= 0;
-    const end = lives.has(destination, NOTED) && !isUsed ? this.noteEnd(destination) : expiry;
+    const isBarred = lives.has(destination, BARRED);
+    if (isBarred && !lives.has(destination, NOTED)) return;
+    const end = isBarred ? this.noteEnd(destination) : lives.proven(destination) + lives.lifetime(destination);
     if (end >= this.soonestEnd) return;
     this.soonestEnd = end;
     this.expectWork();

@@ -108,6 +108,23 @@ describe("who dies beside a liar that goes on telling of it", () => {
   });
 });
 
+test("who loses a ghost as its proof expires, and is offered it again a moment later, does not take it back", () => {
+  const world = newWorld("ghost at the last moment", { detectMs: [50, 50] }).add("dan", "eve", "vic");
+  world.wire("dan", "eve").wire("eve", "vic").run({ within: WARM_UP });
+  keepsGhosts(world, "eve");
+  world.crash("dan");
+  const { lives } = livenessOf(world, "vic");
+  const dan = world.destination("dan");
+  while (lives.slot <= lives.proven(dan) + lives.lifetime(dan)) world.run({ within: "50ms" });
+  expect(world.knowing("dan")).toEqual(["eve", "vic"]); // its slot has begun, and the work of it is a second away
+  world.cut("eve", "vic").run({ within: "200ms" });
+  expect(world.knowing("dan")).toEqual(["eve"]);
+  world.run({ within: "1500ms" }).wire("eve", "vic");
+  for (let seconds = 0; seconds < 60; seconds += 1) {
+    expect(world.run({ within: "1s" }).knowing("dan"), world.repeat()).toEqual(["eve"]);
+  }
+});
+
 test("what the dead have to prove is not forgotten over a stale offer, however long the liar keeps it", () => {
   const world = village("stale ghost", MIDDLE);
   const dan = world.destination("dan");
