@@ -1,5 +1,6 @@
 import { type Census, LINKS_MAX } from "../engine/census.js";
 import type { Happenings } from "./happenings.js";
+import { ToldToLiars } from "./told-to-liars.js";
 
 /** Routes over liars that are looked at in one window, and that wait to be looked at again. Beyond: not looked at. */
 const CANDIDATES_MAX = 65_536;
@@ -17,18 +18,19 @@ interface Pending {
 }
 
 /**
- * Adverts of liars that honest nodes of this shard chose: promises below everything that the liar's neighbours offer it, and
- * promises of just that, the liar's own link not added. What a liar can have heard is read from its neighbours' rows, at the
- * choice and two seconds later; routes to the dead are for removals.ts to judge.
+ * Adverts of liars that honest nodes of this shard chose: promises below everything that the liar's neighbours offer it or
+ * offered it while the proof of that lasts, and promises that are only better than what it can have now. What a liar can have
+ * heard is read from its neighbours' rows, at the choice and two seconds later; routes to the dead are for removals.ts to judge.
  */
 export class Forgeries {
   /** Below what the liar heard. */
   accepted = 0;
-  /** Less than the liar's own link above what it heard. */
+  /** Less than the liar's own link above what it hears, or what it heard and is worse by now. */
   gains = 0;
   private readonly census: Census;
   private readonly happenings: Happenings;
   private readonly transit: ArrayLike<number>;
+  private readonly told: ToldToLiars;
   private readonly candidates: number[] = [];
   private readonly pending = new Map<number, Pending>();
 
@@ -37,6 +39,7 @@ export class Forgeries {
     this.census = census;
     this.happenings = happenings;
     this.transit = transit;
+    this.told = new ToldToLiars(census.nodes);
   }
 
   handleRoute(node: number, destination: number, hop: number): void {
@@ -66,6 +69,7 @@ export class Forgeries {
 
   handleSecond(nowUs: number): void {
     const { nodes, hop, metric } = this.census;
+    this.told.handleSecond(nowUs, this.happenings.liars, (liar, destination) => this.heardBy(liar, destination).heard);
     for (const [at, { atUs, liar, metric: promised, verdict }] of this.pending) {
       if (atUs + CONFIRM_US > nowUs) return;
       this.pending.delete(at);
@@ -85,7 +89,7 @@ export class Forgeries {
     const promised = metric[at]! - this.costOf(node, liar);
     const { heard, whole } = this.heardBy(liar, destination);
     if (heard === NONE || promised >= whole) return "honest";
-    return promised < heard ? "forged" : "gain";
+    return promised < Math.min(heard, this.told.best(liar, destination)) ? "forged" : "gain";
   }
 
   /** The best that neighbours offer the liar, and the best with the links there and the way through the liar added. */

@@ -156,6 +156,21 @@ describe("an advert of a liar", () => {
     for (const { observatory, nowUs } of [brief, told]) expect(observatory.finish(nowUs).forgedAccepted).toBe(0);
   });
 
+  test("is no forgery while the proof of what the liar heard lasts, though that is worse by now", () => {
+    const keepsFor = (seconds: number) => {
+      const one = world();
+      one.route(2, 4, 3, 1).until(2);
+      one.route(2, 4, 3, 2).until(2 + seconds);
+      one
+        .route(0, 4, 1, 3)
+        .route(0, 4, 1, 2)
+        .until(6 + seconds);
+      return one.finish();
+    };
+    expect(keepsFor(30)).toMatchObject({ forgedAccepted: 0, replayGains: 1 });
+    expect(keepsFor(120)).toMatchObject({ forgedAccepted: 1, replayGains: 0 });
+  });
+
   test("of the dead is for the removals to judge", () => {
     const one = death(5, [["byzantine", 5, 1, "ghost"]], []);
     one.until(21);
