@@ -285,9 +285,12 @@ export class Announcements {
       if (mayAnswer) count += this.lifeWriter.writeUrgent(neighbour, out, this.mayName);
       if (neighbour.outbox !== undefined && neighbour.outbox.epochs.size > 0) this.isCut = true; // their routes come behind them
       if (mayTellNews) {
-        count = this.drain(neighbour, out, Urgency.news, count);
-        proofs = this.lifeWriter.writeProofs(neighbour, out, this.offeredFor, this.mayName);
-        count += proofs;
+        // Where more waits than there is room for, proofs have half of it: what is not proven in time is given up, though it lives.
+        proofs = this.writeProofs(neighbour, out, out.offset + (out.room >> 1));
+        count = this.drain(neighbour, out, Urgency.news, count + proofs);
+        const others = this.writeProofs(neighbour, out, out.offset + out.room);
+        proofs += others;
+        count += others;
       }
       if (mayTellNews && out.room >= ROUTE_BYTES && !this.isCut) neighbour.isDraining = false;
       if (!neighbour.isDraining) neighbour.batchAtUs = neighbour.outbox?.isUrgent ? nowUs + BATCH_WINDOW_US : NEVER;
@@ -308,6 +311,10 @@ export class Announcements {
     this.windowCap.note(neighbour.stream.sent - neighbour.stream.acknowledged);
     this.idsCap.note(this.table.ids.inUse);
     return count;
+  }
+
+  private writeProofs(neighbour: Neighbour, out: Writer, end: number): number {
+    return this.lifeWriter.writeProofs(neighbour, out, end, this.offeredFor, this.mayName);
   }
 
   private tellCell(
@@ -490,6 +497,8 @@ export class Announcements {
         neighbour.batchAtUs = Math.min(neighbour.batchAtUs, neighbour.lastBatchUs + BATCH_WINDOW_US);
       }
     }
+    if (isRetraction || this.generation === this.lives.generation(destination))
+      neighbour.outbox?.proofs.delete(destination);
     const isNamed = !isRetraction && id >= 0;
     cells.setFlags(cell, (flags & ~(PENDING | FORCED | OWED | NAMED)) | (isNamed ? NAMED : 0));
     neighbour.announced.change(destination, told, metric);

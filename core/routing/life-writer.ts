@@ -89,10 +89,11 @@ export class LifeWriter {
     return count;
   }
 
-  /** Proofs of what the neighbour was told, as many as fit. `offered` is what it would be told now; `mayName` as above. */
+  /** Proofs of what the neighbour was told, as many as fit before `end`. `offered` is what it would be told now; `mayName` as above. */
   writeProofs(
     neighbour: Neighbour,
     out: Writer,
+    end: number,
     offered: (destination: number) => number,
     mayName: (destination: number) => boolean,
   ): number {
@@ -100,7 +101,7 @@ export class LifeWriter {
     if (outbox === undefined) return 0;
     let count = 0;
     for (const destination of outbox.proofs) {
-      if (out.room < ROUTE_BYTES || !mayName(destination)) return count;
+      if (out.offset + ROUTE_BYTES > end || !mayName(destination)) return count;
       outbox.proofs.delete(destination);
       if (this.writeProof(neighbour, destination, out, offered)) count += 1;
     }

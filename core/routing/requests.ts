@@ -17,9 +17,9 @@ const OPEN_OWN = 1024;
 const DEDUP_US = 2 * SECOND_US;
 /** Who asked is remembered this long after the last asking: round trips, repairs and the origin's spacing fit in. */
 const ANSWER_US = 4 * SECOND_US;
-/** A request is not numbered and may be lost: repeated at +0.5 s and +1.5 s while unanswered. */
+/** A request is not numbered and may be lost: repeated at +0.5 s, +1.5 s and +3 s while unanswered. */
 const REPEAT_US = 500 * MILLISECOND_US;
-const TRIES_MAX = 3;
+const TRIES_MAX = 4;
 /**
  * Asked for ourselves where no traffic waits: so many at once after a rest, and so many a second. It is less than what a
  * neighbour takes from anybody (neighbour.ts).

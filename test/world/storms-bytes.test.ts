@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { CONTROL_BYTES_PER_10S } from "../../core/routing/control-budget.js";
+import type { Decision } from "../../core/routing/decision.js";
 import type { RouteTable } from "../../core/routing/route-table.js";
 import type { Routing } from "../../core/routing/routing.js";
 import { SECOND_US } from "../../core/time/instant.js";
@@ -15,8 +16,13 @@ function routingOf(world: StackWorld, name: string): Routing {
 }
 
 /** mallory is the origin of so many NACs, which go through a new epoch each second, and keeps to no budget. */
-function stormed(seconds: number) {
-  const world = new StackWorld({ seed: "bytes" }).wire("mallory", "bob").wire("ada", "bob").wire("eve", "ada");
+function stormed(seconds: number, look?: (world: StackWorld) => void) {
+  const world = new StackWorld({
+    seed: "bytes",
+    makeStack: (make, _name, nowUs, config, ...given) =>
+      make(nowUs, { ...config, isStrict: look !== undefined }, ...given),
+  });
+  world.wire("mallory", "bob").wire("ada", "bob").wire("eve", "ada");
   world.run(5 * SECOND_US);
   const mallory = world.node("mallory");
   const { dictionary } = mallory.inside.ports;
@@ -28,6 +34,7 @@ function stormed(seconds: number) {
     for (const destination of destinations) routing.originate(world.nowUs, destination, 1_000 + second);
     mallory.stack.handleTimer(world.nowUs);
     world.run(SECOND_US);
+    look?.(world);
   }
   return world;
 }
@@ -79,6 +86,19 @@ test("while news fills the budget a loss is told at once", () => {
   mallory.stack.handleTimer(world.nowUs);
 
   expect(world.run(SECOND_US, () => ada.nextHop(known) < 0)).toBe(true);
+});
+
+test("while news fills the budget the living are proven all the same", () => {
+  const heard: number[] = [];
+  stormed(40, (world) => {
+    const { nac } = world.node("bob");
+    const [own, told] = ["bob", "ada"].map((name) => {
+      const { lives } = (routingOf(world, name) as unknown as { decision: Decision }).decision.liveness;
+      return lives.generation(world.node(name).inside.ports.dictionary.find(nac));
+    });
+    heard.push(own! - told!);
+  });
+  expect(heard.filter((slots) => slots > 0).length).toBeLessThan(3);
 });
 
 test("a link that carries much for others may tell more: two per cent of that", () => {
