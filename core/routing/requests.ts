@@ -17,7 +17,7 @@ const OPEN_OWN = 1024;
 const DEDUP_US = 2 * SECOND_US;
 /** Who asked is remembered this long after the last asking: round trips, repairs and the origin's spacing fit in. */
 const ANSWER_US = 4 * SECOND_US;
-/** A request is not numbered and may be lost: repeated at +0.5 s, +1.5 s and +3 s while unanswered. */
+/** A request is not numbered and may be lost: repeated at +0.5 s, +1 s and +1.5 s while unanswered. */
 const REPEAT_US = 500 * MILLISECOND_US;
 const TRIES_MAX = 4;
 /**
@@ -220,7 +220,7 @@ export class Requests {
 
   private forward(nowUs: number, request: OpenRequest): void {
     request.tries += 1;
-    request.repeatAtUs = request.tries < TRIES_MAX ? nowUs + REPEAT_US * request.tries : NEVER;
+    request.repeatAtUs = request.tries < TRIES_MAX ? nowUs + REPEAT_US : NEVER;
     const hops = request.hops - 1;
     if (hops <= 0 && !request.isOwn) return;
     const { destination, epoch, index, life } = request;
