@@ -86,8 +86,6 @@ export class Announcements {
   shortEntries = 0;
   /** Of the message that was written last, the bytes that belong to a snapshot. */
   snapshotBytes = 0;
-  private readonly offeredFor = (destination: number) => this.offered(destination);
-  private readonly mayName = (destination: number) => this.claimName(destination);
   readonly windowCap = new Cap("controlWindow", UNPROCESSED_MAX);
   readonly idsCap = new Cap("shortIds", SHORT_IDS_MAX);
 
@@ -106,7 +104,9 @@ export class Announcements {
     this.settling = settling;
     this.lives = lives;
     this.elements = elements;
-    this.lifeWriter = new LifeWriter({ table, lives, dictionary, elements, trace });
+    const offered = (destination: number) => this.offered(destination);
+    const mayName = (destination: number) => this.claimName(destination);
+    this.lifeWriter = new LifeWriter({ table, lives, dictionary, elements, trace, offered, mayName });
     this.records = table.records;
     this.cells = table.cells;
     this.dictionary = dictionary;
@@ -282,13 +282,13 @@ export class Announcements {
     let count = mayAnswer ? this.writeRepeats(neighbour, out) : 0;
     if (neighbour.isDraining && budget.opensUs(Share.retraction) <= nowUs) {
       count = this.drain(neighbour, out, Urgency.retraction, count);
-      if (mayAnswer) count += this.lifeWriter.writeUrgent(neighbour, out, this.mayName);
+      if (mayAnswer) count += this.lifeWriter.writeUrgent(neighbour, out);
       if (neighbour.outbox !== undefined && neighbour.outbox.epochs.size > 0) this.isCut = true; // their routes come behind them
       if (mayTellNews) {
         // Where more waits than there is room for, proofs have half of it: what is not proven in time is given up, though it lives.
-        proofs = this.writeProofs(neighbour, out, out.offset + (out.room >> 1));
+        proofs = this.lifeWriter.writeProofs(neighbour, out, out.offset + (out.room >> 1));
         count = this.drain(neighbour, out, Urgency.news, count + proofs);
-        const others = this.writeProofs(neighbour, out, out.offset + out.room);
+        const others = this.lifeWriter.writeProofs(neighbour, out, out.offset + out.room);
         proofs += others;
         count += others;
       }
@@ -311,10 +311,6 @@ export class Announcements {
     this.windowCap.note(neighbour.stream.sent - neighbour.stream.acknowledged);
     this.idsCap.note(this.table.ids.inUse);
     return count;
-  }
-
-  private writeProofs(neighbour: Neighbour, out: Writer, end: number): number {
-    return this.lifeWriter.writeProofs(neighbour, out, end, this.offeredFor, this.mayName);
   }
 
   private tellCell(
@@ -497,8 +493,6 @@ export class Announcements {
         neighbour.batchAtUs = Math.min(neighbour.batchAtUs, neighbour.lastBatchUs + BATCH_WINDOW_US);
       }
     }
-    if (isRetraction || this.generation === this.lives.generation(destination))
-      neighbour.outbox?.proofs.delete(destination);
     const isNamed = !isRetraction && id >= 0;
     cells.setFlags(cell, (flags & ~(PENDING | FORCED | OWED | NAMED)) | (isNamed ? NAMED : 0));
     neighbour.announced.change(destination, told, metric);

@@ -33,14 +33,22 @@ export class LifeWriter {
   private readonly dictionary: NacDictionary;
   private readonly elements: Elements;
   private readonly trace: TraceSink;
+  private readonly offered: (destination: number) => number;
+  private readonly mayName: (destination: number) => boolean;
   private readonly entry = emptyRouteEntry();
 
+  /**
+   * @param args.offered  the metric that others would be told now
+   * @param args.mayName  false for what must not be named in the message that is being written: then it ends
+   */
   constructor(args: {
     table: RouteTable;
     lives: Lives;
     dictionary: NacDictionary;
     elements: Elements;
     trace: TraceSink;
+    offered: (destination: number) => number;
+    mayName: (destination: number) => boolean;
   }) {
     this.table = args.table;
     this.records = args.table.records;
@@ -49,18 +57,17 @@ export class LifeWriter {
     this.dictionary = args.dictionary;
     this.elements = args.elements;
     this.trace = args.trace;
+    this.offered = args.offered;
+    this.mayName = args.mayName;
   }
 
-  /**
-   * Signs of life, suspicions, then proofs of epochs, as many as fit. Returns the number of entries. `mayName` is false for what must not be named in
-   * this message: then it ends.
-   */
-  writeUrgent(neighbour: Neighbour, out: Writer, mayName: (destination: number) => boolean): number {
+  /** Signs of life, suspicions, then proofs of epochs, as many as fit. Returns the number of entries. */
+  writeUrgent(neighbour: Neighbour, out: Writer): number {
     const { outbox } = neighbour;
     if (outbox === undefined) return 0;
     let count = 0;
     for (const destination of outbox.lives) {
-      if (out.room < ROUTE_BYTES || !mayName(destination)) return count;
+      if (out.room < ROUTE_BYTES || !this.mayName(destination)) return count;
       outbox.lives.delete(destination);
       if (this.writeLife(neighbour, destination, out)) count += 1;
     }
@@ -73,7 +80,7 @@ export class LifeWriter {
       count += 1;
     }
     for (const [destination, vouched] of outbox.epochs) {
-      if (!mayName(destination)) return count;
+      if (!this.mayName(destination)) return count;
       for (const [place, { epoch, previous, proof }] of vouched.entries()) {
         if (out.room < EPOCH_ENTRY_BYTES) {
           outbox.epochs.set(destination, vouched.slice(place)); // the others in the next message
@@ -89,31 +96,20 @@ export class LifeWriter {
     return count;
   }
 
-  /** Proofs of what the neighbour was told, as many as fit before `end`. `offered` is what it would be told now; `mayName` as above. */
-  writeProofs(
-    neighbour: Neighbour,
-    out: Writer,
-    end: number,
-    offered: (destination: number) => number,
-    mayName: (destination: number) => boolean,
-  ): number {
+  /** Proofs of what the neighbour was told, as many as fit before `end`. Returns the number of entries. */
+  writeProofs(neighbour: Neighbour, out: Writer, end: number): number {
     const { outbox } = neighbour;
     if (outbox === undefined) return 0;
     let count = 0;
     for (const destination of outbox.proofs) {
-      if (out.offset + ROUTE_BYTES > end || !mayName(destination)) return count;
+      if (out.offset + ROUTE_BYTES > end || !this.mayName(destination)) return count;
       outbox.proofs.delete(destination);
-      if (this.writeProof(neighbour, destination, out, offered)) count += 1;
+      if (this.writeProof(neighbour, destination, out)) count += 1;
     }
     return count;
   }
 
-  private writeProof(
-    neighbour: Neighbour,
-    destination: number,
-    out: Writer,
-    offered: (destination: number) => number,
-  ): boolean {
+  private writeProof(neighbour: Neighbour, destination: number, out: Writer): boolean {
     const { records, cells, lives } = this;
     if (!this.table.knows(destination)) return false;
     const next = records.next(destination);
@@ -121,7 +117,7 @@ export class LifeWriter {
     if (!isLocal && (next < 0 || next === neighbour.link || !lives.has(destination, NEXT_PROVEN))) return false;
     const told = cells.told(cells.at(destination, neighbour.slot));
     // A route that grew worse cannot prove what was told of it; the change itself is told soon.
-    if (told === METRIC_NONE || told < offered(destination)) return false;
+    if (told === METRIC_NONE || told < this.offered(destination)) return false;
     const generation = lives.generation(destination);
     this.entry.generation = generation & 0xffff;
     const start = out.offset;

@@ -442,9 +442,9 @@ export class Liveness {
   }
 
   /**
-   * Destinations that proved nothing for longer than their gear allows are barred, also when they were lost a moment ago: they may be
-   * offered again. Notes end when nothing that the
-   * origin proved before would be believed any more: from then on any proof is new enough.
+   * Destinations that proved nothing for longer than their gear allows are barred, also when they were lost a moment ago: they
+   * may be offered again. Notes end when nothing that the origin proved before would be believed any more: from then on any
+   * proof is new enough.
    */
   private endOld(nowUs: number): void {
     const { table, records, lives } = this;

@@ -69,7 +69,8 @@ export class Forgeries {
 
   handleSecond(nowUs: number): void {
     const { nodes, hop, metric } = this.census;
-    this.told.handleSecond(nowUs, this.happenings.liars, (liar, destination) => this.heardBy(liar, destination).heard);
+    this.told.handleSecond(nowUs);
+    for (const liar of this.happenings.liars) this.remember(liar);
     for (const [at, { atUs, liar, metric: promised, verdict }] of this.pending) {
       if (atUs + CONFIRM_US > nowUs) return;
       this.pending.delete(at);
@@ -94,19 +95,39 @@ export class Forgeries {
 
   /** The best that neighbours offer the liar, and the best with the links there and the way through the liar added. */
   private heardBy(liar: number, destination: number): { readonly heard: number; readonly whole: number } {
-    const { nodes, hop, metric, alive, linkPeer, linkCost } = this.census;
+    const { alive, linkPeer, linkCost } = this.census;
     let heard = NONE;
     let whole = NONE;
     for (let link = liar * LINKS_MAX; link < (liar + 1) * LINKS_MAX; link += 1) {
       const peer = linkPeer[link]! - 1;
       if (peer < 0 || alive[peer] === 0) continue;
-      const at = peer * nodes + destination;
-      if (peer !== destination && (hop[at] === 0 || hop[at] === liar + 1)) continue;
-      const offered = peer === destination ? 0 : metric[at]! + this.transit[peer]!;
+      const offered = this.offered(peer, liar, destination);
+      if (offered === NONE) continue;
       heard = Math.min(heard, offered);
       whole = Math.min(whole, offered + linkCost[link]! + this.transit[liar]!);
     }
     return { heard, whole };
+  }
+
+  /** What its neighbours offer the liar, each row at a time: a liar has a few of them, of up to LINKS_MAX. */
+  private remember(liar: number): void {
+    const { nodes, alive, linkPeer } = this.census;
+    const best = this.told.obtain(liar);
+    for (let link = liar * LINKS_MAX; link < (liar + 1) * LINKS_MAX; link += 1) {
+      const peer = linkPeer[link]! - 1;
+      if (peer < 0 || alive[peer] === 0) continue;
+      for (let destination = 0; destination < nodes; destination += 1) {
+        best[destination] = Math.min(best[destination]!, this.offered(peer, liar, destination));
+      }
+    }
+  }
+
+  /** The metric that the peer offers the liar; NONE without a route, or with one that leads over the liar. */
+  private offered(peer: number, liar: number, destination: number): number {
+    if (peer === destination) return 0;
+    const { nodes, hop, metric } = this.census;
+    const at = peer * nodes + destination;
+    return hop[at] === 0 || hop[at] === liar + 1 ? NONE : metric[at]! + this.transit[peer]!;
   }
 
   /** Of the cheapest link: in doubt the liar promised more. */

@@ -5,20 +5,18 @@ const NONE = 255;
 
 /** By destination, the best metric of this lifetime of a proof, and of the one before. */
 interface Memory {
-  readonly liar: number;
   present: Uint8Array;
   past: Uint8Array;
 }
 
 /**
- * The best that each liar was told of each destination while the proof of it could be shown: who keeps worse news to itself
- * says what was true, for one or two such lifetimes, and forges nothing. Looked at once a second.
+ * The best that each liar was told of each destination while the proof of it could be shown, 255 for nothing: who keeps worse
+ * news to itself says what was true, for one or two such lifetimes, and forges nothing.
  */
 export class ToldToLiars {
   private readonly nodes: number;
   private readonly lifetimeUs: number;
-  private readonly memories: Memory[] = [];
-  private readonly byLiar = new Map<number, Memory>();
+  private readonly memories = new Map<number, Memory>();
   private lifetimes = 0;
 
   constructor(nodes: number) {
@@ -26,38 +24,32 @@ export class ToldToLiars {
     this.lifetimeUs = lifetimeSlots(gearFor(nodes, 0)) * SLOT_MS * 1000;
   }
 
-  /** The best metric that the liar was told; 255 for none. */
   best(liar: number, destination: number): number {
-    const memory = this.byLiar.get(liar);
+    const memory = this.memories.get(liar);
     return memory === undefined ? NONE : Math.min(memory.present[destination]!, memory.past[destination]!);
   }
 
-  /** @param tell  the best metric that is offered to the liar at this moment; 255 for none */
-  handleSecond(nowUs: number, liars: readonly number[], tell: (liar: number, destination: number) => number): void {
+  /** What is told from now on may be remembered for longer than what was told before. */
+  handleSecond(nowUs: number): void {
     const lifetimes = Math.floor(nowUs / this.lifetimeUs);
-    if (lifetimes !== this.lifetimes) for (const memory of this.memories) this.turn(memory);
+    if (lifetimes === this.lifetimes) return;
     this.lifetimes = lifetimes;
-    for (let i = this.memories.length; i < liars.length; i += 1) this.meet(liars[i]!);
-    for (const { liar, present } of this.memories) {
-      for (let destination = 0; destination < this.nodes; destination += 1) {
-        const metric = tell(liar, destination);
-        if (metric < present[destination]!) present[destination] = metric;
-      }
+    for (const memory of this.memories.values()) {
+      memory.past = memory.present;
+      memory.present = this.nothing();
     }
   }
 
-  private turn(memory: Memory): void {
-    memory.past = memory.present;
-    memory.present = new Uint8Array(this.nodes).fill(NONE);
+  /** By destination, the best of the present lifetime: to be lowered by whoever sees better told. */
+  obtain(liar: number): Uint8Array {
+    const known = this.memories.get(liar);
+    if (known !== undefined) return known.present;
+    const memory = { present: this.nothing(), past: this.nothing() };
+    this.memories.set(liar, memory);
+    return memory.present;
   }
 
-  private meet(liar: number): void {
-    const memory = {
-      liar,
-      present: new Uint8Array(this.nodes).fill(NONE),
-      past: new Uint8Array(this.nodes).fill(NONE),
-    };
-    this.memories.push(memory);
-    this.byLiar.set(liar, memory);
+  private nothing(): Uint8Array {
+    return new Uint8Array(this.nodes).fill(NONE);
   }
 }

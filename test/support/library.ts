@@ -23,7 +23,7 @@ export const BY_HAND: readonly string[] = [
 
 /** They promise what the protocol does not keep yet; with what is seen instead. To be emptied, not to be added to. */
 export const NOT_YET_KEPT: Readonly<Record<string, string>> = {
-  "bad-air-20": "six times a living node is forgotten for more than 5 s at 20 % loss and half a second of jitter",
+  "bad-air-20": "ten times a living node is forgotten for more than 5 s at 20 % loss and half a second of jitter",
   "black-hole": "who gets no answer over a relay stays with it: 81 % of the requests arrive",
   crowd: "among liars of every kind a few pairs of living nodes lose each other for more than 5 s, in most builds",
   flapper: "what is taken back and told again a thousand times a second costs the others 5 % of their pairs",

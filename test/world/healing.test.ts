@@ -124,6 +124,24 @@ describe("starvation", () => {
     expect(world.loopsSeen()).toBe(0);
   });
 
+  test("is healed by the fourth request when three are lost, a second and a half after the first", () => {
+    const world = starved("three lost");
+    let lost = 0;
+    for (const neighbour of insideOf(world.routing("ada")).table.neighbours) {
+      const addRequest = neighbour.addRequest.bind(neighbour);
+      neighbour.addRequest = (request) => {
+        if (lost === 3) addRequest(request);
+        else lost += 1;
+      };
+    }
+    world.want("ada", "dan").cut("ada", "bob");
+    while (lost === 0) world.run({ within: "10ms" });
+    world.run({ within: "1400ms" });
+    expect([lost, world.path("ada", "dan")]).toEqual([3, ["ada"]]);
+    world.run({ within: "200ms" });
+    expect(world.path("ada", "dan")).toEqual(["ada", "cyd", "dan"]);
+  });
+
   test("is healed in the background without traffic, and over lossy links", () => {
     for (const loss of [0, 0.2]) {
       const world = starved(`starved/${loss}`, loss);

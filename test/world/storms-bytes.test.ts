@@ -15,7 +15,10 @@ function routingOf(world: StackWorld, name: string): Routing {
   return world.node(name).inside.plane.routing as unknown as Routing;
 }
 
-/** mallory is the origin of so many NACs, which go through a new epoch each second, and keeps to no budget. */
+/**
+ * mallory is the origin of so many NACs, which go through a new epoch each second, and keeps to no budget. Where `look` is called
+ * after each second all prove every 15 s that they live.
+ */
 function stormed(seconds: number, look?: (world: StackWorld) => void) {
   const world = new StackWorld({
     seed: "bytes",
