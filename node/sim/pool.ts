@@ -22,9 +22,9 @@ const WORKER = new URL(
 export async function runInPool(plan: Plan, options: RunOptions): Promise<RunResult> {
   const shards = options.workers;
   const common = commonOf(plan.nodes.length, shards, (bytes) => new SharedArrayBuffer(bytes));
-  const { untilUs, shuffle, record, onProgress, budgetWallSeconds } = options;
+  const { untilUs, shuffle, record, onProgress, budgetWallSeconds, aborted } = options;
   const threads = Array.from({ length: shards }, (_, shard) => {
-    const workerData: Task = { plan, shard, shards, common, untilUs, shuffle, record };
+    const workerData: Task = { plan, shard, shards, common, aborted, untilUs, shuffle, record };
     return new Worker(WORKER, {
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: 4_096, maxYoungGenerationSizeMb: 64 },

@@ -21,8 +21,12 @@ export function formatReport(report: TrialReport): string {
 }
 
 function headline(report: TrialReport): string {
-  const { scenario, seed, mutate, ok } = report;
-  const verdict = ok ? paint("green", "passed") : paint("red", "failed");
+  const { scenario, seed, mutate, ok, isCutShort, simSeconds } = report;
+  const verdict = ok
+    ? paint("green", "passed")
+    : isCutShort
+      ? paint("yellow", `ended after ${formatNumber(simSeconds)} s`)
+      : paint("red", "failed");
   const broken = mutate === undefined ? "" : `, its core broken on purpose: ${mutate}`;
   return `${verdict}  ${paint("bold", scenario)}, seed ${seed}${broken}`;
 }

@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import { SECOND_US } from "../../core/time/instant.js";
 import type { Plan } from "../../sim/plan/plan.js";
 import { complain, paint, print } from "../cli/output.js";
-import { ExitCode } from "../failure.js";
+import { EXIT_INTERRUPTED, ExitCode } from "../failure.js";
 import { encodeChain } from "./chain.js";
 import { untilInterrupted } from "./interruption.js";
 import { junitOf, type Unfinished } from "./junit.js";
@@ -34,7 +34,7 @@ export interface RunRequest {
   readonly isQuiet: boolean;
 }
 
-/** The exit code: 9 before 12 before 0. Throws a Failure, before anything runs, for a file that is no scenario. */
+/** The exit code: 130 when it was interrupted, 9 before 12 before 0. Throws a Failure, before anything runs, for a file that is no scenario. */
 export async function runScenarios(request: RunRequest): Promise<ExitCode> {
   untilUsOf(request.changes); // whatever is wrong is said before anything runs
   const plans = request.files.map((file) => ({ file, plan: loadPlan(file, request.changes) }));
@@ -45,15 +45,16 @@ export async function runScenarios(request: RunRequest): Promise<ExitCode> {
   for (const { file, plan } of plans) {
     const outcome = await runOne(file, plan, request);
     outcomes.push(outcome);
-    if (request.json === "-") continue;
     if ("unfinished" in outcome) complain(`${paint("yellow", "over budget", process.stderr)}  ${outcome.unfinished}`);
-    else print(`${outcomes.length > 1 ? "\n" : ""}${formatReport(outcome)}`);
+    else if (request.json !== "-") print(`${outcomes.length > 1 ? "\n" : ""}${formatReport(outcome)}`);
+    if ("isCutShort" in outcome) break;
   }
   writeReports(outcomes, request);
   const reports = outcomes.filter((one): one is TrialReport => !("unfinished" in one));
   if (plans.length > 1 && request.json !== "-") {
     print(`\n${formatCount(reports.filter(({ ok }) => ok).length)} of ${plans.length} passed`);
   }
+  if (reports.some(({ isCutShort }) => isCutShort)) return EXIT_INTERRUPTED;
   if (reports.some(({ ok }) => !ok)) return ExitCode.checkFailed;
   return reports.length < outcomes.length ? ExitCode.overBudget : ExitCode.ok;
 }
@@ -76,13 +77,23 @@ async function runOne(file: string, plan: Plan, request: RunRequest): Promise<Tr
     meter.clear();
     return [`${plan.name}, seed ${plan.seed}: interrupted; ${howFar()}, nothing was written`];
   };
+  const aborted = new Int32Array(new SharedArrayBuffer(4));
+  const ask = (): void => {
+    meter.clear();
+    complain(
+      `${plan.name}, seed ${plan.seed}: ends with the second that it simulates now, and reports; Ctrl-C again ends it at once`,
+    );
+    Atomics.store(aborted, 0, 1);
+  };
   const repeat = repeatLine(file, { ...changes, seed: plan.seed });
   try {
-    const options = { workers, untilUs: untilOfRun, shuffle, record, budgetSeconds, onProgress, repeat };
-    const { report, chain, recorded } = await untilInterrupted(stop, () => runTrial(request.engine, plan, options));
+    const options = { workers, untilUs: untilOfRun, shuffle, record, budgetSeconds, onProgress, aborted, repeat };
+    const work = () => runTrial(request.engine, plan, options);
+    const { report, chain, recorded } = await untilInterrupted(stop, work, ask);
     meter.clear();
     if (request.chain !== undefined) writeOutput(request.chain, encodeChain(chain));
-    if (moments !== undefined && recorded !== undefined) writeOutput(moments.path, encodeRecorded(recorded));
+    if (moments !== undefined && recorded !== undefined && !report.isCutShort)
+      writeOutput(moments.path, encodeRecorded(recorded));
     return report;
   } catch (error) {
     meter.clear();

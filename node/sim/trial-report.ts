@@ -9,6 +9,8 @@ export interface TrialReport extends Report {
   readonly workers: number;
   /** Share of the wall time that workers waited for each other, 0 to 1. */
   readonly waitShare?: number;
+  /** Somebody ended it before its time: expectations are of what was simulated. Never `ok`. */
+  readonly isCutShort?: true;
   /** The command that repeats it. */
   readonly repeat: string;
 }

@@ -21,6 +21,8 @@ export interface TrialOptions {
   /** Of wall time; OverBudget is thrown after it. */
   readonly budgetSeconds?: number | undefined;
   readonly onProgress?: (progress: { nowUs: number; liveNodes: number }) => void;
+  /** In shared memory. 1: ends with the present second of virtual time, and the report says so. */
+  readonly aborted?: Int32Array | undefined;
   /** The command that repeats it, for the report. */
   readonly repeat: string;
 }
@@ -44,9 +46,13 @@ export async function runTrial(engine: Engine, plan: Plan, options: TrialOptions
   const beganMs = performance.now();
   const result = await engine(plan, engineOptions(workers, options));
   const wallSeconds = (performance.now() - beganMs) / 1000;
+  const report = reportOf(plan, result);
+  const endUs = Math.round(result.simSeconds * 1e6);
+  const isCutShort = result.violation === undefined && endUs < Math.min(plan.durationUs, options.untilUs ?? Infinity);
   return {
     report: {
-      ...reportOf(plan, result),
+      ...report,
+      ...(isCutShort ? { ok: false, isCutShort } : {}),
       wallSeconds: Number(wallSeconds.toFixed(3)),
       peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
       workers,
@@ -56,7 +62,7 @@ export async function runTrial(engine: Engine, plan: Plan, options: TrialOptions
     chain: result.chain,
     recorded: result.recorded,
     violation: result.violation,
-    endUs: Math.round(result.simSeconds * 1e6),
+    endUs,
   };
 }
 
@@ -65,7 +71,7 @@ function workersFor(plan: Plan): number {
 }
 
 function engineOptions(workers: number, options: TrialOptions): RunOptions {
-  const { untilUs, shuffle, record, budgetSeconds, onProgress } = options;
+  const { untilUs, shuffle, record, budgetSeconds, onProgress, aborted } = options;
   return {
     workers,
     ...(untilUs === undefined ? {} : { untilUs }),
@@ -73,6 +79,7 @@ function engineOptions(workers: number, options: TrialOptions): RunOptions {
     ...(record === undefined ? {} : { record }),
     ...(budgetSeconds === undefined ? {} : { budgetWallSeconds: budgetSeconds }),
     ...(onProgress === undefined ? {} : { onProgress }),
+    ...(aborted === undefined ? {} : { aborted }),
   };
 }
 

@@ -13,6 +13,7 @@ export interface Task {
   readonly shard: number;
   readonly shards: number;
   readonly common: Common;
+  readonly aborted?: Int32Array | undefined;
   readonly untilUs: number | undefined;
   readonly shuffle: string | undefined;
   readonly record?: Span | undefined;
@@ -20,7 +21,7 @@ export interface Task {
 
 const PROGRESS_MS = 250;
 
-const { plan, shard, shards, common, untilUs, shuffle, record }: Task = workerData;
+const { plan, shard, shards, common, aborted, untilUs, shuffle, record }: Task = workerData;
 let toldMs = performance.now();
 
 const result = runShard(
@@ -30,6 +31,7 @@ const result = runShard(
     ...(untilUs === undefined ? {} : { untilUs }),
     ...(shuffle === undefined ? {} : { shuffle }),
     ...(record === undefined ? {} : { record }),
+    ...(aborted === undefined ? {} : { aborted }),
     onProgress: (progress: Progress) => {
       const nowMs = performance.now();
       if (nowMs - toldMs < PROGRESS_MS) return;

@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Throws OverBudget after so many seconds. */
   readonly budgetWallSeconds?: number;
+  /** In shared memory. 1: the run ends with the second of virtual time that it is in, and is judged by what it was until then. */
+  readonly aborted?: Int32Array;
 }
 
 /** What a run is made of besides the engine: the network, and those who look on and act. */

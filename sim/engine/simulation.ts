@@ -67,6 +67,7 @@ export function runShard(
   let secondUs = SECOND_US;
   let windows = 0;
   const owns = (node: number) => shard.owns(node);
+  const isAborted = () => options.aborted !== undefined && Atomics.load(options.aborted, 0) === 1;
 
   const endSecond = (): void => {
     const sums = new Int32Array(8);
@@ -77,7 +78,7 @@ export function runShard(
     state.push(chained(state.at(-1) ?? "", total.subarray(4)));
     observer.handleWindow(secondUs);
     violation = observer.handleSecond(secondUs);
-    isStopped = exchange.isStopped(violation !== undefined);
+    isStopped = exchange.isStopped(violation !== undefined || isAborted());
     secondUs += SECOND_US;
   };
 

@@ -151,7 +151,22 @@ describe("run", () => {
     expect(err).toMatch(/over budget {2}small, seed 7: after 1 s of --budget \d+ of 360000 s were simulated/);
   });
 
-  test("Ctrl-C ends it with 130, says how far it came, and leaves no half file", async () => {
+  test("Ctrl-C ends it with 130 and the report of what was simulated until then", async () => {
+    const [long, never] = [write("long.yaml", SMALL.replace("40s", "100h")), write("never.yaml", SMALL)];
+    const report = join(folder, "r.json");
+    const { child, text } = start(process.execPath, [COMMAND, "sim", "run", long, never, "--json", report]);
+    while (!/small: \d+ of 360000 s/.test(text.err)) await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await end(child, "SIGINT")).toBe(130);
+    expect(text.err).toMatch(/small, seed 7: ends with the second that it simulates now/);
+    expect(text.out).toMatch(/^ended after [\d,]+ s {2}small, seed 7\n/);
+    const [one, ...others] = JSON.parse(readFileSync(report, "utf8"));
+    expect(others).toEqual([]);
+    expect(one).toMatchObject({ ok: false, isCutShort: true });
+    expect(one.simSeconds).toBeGreaterThan(0);
+    expect(one.simSeconds).toBeLessThan(360_000);
+  });
+
+  test("SIGTERM ends it with 130 at once, says how far it came, and leaves no half file", async () => {
     const file = write("long.yaml", SMALL.replace("40s", "100h"));
     const { child, text } = start(process.execPath, [
       COMMAND,
@@ -164,7 +179,7 @@ describe("run", () => {
       "2",
     ]);
     while (!/small: \d+ of 360000 s/.test(text.err)) await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(await end(child, "SIGINT")).toBe(130);
+    expect(await end(child, "SIGTERM")).toBe(130);
     expect(text.err).toMatch(/small, seed 7: interrupted; \d+ of 360000 s were simulated, nothing was written/);
     expect(readdirSync(folder)).toEqual(["long.yaml"]);
   });
