@@ -444,9 +444,11 @@ export class Decision implements LivenessUser {
 
   private lose(nowUs: number, destination: number): void {
     const { lives } = this.liveness;
-    if (this.cause === "origin") this.announcements.originLost.add(destination);
+    if (this.cause === "origin") {
+      this.announcements.originLost.add(destination);
+      if (!lives.has(destination, BARRED)) this.liveness.note(destination);
+    }
     this.spread.handleLost(nowUs, destination);
-    if (this.cause !== "merged" && !lives.has(destination, BARRED)) this.liveness.note(destination);
     this.lost.add(nowUs, destination);
     this.starvation.handleLost(nowUs, destination);
     this.trace(Trace.routeLost, destination, 0, 0);

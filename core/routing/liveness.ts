@@ -192,6 +192,11 @@ export class Liveness {
     this.beginDoubt(destination);
   }
 
+  /** We asked for a route that we could use, and nobody answered: its origin may be dead, and who offers it may not know. */
+  noteUnanswered(destination: number): void {
+    if (!this.lives.has(destination, NOTED | BARRED)) this.note(destination);
+  }
+
   /** A neighbour offers what was lost: it may know something that we do not. */
   handleOffer(nowUs: number, destination: number): void {
     const { lives } = this;

@@ -132,6 +132,7 @@ export class Starvation {
       const hasRoute = this.table.records.next(destination) >= 0;
       if (isStarving && hasRoute) this.queue(nowUs, destination);
       if (hasRoute) continue;
+      if (isStarving && line === this.asked) this.liveness.noteUnanswered(destination);
       if (isStarving || line === this.routeless) this.asked.add(nowUs, destination);
       if (isStarving) this.askLate(nowUs, destination);
     }

@@ -3,6 +3,7 @@ import type { Announcements } from "../../core/routing/announcements.js";
 import { METRIC_INFINITY } from "../../core/routing/feasible.js";
 import { gearOf } from "../../core/routing/gears.js";
 import type { Liveness } from "../../core/routing/liveness.js";
+import { NOTED } from "../../core/routing/lives.js";
 import { Phantoms } from "../../sim/fault/byzantine/phantoms.js";
 import type { StackInside } from "../../sim/fault/stack-inside.js";
 import { insideOf, RoutingWorld, type WorldOptions } from "../support/routing-world.js";
@@ -321,6 +322,56 @@ test("a better offer of an older generation is not used until it is proven in th
   expect(gearOf(livenessOf(world, "ada").lives.generation(dan), world.nacs.bytesOf(dan)[15]!)).toBe(0);
   expect(world.path("ada", "dan"), world.repeat()).toEqual(["ada", "eve", "dan"]);
   expect(world.metric("ada", "dan")).toBe(2);
+});
+
+describe("whoever loses its own link", () => {
+  /** dan beside bob and, at the end of a dearer cable, eve; both beside cyd, who is beside ada; so many origins that suspicions count. */
+  const crossing = (seed: string) => {
+    const world = newWorld(seed, { detectMs: [50, 50] }).add("ada", "bob", "cyd", "dan", "eve");
+    world.wire("dan", "bob").wire("bob", "cyd").wire("cyd", "ada").wire("dan", "eve").wire("eve", "cyd", { cost: 4 });
+    world.run({ untilSettled: true, within: "60s" });
+    world.originate("ada", MIDDLE);
+    return world.run({ within: "130s" });
+  };
+
+  test("doubts its neighbour alone, and takes all other routes that it hears of without asking who lives", () => {
+    const world = crossing("own link");
+    const { table, decision } = insideOf(world.routing("dan"));
+    const known = world.routing("dan").count;
+    world.cut("dan", "bob").run({ within: "200ms" });
+    expect(world.routing("dan").count).toBeLessThan(known - MIDDLE);
+    const doubted = [...table.order.subarray(0, table.listed)].filter((one) => decision.liveness.lives.has(one, NOTED));
+    expect(doubted).toEqual([world.destination("bob")]);
+
+    world.run({ within: "10s" });
+
+    expect(world.routing("dan").count).toBe(known);
+    expect(world.path("dan", "ada")).toEqual(["dan", "eve", "cyd", "ada"]);
+    world.run({ within: "20s" });
+    expect(sum(world, ["ada", "bob", "cyd", "dan", "eve"], "suspected")).toBe(0);
+  });
+
+  test("and asks for a way in vain doubts, so that a ghost goes of which no neighbour of the dead told", () => {
+    // gil heard of dan from eve, who keeps what she lost; ada had the shorter way over bob, and cannot use what gil offers.
+    const world = newWorld("in vain", { detectMs: [50, 50] }).add("ada", "bob", "dan", "eve", "gil");
+    world
+      .wire("dan", "bob")
+      .wire("bob", "ada")
+      .wire("ada", "gil", { cost: 3 })
+      .wire("gil", "eve")
+      .wire("eve", "dan", { cost: 2 });
+    world.run({ untilSettled: true, within: "60s" });
+    world.originate("ada", MIDDLE);
+    world.run({ within: "130s" });
+    keepsGhosts(world, "eve");
+    world.cut("bob", "ada").crash("dan").run({ within: "1s" });
+    expect(world.knowing("dan")).toContain("gil");
+    expect(livenessOf(world, "ada").lives.has(world.destination("dan"), NOTED)).toBe(false);
+
+    expect(secondsUntilForgotten(world, "dan", ["ada", "gil"], 60), world.repeat()).toBeLessThan(55);
+
+    expect(sum(world, ["ada", "gil"], "expired")).toBe(0);
+  });
 });
 
 test("whoever loses its way to hundreds asks about them as fast as neighbours answer, and suspects nobody", () => {
