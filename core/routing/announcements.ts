@@ -258,8 +258,8 @@ export class Announcements {
     return (isBatchDue && budget.opensUs(neighbour.share) <= nowUs) || this.isSnapshotDue(nowUs, neighbour);
   }
 
-  private isSnapshotDue(nowUs: number, { snapshotAtUs, snapshotBurstUs }: Neighbour): boolean {
-    return snapshotAtUs <= nowUs || snapshotAtUs < snapshotBurstUs;
+  private isSnapshotDue(nowUs: number, { stream, snapshotAtUs, snapshotBurstUs }: Neighbour): boolean {
+    return !stream.isAhead && (snapshotAtUs <= nowUs || snapshotAtUs < snapshotBurstUs);
   }
 
   /** Writes at most one ROUTES message. Returns its number of entries; 0 when nothing is due or nothing fits. */

@@ -23,8 +23,9 @@ const CREDIT_US = 2.5 * SECOND_US;
  * said by those behind it, and while there is not enough for all, the last wait. Hellos are charged and never wait.
  */
 export const Share = {
+  /** Retractions, and repairs, for which all that came later waits at the neighbour. */
   retraction: CREDIT_US,
-  /** Requests, answers, repairs, proofs of life. */
+  /** Requests, answers, proofs of life. */
   answer: (CREDIT_US * 7) / 8,
   news: (CREDIT_US * 3) / 4,
 } as const;

@@ -86,6 +86,11 @@ export class ControlStream {
     return this.sent - this.acknowledged >= UNPROCESSED_MAX;
   }
 
+  /** As much is under way as the neighbour keeps when the first of it is lost: what is not urgent waits. */
+  get isAhead(): boolean {
+    return this.sent - this.acknowledged >= WAITING_MAX;
+  }
+
   /** True when repairs, a status or a head are to be written now. */
   isDue(nowUs: number): boolean {
     return this.nextTimeoutUs <= nowUs;

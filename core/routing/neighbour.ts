@@ -151,16 +151,18 @@ export class Neighbour {
 
   get nextTimeoutUs(): number {
     const { stream, search, snapshotAtUs, budget } = this;
-    let soonestUs = stream.nextTimeoutUs;
-    if (search !== undefined && search.nextTimeoutUs < soonestUs) soonestUs = search.nextTimeoutUs;
-    if (this.requests.size > 0 || this.epochRequests.length > 0) soonestUs = 0;
-    soonestUs = Math.max(soonestUs, budget.opensUs(Share.answer));
+    let answerUs = search?.nextTimeoutUs ?? NEVER;
+    if (this.requests.size > 0 || this.epochRequests.length > 0) answerUs = 0;
+    let soonestUs = Math.min(
+      Math.max(answerUs, budget.opensUs(Share.answer)),
+      Math.max(stream.nextTimeoutUs, budget.opensUs(Share.retraction)),
+    );
     if (this.held !== undefined) soonestUs = Math.min(soonestUs, this.held.retryUs);
     else if (stream.hasNext && this.messages.nextUs < soonestUs) soonestUs = this.messages.nextUs;
     if (stream.isFull) return soonestUs;
     const batchUs = Math.max(this.isDraining ? 0 : this.batchAtUs, budget.opensUs(this.share));
     if (batchUs < soonestUs) soonestUs = batchUs;
-    return snapshotAtUs < soonestUs ? snapshotAtUs : soonestUs;
+    return snapshotAtUs < soonestUs && !stream.isAhead ? snapshotAtUs : soonestUs;
   }
 
   /** Of the budget, for the most urgent of the changes that wait. */

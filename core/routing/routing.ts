@@ -427,8 +427,8 @@ export class Routing {
     const neighbour = this.table.byLink[link];
     if (neighbour === undefined) return false;
     const start = out.offset;
+    if (neighbour.budget.opensUs(Share.retraction) <= nowUs) neighbour.stream.write(nowUs, out);
     if (neighbour.budget.opensUs(Share.answer) <= nowUs) {
-      neighbour.stream.write(nowUs, out);
       this.writeRequests(neighbour, out);
       this.decision.epochs.write(neighbour, out);
       neighbour.search?.write(nowUs, out);
@@ -478,14 +478,15 @@ export class Routing {
   }
 
   private wake(nowUs: number, neighbour: Neighbour): void {
+    const { stream, budget } = neighbour;
     const isAnswerDue =
-      neighbour.stream.isDue(nowUs) ||
       neighbour.requests.size > 0 ||
       neighbour.epochRequests.length > 0 ||
       neighbour.search?.isDue(nowUs) ||
       neighbour.answers?.isDue;
-    const mayAnswer = isAnswerDue && neighbour.budget.opensUs(Share.answer) <= nowUs;
-    if (mayAnswer || this.decision.announcements.isDue(nowUs, neighbour)) this.table.makeReady(neighbour);
+    const mayAnswer = isAnswerDue && budget.opensUs(Share.answer) <= nowUs;
+    const mayRepair = stream.isDue(nowUs) && budget.opensUs(Share.retraction) <= nowUs;
+    if (mayAnswer || mayRepair || this.decision.announcements.isDue(nowUs, neighbour)) this.table.makeReady(neighbour);
     this.table.watch(neighbour);
     this.refresh();
   }

@@ -225,7 +225,7 @@ describe("one neighbour", () => {
     expect(bytes).toBeLessThan(2 * 60 * 1_170); // one message each 20 ms at most, beside heads
   });
 
-  test("that never acknowledges holds 256 messages of ours and no more, and is stalled after ten seconds", () => {
+  test("that never acknowledges is told 64 messages of a table and no more, and is stalled after ten seconds", () => {
     const bench = new Bench().up(0);
     for (let i = 0; i < 9_000; i += 1) {
       bench.teach(0, [{ nac: nacOf(i), metric: 1 }]);
@@ -240,8 +240,8 @@ describe("one neighbour", () => {
       bench.routing.handleTimeout(bench.nowUs);
     }
     expect(bench.routing.count).toBe(9_000);
-    expect(bench.routing.controlSent(1)).toBe(256);
-    expect(bench.cap("controlWindow")).toMatchObject({ peak: 256, limit: 256 });
+    expect(bench.routing.controlSent(1)).toBe(64);
+    expect(bench.cap("controlWindow")).toMatchObject({ peak: 64, limit: 256 });
     bench.nowUs += 11 * SECOND_US;
     expect(bench.routing.isStalled(bench.nowUs, 1)).toBe(true);
   });

@@ -3,7 +3,7 @@ import { CONTROL_BYTES_PER_10S } from "../../core/routing/control-budget.js";
 import type { Decision } from "../../core/routing/decision.js";
 import type { RouteTable } from "../../core/routing/route-table.js";
 import type { Routing } from "../../core/routing/routing.js";
-import { SECOND_US } from "../../core/time/instant.js";
+import { MILLISECOND_US, SECOND_US } from "../../core/time/instant.js";
 import { LINK_DATAGRAM_BYTES } from "../../core/wire/control-frame.js";
 import { encodeNetworkHeader, NAC_OFFSET } from "../../core/wire/network-header.js";
 import { RECORD_HEADER_BYTES } from "../../core/wire/record.js";
@@ -150,4 +150,41 @@ test("a neighbour that probes a thousand times a second is answered eight times 
   const answers = world.seen.filter(({ from }) => from === "bob");
   expect(answers.length).toBeLessThanOrEqual(16 + 5 * 8 + 5);
   expect(answers.length).toBeGreaterThan(16);
+});
+
+test("who is told a large table over a long link that loses some of it hears of a loss within a second all the while", () => {
+  const world = new StackWorld({ seed: "newcomer" }).wire("ada", "bob");
+  world.run(5 * SECOND_US);
+  const [ada, bob] = [routingOf(world, "ada"), routingOf(world, "bob")];
+  for (const { budget } of (ada as unknown as { table: RouteTable }).table.neighbours) budget.opensUs = () => 0;
+  const { dictionary } = world.node("ada").inside.ports;
+  const destinations = Array.from({ length: 4_000 }, () => dictionary.intern(world.random.bytes(16)));
+  for (const destination of destinations) ada.originate(world.nowUs, destination, 1_000);
+  world.node("ada").stack.handleTimer(world.nowUs);
+  expect(world.run(60 * SECOND_US, () => bob.count > destinations.length)).toBe(true);
+  world.run(20 * SECOND_US);
+
+  world.wire("bob", "eve", { delayUs: 75 * MILLISECOND_US, loss: 0.02 });
+  const eve = routingOf(world, "eve");
+  const isThere = (name: string, destination: number): boolean => {
+    const known = world.node(name).inside.ports.dictionary.find(dictionary.bytesOf(destination));
+    return known >= 0 && routingOf(world, name).nextHop(known) >= 0;
+  };
+  const beganUs = world.nowUs;
+  const delaysUs: number[] = [];
+  while (eve.count < bob.count - 1) {
+    world.run(200 * MILLISECOND_US);
+    const told = destinations.find((destination) => isThere("eve", destination));
+    if (told === undefined) continue;
+    ada.withdraw(world.nowUs, told);
+    world.node("ada").stack.handleTimer(world.nowUs);
+    world.run(SECOND_US, () => !isThere("bob", told));
+    const lostUs = world.nowUs;
+    expect(world.run(30 * SECOND_US, () => !isThere("eve", told))).toBe(true);
+    delaysUs.push(world.nowUs - lostUs);
+  }
+
+  expect(delaysUs.length).toBeGreaterThan(2);
+  expect(Math.max(...delaysUs)).toBeLessThan(SECOND_US);
+  expect(world.nowUs - beganUs).toBeLessThan(5 * SECOND_US);
 });
