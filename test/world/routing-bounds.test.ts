@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { NacDictionary } from "../../core/address/dictionary.js";
 import { Digest } from "../../core/collections/digest.js";
 import { heapAllocator } from "../../core/collections/table-allocator.js";
+import { Share } from "../../core/routing/control-budget.js";
 import { DESTINATIONS_MAX } from "../../core/routing/decision.js";
 import { Routing } from "../../core/routing/routing.js";
 import { Wanted } from "../../core/routing/wanted.js";
@@ -203,6 +204,37 @@ describe("one neighbour", () => {
     });
     expect(counts).toEqual([2, 1]); // the one that we never announced is taken back beside the first
     expect(bench.routing.tables.repeats).toBe(3);
+  });
+
+  test("that misses a message has it again, though answers wait until more may be said: all that came later waits for it", () => {
+    const bench = new Bench().up(0).up(1);
+    bench.teach(0, [{ nac: nacOf(0), metric: 1 }]);
+    bench.pass(SECOND_US);
+    bench.teach(0, [{ nac: nacOf(1), metric: 1 }]);
+    const written = () => {
+      bench.routing.handleTimeout(bench.nowUs);
+      const kinds: number[] = [];
+      for (let link = bench.routing.pollLink(); link >= 0; link = bench.routing.pollLink()) {
+        const out = new Writer(new Uint8Array(1_170));
+        if (bench.routing.pollControl(bench.nowUs, link, out) && link === 1) kinds.push(out.bytes[0]!);
+      }
+      return kinds;
+    };
+    const lost = bench.routing.controlSent(1) + 1;
+    while (bench.routing.controlSent(1) < lost) {
+      bench.nowUs += MILLISECOND_US;
+      written();
+    }
+    const [, neighbour] = insideOf(bench.routing).table.neighbours;
+    bench.nowUs += 200 * MILLISECOND_US;
+    written();
+    neighbour!.budget.charge(bench.nowUs, 28_750); // what is left is for retractions and repairs
+    expect(neighbour!.budget.opensUs(Share.answer)).toBeGreaterThan(bench.nowUs);
+    bench.frame(1, (out) => encodeTableQuery(out, { depth: 0, prefix: 0, nacs: undefined }));
+    bench.frame(1, (out) => encodeRouteStatus(out, { processed: lost - 1, missing: [{ start: lost, length: 1 }] }));
+    expect(written()).toEqual([ControlFrame.routes]);
+    bench.nowUs += SECOND_US;
+    expect(written()).toContain(ControlFrame.tableSums);
   });
 
   test("that lists everything as missing, again and again, gets no more than a thousand repeats a second", () => {
