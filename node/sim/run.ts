@@ -43,11 +43,12 @@ export async function runScenarios(request: RunRequest): Promise<ExitCode> {
   }
   const outcomes: (TrialReport | Unfinished)[] = [];
   for (const { file, plan } of plans) {
+    if (outcomes.some((one) => "isCutShort" in one)) break;
     const outcome = await runOne(file, plan, request);
     outcomes.push(outcome);
+    if (request.json === "-") continue;
     if ("unfinished" in outcome) complain(`${paint("yellow", "over budget", process.stderr)}  ${outcome.unfinished}`);
-    else if (request.json !== "-") print(`${outcomes.length > 1 ? "\n" : ""}${formatReport(outcome)}`);
-    if ("isCutShort" in outcome) break;
+    else print(`${outcomes.length > 1 ? "\n" : ""}${formatReport(outcome)}`);
   }
   writeReports(outcomes, request);
   const reports = outcomes.filter((one): one is TrialReport => !("unfinished" in one));
