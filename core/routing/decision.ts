@@ -31,9 +31,6 @@ export const DESTINATIONS_MAX = 262_144;
 const EPOCH_MAX = 0xffff_ffff;
 const INDEX_MAX = EPOCH_MAX * 256 + 255;
 
-/** What a route is lost by: the link to its origin, or whoever heard of that loss; the way there; or nothing but a link that is another one now. */
-type LossCause = "origin" | "way" | "merged";
-
 /**
  * What happens to a destination when somebody teaches something about it: choose, remember, tell, ask. All changes of
  * routes go through `decide`.
@@ -62,8 +59,8 @@ export class Decision implements LivenessUser {
   private readonly elements: Elements;
   private readonly onIgnored: () => void;
 
-  /** What is lost now is lost by this. */
-  private cause: LossCause = "way";
+  /** What is lost now is lost with the link to its origin, ours or that of whoever was heard of: it may be dead. Else the way there is. */
+  private isOriginLost = false;
 
   // The route in use before a change, read by `decide`.
   private beforeNext = -1;
@@ -232,13 +229,13 @@ export class Decision implements LivenessUser {
 
   /** @param isOriginLost  the neighbour says that the origin may be dead */
   private learnRetraction(nowUs: number, neighbour: Neighbour, destination: number, isOriginLost: boolean): void {
-    this.cause = isOriginLost ? "origin" : "way";
+    this.isOriginLost = isOriginLost;
     if (this.records.next(destination) === neighbour.link) {
       this.note(destination);
       this.unlearn(neighbour, destination);
       this.decide(nowUs, destination);
     } else this.unlearn(neighbour, destination);
-    this.cause = "way";
+    this.isOriginLost = false;
     if (isOriginLost) this.spread.handleOriginLost(nowUs, neighbour, destination);
     else this.spread.handleHeard(nowUs, neighbour, destination, true);
     this.dropOrphan(nowUs, destination);
@@ -299,8 +296,8 @@ export class Decision implements LivenessUser {
       const destination = order[i]!;
       const cell = cells.at(destination, slot);
       const wasOffered = cells.metric(cell) !== METRIC_NONE;
-      const wasWatched = (cells.flags(cell) & FROM_ORIGIN) !== 0;
-      this.cause = isMerged ? "merged" : wasWatched ? "origin" : "way";
+      // A link that is another one now proves that the neighbour is there.
+      this.isOriginLost = !isMerged && (cells.flags(cell) & FROM_ORIGIN) !== 0;
       if (records.next(destination) === link) {
         this.note(destination);
         cells.clear(cell);
@@ -309,9 +306,9 @@ export class Decision implements LivenessUser {
         cells.clear(cell);
         if (wasOffered) this.dropOrphan(nowUs, destination);
       }
-      if (wasWatched && !isMerged) this.liveness.note(destination);
+      if (this.isOriginLost) this.liveness.note(destination);
     }
-    this.cause = "way";
+    this.isOriginLost = false;
     this.liveness.handleLinkDown(link);
     this.epochs.handleDown(neighbour);
     this.elements.forgetLink(link);
@@ -396,7 +393,7 @@ export class Decision implements LivenessUser {
     this.beforeEpoch = records.epoch(destination);
     this.beforeIndex = (records.state(destination) & REQUESTED) === 0 ? -1 : this.table.chosenIndex(destination);
     // What else is offered of one that may be dead are ghosts, each longer than the last.
-    if (this.cause === "origin" && this.beforeNext >= 0) this.table.keepDistance(destination);
+    if (this.isOriginLost && this.beforeNext >= 0) this.table.keepDistance(destination);
   }
 
   private decide(nowUs: number, destination: number): void {
@@ -443,10 +440,9 @@ export class Decision implements LivenessUser {
   }
 
   private lose(nowUs: number, destination: number): void {
-    const { lives } = this.liveness;
-    if (this.cause === "origin") {
+    if (this.isOriginLost) {
       this.announcements.originLost.add(destination);
-      if (!lives.has(destination, BARRED)) this.liveness.note(destination);
+      if (!this.liveness.lives.has(destination, BARRED)) this.liveness.note(destination);
     }
     this.spread.handleLost(nowUs, destination);
     this.lost.add(nowUs, destination);

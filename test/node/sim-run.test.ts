@@ -24,6 +24,11 @@ expect:
 const UNKEPT = SMALL.replace("loops == 0", "joins == 99");
 
 let folder: string;
+
+/** The run of SMALL, made very long, has said how far it is. */
+async function untilSimulating(text: { readonly err: string }): Promise<void> {
+  while (!/small: \d+ of 360000 s/.test(text.err)) await new Promise((resolve) => setTimeout(resolve, 50));
+}
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "mariana-run-"));
 });
@@ -155,7 +160,7 @@ describe("run", () => {
     const [long, never] = [write("long.yaml", SMALL.replace("40s", "100h")), write("never.yaml", SMALL)];
     const report = join(folder, "r.json");
     const { child, text } = start(process.execPath, [COMMAND, "sim", "run", long, never, "--json", report]);
-    while (!/small: \d+ of 360000 s/.test(text.err)) await new Promise((resolve) => setTimeout(resolve, 50));
+    await untilSimulating(text);
     expect(await end(child, "SIGINT")).toBe(130);
     expect(text.err).toMatch(/small, seed 7: ends with the second that it simulates now/);
     expect(text.out).toMatch(/^ended after [\d,]+ s {2}small, seed 7\n/);
@@ -178,7 +183,7 @@ describe("run", () => {
       "--workers",
       "2",
     ]);
-    while (!/small: \d+ of 360000 s/.test(text.err)) await new Promise((resolve) => setTimeout(resolve, 50));
+    await untilSimulating(text);
     expect(await end(child, "SIGTERM")).toBe(130);
     expect(text.err).toMatch(/small, seed 7: interrupted; \d+ of 360000 s were simulated, nothing was written/);
     expect(readdirSync(folder)).toEqual(["long.yaml"]);
